@@ -1,0 +1,142 @@
+//! The thin seam: one directory of segment files, one file, and nothing else.
+//!
+//! Backends are positional and transfer whole buffers; they hold no policy. Order, batching, tails,
+//! syncing and poisoning belong to the appender above, which is written once for all of them.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Range;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use crate::block::Block;
+use crate::fault::IoFault;
+use crate::slice::Records;
+
+/// Opens, creates and removes segment files. Cheap to clone; one per log directory.
+///
+/// Futures need not be `Send`: the data path runs on current-thread runtimes, and a ring belongs to
+/// the runtime that opened it.
+pub trait SegmentStore: Clone + Send + Sync + 'static {
+    /// The file this store hands out.
+    type File: SegmentFile;
+
+    /// Creates an empty file and reserves `reserve_bytes` for it in the store's [`Preallocation`] manner,
+    /// then makes its directory entry durable. Fails with [`FaultKind::AlreadyExists`] if it exists and
+    /// with [`FaultKind::NoSpace`] (and no file left behind) if the reservation finds no room.
+    ///
+    /// [`Preallocation`]: crate::Preallocation
+    /// [`FaultKind::AlreadyExists`]: crate::FaultKind::AlreadyExists
+    /// [`FaultKind::NoSpace`]: crate::FaultKind::NoSpace
+    fn create(&self, path: &Path, reserve_bytes: u64) -> impl Future<Output = Result<Self::File, IoFault>>;
+
+    /// Opens an existing file for reading and writing and returns its length on disk. Preallocation may
+    /// make that longer than the data; recovery finds the end by checking batches.
+    fn open(&self, path: &Path) -> impl Future<Output = Result<(Self::File, u64), IoFault>>;
+
+    /// Unlinks the file. Handles and slices already given out stay readable until dropped.
+    fn remove(&self, path: &Path) -> impl Future<Output = Result<(), IoFault>>;
+
+    /// The backend that really runs, for result files and messages.
+    fn backend(&self) -> crate::Backend;
+}
+
+/// One segment file.
+pub trait SegmentFile: fmt::Debug + Send + Sync + 'static {
+    /// Alignment, vector and depth limits. Constant for the life of the file.
+    fn limits(&self) -> IoLimits;
+
+    /// The path this file was opened at.
+    fn path(&self) -> &Path;
+
+    /// Makes room up to `upto_bytes`, so that later writes below it find space.
+    /// Fails with [`FaultKind::NoSpace`](crate::FaultKind::NoSpace) and changes nothing then.
+    /// May lengthen the file; never changes bytes already written.
+    fn reserve(&self, upto_bytes: u64) -> impl Future<Output = Result<(), IoFault>>;
+
+    /// Writes all of `bufs` at `at_bytes` and finishes short writes itself. The buffers come back on
+    /// every path. `at_bytes` and each buffer obey [`SegmentFile::limits`].
+    ///
+    /// Cancel safety: dropping the future never frees memory that the kernel still reads, and the write
+    /// may or may not happen; callers that need to know must not drop it.
+    fn write_at(&self, at_bytes: u64, bufs: WriteBufs) -> impl Future<Output = Done<WriteBufs>>;
+
+    /// Reads exactly `range`. Reaching the end of the file early is
+    /// [`FaultKind::EndOfFile`](crate::FaultKind::EndOfFile). Unaligned ranges are allowed; a direct
+    /// backend reads the enclosing blocks and hands out the part asked for.
+    fn read_at(&self, range: Range<u64>) -> impl Future<Output = Result<Bytes, IoFault>>;
+
+    /// A zero-copy view of bytes already written, or `None` if this backend has none.
+    /// The view stays valid when the file is unlinked.
+    fn slice(&self, range: Range<u64>) -> Option<Records>;
+
+    /// Makes bytes whose `write_at` completed before this call durable (`fdatasync` semantics, including
+    /// the length needed to read them). Never retried by anyone: after a failure the kernel marks the
+    /// pages clean, and a second success proves nothing (Rebello et al., USENIX ATC 2020).
+    fn sync(&self) -> impl Future<Output = Result<(), IoFault>>;
+
+    /// Cuts or extends the file to exactly `len_bytes`. The caller guarantees that no live slice reaches
+    /// past it.
+    fn truncate(&self, len_bytes: u64) -> impl Future<Output = Result<(), IoFault>>;
+}
+
+/// What a file asks of its callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IoLimits {
+    /// Offsets and lengths of writes are multiples of this; 1 means no demand, and then writes are
+    /// [`WriteBufs::Gather`]; anything else means [`WriteBufs::Blocks`].
+    pub align_bytes: usize,
+    /// How many buffers one write may carry.
+    pub bufs_max: usize,
+    /// How many writes are worth keeping in flight at once; 1 for backends that copy inline.
+    pub in_flight_max: usize,
+}
+
+/// One piece of a gathered write.
+#[derive(Clone, Debug)]
+pub enum Chunk {
+    /// A small piece kept in place, such as a batch's patched prefix.
+    Inline([u8; 16]),
+    /// A shared piece, such as the rest of a batch, still in the request's memory.
+    Shared(Bytes),
+}
+
+impl Chunk {
+    /// The bytes of this piece.
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Chunk::Inline(bytes) => bytes,
+            Chunk::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// Buffers of one write, in order.
+#[derive(Debug)]
+pub enum WriteBufs {
+    /// Any alignment; taken straight from the network request.
+    Gather(Vec<Chunk>),
+    /// Aligned blocks, all but the last full to their capacity; the last is zero-padded to alignment.
+    Blocks(Vec<Block>),
+}
+
+impl WriteBufs {
+    /// Total bytes in all buffers.
+    pub fn len_bytes(&self) -> usize {
+        match self {
+            WriteBufs::Gather(chunks) => chunks.iter().map(|c| c.as_slice().len()).sum(),
+            WriteBufs::Blocks(blocks) => blocks.iter().map(|b| b.len()).sum(),
+        }
+    }
+}
+
+/// The outcome of an operation that borrowed buffers: they come back whatever happened.
+#[derive(Debug)]
+pub struct Done<B> {
+    /// The buffers, as handed in.
+    pub bufs: B,
+    /// What happened.
+    pub result: Result<(), IoFault>,
+}
+
