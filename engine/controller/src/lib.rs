@@ -1,1 +1,57 @@
+//! The cluster's metadata: which topics, partitions, brokers and producer ids exist.
 //!
+//! [`Command`]s go in, a new [`Image`] comes out: [`Image::apply`] is pure and decides everything, so it
+//! is tested with plain function calls. A [`Controller`] makes commands durable before it acts on them;
+//! [`LocalController`] does so for a single node, with the log of `__cluster_metadata-0` in the project's
+//! own segment log and a sync before each answer.
+//!
+//! This crate must not know partitions' data, sockets or requests.
+
+mod command;
+mod image;
+mod local;
+
+use std::future::Future;
+use std::sync::Arc;
+
+pub use command::{Command, Outcome, Refusal};
+pub use image::{BrokerRecord, Image, NodeId, PartitionRecord, TopicRecord};
+pub use local::LocalController;
+use plimsoll_log::{AppendError, LogError, WaitError};
+
+/// Proposes metadata changes and shows the committed state.
+pub trait Controller: Send + Sync + 'static {
+    /// The committed metadata. Cheap; never blocks.
+    fn image(&self) -> Arc<Image>;
+
+    /// Checks `command` against the committed state, makes it durable, applies it.
+    ///
+    /// Returns once the change is committed and visible in [`Controller::image`].
+    /// Cancel safety: a dropped proposal may or may not take effect.
+    fn propose(&self, command: Command) -> impl Future<Output = Result<Outcome, ControlError>>;
+}
+
+/// Why a proposal or the opening of the metadata log failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The command contradicts the committed state; nothing changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The metadata log cannot be opened.
+    #[error("the metadata log cannot be opened: {0}")]
+    Open(#[from] LogError),
+    /// The metadata log refused the record.
+    #[error("the metadata log refused a command: {0}")]
+    Append(#[from] AppendError),
+    /// The command is in the log but could not be made durable.
+    #[error("a metadata command could not be made durable: {0}")]
+    Durable(#[from] WaitError),
+    /// The metadata log holds something that is no command.
+    #[error("the metadata log holds no valid command at offset {offset}: {reason}; restore the log directory from a backup")]
+    Corrupt {
+        /// Offset of the record.
+        offset: i64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}

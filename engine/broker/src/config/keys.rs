@@ -1,0 +1,280 @@
+//! The table of broker keys: name, kind, default, documentation. Help, validation and DescribeConfigs
+//! all read it.
+
+/// What values a key takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A whole number in this range.
+    Int {
+        /// Smallest.
+        min: i64,
+        /// Largest.
+        max: i64,
+        /// How Kafka types it on the wire: 32 or 64 bits.
+        wide: bool,
+    },
+    /// `true` or `false`.
+    Bool,
+    /// Any text.
+    Text,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+}
+
+/// One broker key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Kafka's name, or ours under `plimsoll.`.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// Its default; empty means "derived", as the documentation says.
+    pub default: &'static str,
+    /// One sentence for people.
+    pub doc: &'static str,
+}
+
+const fn int(name: &'static str, min: i64, max: i64, default: &'static str, doc: &'static str) -> Key {
+    Key { name, kind: Kind::Int { min, max, wide: false }, default, doc }
+}
+
+const fn long(name: &'static str, min: i64, default: &'static str, doc: &'static str) -> Key {
+    Key { name, kind: Kind::Int { min, max: i64::MAX, wide: true }, default, doc }
+}
+
+const fn boolean(name: &'static str, default: &'static str, doc: &'static str) -> Key {
+    Key { name, kind: Kind::Bool, default, doc }
+}
+
+const fn text(name: &'static str, default: &'static str, doc: &'static str) -> Key {
+    Key { name, kind: Kind::Text, default, doc }
+}
+
+const fn one_of(
+    name: &'static str,
+    words: &'static [&'static str],
+    default: &'static str,
+    doc: &'static str,
+) -> Key {
+    Key { name, kind: Kind::OneOf(words), default, doc }
+}
+
+const I32: i64 = i32::MAX as i64;
+
+/// Every broker key that is enforced.
+pub const KEYS: &[Key] = &[
+    int("node.id", 0, I32, "1", "This node's id in the cluster."),
+    text(
+        "listeners",
+        "PLAINTEXT://127.0.0.1:9092",
+        "Where clients connect: one PLAINTEXT address. Port 0 takes any free port; an empty host listens on all interfaces.",
+    ),
+    text(
+        "advertised.listeners",
+        "",
+        "The address that clients are told; by default the listener's, or this host's name when that is a wildcard.",
+    ),
+    text("log.dirs", "plimsoll-data", "The directory that holds all partitions and the metadata log."),
+    one_of(
+        "process.roles",
+        &["broker,controller", "controller,broker"],
+        "broker,controller",
+        "The roles of this node; a single node has both.",
+    ),
+    int("num.network.threads", 1, 256, "", "Runtimes that serve connections; by default one per core."),
+    int("num.partitions", 1, 10_000, "1", "Partitions of a topic created without a number."),
+    int("default.replication.factor", 1, 1, "1", "Replicas of a topic created without a number; one node holds one."),
+    boolean("auto.create.topics.enable", "true", "Whether asking for the metadata of an unknown topic creates it."),
+    boolean("delete.topic.enable", "true", "Whether topics can be deleted."),
+    int(
+        "socket.request.max.bytes",
+        1024,
+        I32,
+        "104857600",
+        "Largest request; a connection that declares a larger one is closed before memory is taken.",
+    ),
+    int("socket.send.buffer.bytes", -1, I32, "-1", "SO_SNDBUF of connections; -1 leaves it to the kernel."),
+    int("socket.receive.buffer.bytes", -1, I32, "-1", "SO_RCVBUF of connections; -1 leaves it to the kernel."),
+    int("max.connections", 1, I32, "4096", "Connections in all; one more is closed at once."),
+    int("max.connections.per.ip", 1, I32, "4096", "Connections from one address; one more is closed at once."),
+    long("connections.max.idle.ms", 1, "600000", "An idle connection is closed after this long."),
+    int("message.max.bytes", 0, I32, "1048588", "Largest record batch, as it arrives."),
+    int("log.segment.bytes", 14, I32, "1073741824", "A segment rolls before it grows past this."),
+    long(
+        "log.roll.ms",
+        1,
+        "604800000",
+        "A segment rolls when a record is this much later than its first record.",
+    ),
+    int("log.index.interval.bytes", 0, I32, "4096", "Bytes of batches between two index entries."),
+    int("log.index.size.max.bytes", 12, I32, "10485760", "A segment rolls when its offset index reaches this size."),
+    long(
+        "log.flush.interval.messages",
+        1,
+        "9223372036854775807",
+        "Records after which a partition is synced to disk.",
+    ),
+    long("log.flush.interval.ms", 1, "9223372036854775807", "Age of an unsynced record at which its partition is synced."),
+    one_of(
+        "log.message.timestamp.type",
+        &["CreateTime", "LogAppendTime"],
+        "CreateTime",
+        "Whose clock stamps records.",
+    ),
+    long(
+        "log.message.timestamp.before.max.ms",
+        0,
+        "9223372036854775807",
+        "How far a record's timestamp may lie behind the broker's clock.",
+    ),
+    long(
+        "log.message.timestamp.after.max.ms",
+        0,
+        "3600000",
+        "How far a record's timestamp may lie ahead of the broker's clock.",
+    ),
+    one_of("compression.type", &["producer"], "producer", "The codec of stored batches: the producer's."),
+    int("min.insync.replicas", 1, 1, "1", "Replicas that must be in sync for acks=all."),
+    int("fetch.max.bytes", 1024, I32, "57671680", "Most bytes of records in one fetch response."),
+    int(
+        "max.incremental.fetch.session.cache.slots",
+        0,
+        1_000_000,
+        "1000",
+        "Incremental fetch sessions kept; further clients are served without one.",
+    ),
+    long(
+        "producer.id.expiration.ms",
+        1,
+        "86400000",
+        "A producer that has been silent this long is forgotten by a partition.",
+    ),
+    long(
+        "log.flush.offset.checkpoint.interval.ms",
+        1,
+        "60000",
+        "How often recovery points are written down.",
+    ),
+    one_of(
+        "plimsoll.storage.backend",
+        &["page-cache", "mmap", "io_uring"],
+        "page-cache",
+        "How segment files are read and written.",
+    ),
+    one_of(
+        "plimsoll.storage.fallback",
+        &["none", "page-cache"],
+        "none",
+        "The backend to use when the chosen one does not work here; `none` refuses to start.",
+    ),
+    one_of(
+        "plimsoll.storage.preallocation",
+        &["none", "fallocate", "zero-fill"],
+        "fallocate",
+        "How space is reserved ahead of writes.",
+    ),
+    one_of(
+        "plimsoll.durability",
+        &["replicated", "fsync"],
+        "replicated",
+        "What an acknowledgement promises: records in the kernel (replicated) or on the device (fsync).",
+    ),
+];
+
+/// Kafka's keys that this broker knows and does not enforce, each with the reason.
+const UNENFORCED: &[(&str, &str)] = &[
+    ("log.retention.", "records stay until their topic is deleted"),
+    ("log.cleaner.", "there is no log cleaner: topics are not compacted"),
+    ("log.cleanup.policy", "records stay until their topic is deleted"),
+    ("log.segment.delete.delay.ms", "a deleted topic's files go at once"),
+    ("num.io.threads", "requests are served on the runtime that read them"),
+    ("background.threads", "background work has one runtime"),
+    ("num.recovery.threads.per.data.dir", "recovery runs on one thread"),
+    ("queued.max.requests", "each connection has its own bounded queue"),
+    ("num.replica.fetchers", "this broker has no followers"),
+    ("replica.", "this broker has no followers"),
+    ("offsets.", "there are no consumer groups"),
+    ("group.", "there are no consumer groups"),
+    ("transaction.", "there are no transactions"),
+    ("transactional.id.expiration.ms", "there are no transactions"),
+    ("controller.", "the controller runs inside this node and needs no listener"),
+    ("inter.broker.listener.name", "there are no other brokers"),
+    ("listener.security.protocol.map", "the only security protocol is PLAINTEXT"),
+    ("security.inter.broker.protocol", "there are no other brokers"),
+    ("broker.heartbeat.interval.ms", "there are no other brokers"),
+    ("broker.session.timeout.ms", "there are no other brokers"),
+    ("broker.rack", "there are no other brokers"),
+    ("unclean.leader.election.enable", "there are no other brokers"),
+    ("auto.leader.rebalance.enable", "there are no other brokers"),
+    ("leader.imbalance.", "there are no other brokers"),
+    ("metadata.log.", "the metadata log lies in the first log directory and keeps everything"),
+    ("ssl.", "there is no TLS"),
+    ("sasl.", "there is no authentication"),
+    ("authorizer.class.name", "there is no authorisation"),
+    ("super.users", "there is no authorisation"),
+    ("quota.", "there are no quotas"),
+    ("metric.reporters", "there are no pluggable reporters"),
+    ("metrics.", "there are no pluggable reporters"),
+    ("zookeeper.", "there is no ZooKeeper"),
+];
+
+/// Why Kafka's key `name` has no effect here, or `None` if it is not such a key.
+pub fn unenforced(name: &str) -> Option<&'static str> {
+    let matches = |pattern: &str| match pattern.strip_suffix('.') {
+        Some(_) => name.starts_with(pattern),
+        None => name == pattern,
+    };
+    UNENFORCED.iter().find(|(pattern, _)| matches(pattern)).map(|(_, reason)| *reason)
+}
+
+impl Kind {
+    /// Whether `value` fits; otherwise what would.
+    pub fn check(&self, value: &str) -> Result<(), String> {
+        match self {
+            Kind::Int { min, max, .. } => match value.parse::<i64>() {
+                Ok(number) if (*min..=*max).contains(&number) => Ok(()),
+                _ => Err(format!("it takes a whole number from {min} to {max}")),
+            },
+            Kind::Bool => match value {
+                "true" | "false" => Ok(()),
+                _ => Err("it takes `true` or `false`".into()),
+            },
+            Kind::Text => Ok(()),
+            Kind::OneOf(words) if words.contains(&value) => Ok(()),
+            Kind::OneOf(words) => Err(format!("it takes one of: {}", words.join(", "))),
+        }
+    }
+}
+
+/// The table entry of `name`.
+pub(super) fn key(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_fits_its_own_kind() {
+        for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
+            assert_eq!(key.kind.check(key.default), Ok(()), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn no_key_is_listed_twice_or_both_enforced_and_not() {
+        for (index, key) in KEYS.iter().enumerate() {
+            assert!(KEYS.iter().skip(index + 1).all(|other| other.name != key.name), "{} twice", key.name);
+            assert_eq!(unenforced(key.name), None, "{} is enforced", key.name);
+        }
+    }
+
+    #[test]
+    fn prefixes_match_families_and_names_match_themselves() {
+        assert!(unenforced("log.retention.hours").is_some());
+        assert!(unenforced("sasl.enabled.mechanisms").is_some());
+        assert!(unenforced("super.users").is_some());
+        assert!(unenforced("super.usersx").is_none());
+    }
+}
