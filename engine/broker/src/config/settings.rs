@@ -1,0 +1,285 @@
+//! The broker's settings, checked and typed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use plimsoll_io::{Backend, Preallocation};
+use plimsoll_log::Durability;
+use tracing::warn;
+
+use super::keys::{self, KEYS};
+use super::{ConfigError, Source, properties, suggestion};
+
+/// A host and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host name or address; empty means all interfaces.
+    pub host: String,
+    /// Port; 0 means any free one.
+    pub port: u16,
+}
+
+/// Everything a broker is told, defaults filled in.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    values: BTreeMap<&'static str, (String, Source)>,
+    /// Where clients connect.
+    pub listener: Endpoint,
+    /// What clients are told, if it differs.
+    pub advertised: Option<Endpoint>,
+    /// Which backend is asked for.
+    pub backend: Backend,
+    /// Which backend to fall back to.
+    pub fallback: Option<Backend>,
+    /// How space is reserved.
+    pub preallocation: Preallocation,
+    /// What an acknowledgement promises.
+    pub durability: Durability,
+}
+
+impl Settings {
+    /// Reads a properties file, then applies `overrides` (`key=value` each) on top.
+    ///
+    /// Warns about Kafka's keys that have no effect here; fails on anything that is not understood.
+    pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Self, ConfigError> {
+        let mut values: BTreeMap<&'static str, (String, Source)> =
+            KEYS.iter().map(|key| (key.name, (key.default.to_owned(), Source::Default))).collect();
+        if let Some(path) = file {
+            for property in properties::read(path)? {
+                let place = format!("{}:{}", path.display(), property.line);
+                set(&mut values, &place, &property.key, &property.value)?;
+            }
+        }
+        for pair in overrides {
+            let (key, value) = pair.split_once('=').ok_or_else(|| ConfigError::BadValue {
+                place: "command line".into(),
+                key: pair.clone(),
+                value: String::new(),
+                reason: "write `key=value`".into(),
+            })?;
+            set(&mut values, "command line", key.trim(), value.trim())?;
+        }
+        Self::typed(values)
+    }
+
+    fn typed(values: BTreeMap<&'static str, (String, Source)>) -> Result<Self, ConfigError> {
+        let text = |name: &str| values.get(name).map_or("", |(value, _)| value.as_str());
+        let listener = endpoint("listeners", text("listeners"))?;
+        let advertised = match text("advertised.listeners") {
+            "" => None,
+            value => Some(endpoint("advertised.listeners", value)?),
+        };
+        let backend = parsed("plimsoll.storage.backend", text("plimsoll.storage.backend"))?;
+        let fallback = match text("plimsoll.storage.fallback") {
+            "none" => None,
+            value => Some(parsed("plimsoll.storage.fallback", value)?),
+        };
+        let preallocation = parsed("plimsoll.storage.preallocation", text("plimsoll.storage.preallocation"))?;
+        let durability = match text("plimsoll.durability") {
+            "fsync" => Durability::Fsync,
+            _ => Durability::Replicated,
+        };
+        check_log_dirs(text("log.dirs"))?;
+        let settings = Self { listener, advertised, backend, fallback, preallocation, durability, values };
+        settings.check_durability()?;
+        Ok(settings)
+    }
+
+    /// `durability=fsync` syncs every group of writes itself; a flush interval beside it contradicts it.
+    fn check_durability(&self) -> Result<(), ConfigError> {
+        let flushes = ["log.flush.interval.messages", "log.flush.interval.ms"];
+        match flushes.iter().find(|key| self.source(key) == Source::Static) {
+            Some(key) if self.durability == Durability::Fsync => Err(ConfigError::Contradiction(format!(
+                "`plimsoll.durability=fsync` syncs before every acknowledgement, so `{key}` would do nothing; remove one of them"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// A setting's text, as DescribeConfigs shows it.
+    pub fn text(&self, name: &str) -> &str {
+        self.values.get(name).map_or("", |(value, _)| value.as_str())
+    }
+
+    /// Where a setting's value comes from.
+    pub fn source(&self, name: &str) -> Source {
+        self.values.get(name).map_or(Source::Default, |(_, source)| *source)
+    }
+
+    /// A whole number; the table has checked it. Keys with an empty default give `None`.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.text(name).parse().ok()
+    }
+
+    /// A whole number that always has a value.
+    pub(crate) fn int(&self, name: &'static str) -> i64 {
+        debug_assert!(self.number(name).is_some(), "{name} has no number");
+        self.number(name).unwrap_or_default()
+    }
+
+    /// A number that is a size or count.
+    pub(crate) fn count(&self, name: &'static str) -> usize {
+        usize::try_from(self.int(name)).unwrap_or_default()
+    }
+
+    /// A switch.
+    pub(crate) fn flag(&self, name: &'static str) -> bool {
+        self.text(name) == "true"
+    }
+
+    /// The log directory.
+    pub fn log_dir(&self) -> PathBuf {
+        PathBuf::from(self.text("log.dirs").trim())
+    }
+
+    /// This node's id.
+    pub fn node_id(&self) -> i32 {
+        i32::try_from(self.int("node.id")).unwrap_or(i32::MAX)
+    }
+}
+
+fn set(
+    values: &mut BTreeMap<&'static str, (String, Source)>,
+    place: &str,
+    name: &str,
+    value: &str,
+) -> Result<(), ConfigError> {
+    let name = match name {
+        "broker.id" => "node.id",
+        "log.dir" => "log.dirs",
+        other => other,
+    };
+    let Some(key) = keys::key(name) else {
+        return match keys::unenforced(name) {
+            Some(reason) => {
+                warn!("{place}: `{name}` has no effect here: {reason}");
+                Ok(())
+            }
+            None => Err(ConfigError::UnknownKey {
+                place: place.to_owned(),
+                key: name.to_owned(),
+                suggestion: suggestion(name, KEYS.iter().map(|key| key.name)),
+            }),
+        };
+    };
+    key.kind.check(value).map_err(|reason| ConfigError::BadValue {
+        place: place.to_owned(),
+        key: name.to_owned(),
+        value: value.to_owned(),
+        reason,
+    })?;
+    values.insert(key.name, (value.to_owned(), Source::Static));
+    Ok(())
+}
+
+fn parsed<T: std::str::FromStr>(key: &str, value: &str) -> Result<T, ConfigError>
+where
+    T::Err: std::fmt::Display,
+{
+    value.parse().map_err(|error: T::Err| ConfigError::BadValue {
+        place: "configuration".into(),
+        key: key.into(),
+        value: value.into(),
+        reason: error.to_string(),
+    })
+}
+
+fn check_log_dirs(value: &str) -> Result<(), ConfigError> {
+    let reason = if value.trim().is_empty() {
+        "it takes the path of a directory"
+    } else if value.contains(',') {
+        "this version keeps everything in one directory; name one"
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::BadValue {
+        place: "configuration".into(),
+        key: "log.dirs".into(),
+        value: value.into(),
+        reason: reason.into(),
+    })
+}
+
+/// Parses `PLAINTEXT://host:port`; other listeners (`CONTROLLER://…`) may stand beside it in Kafka's
+/// files and are refused here, since nothing would listen there.
+fn endpoint(key: &str, value: &str) -> Result<Endpoint, ConfigError> {
+    let bad = |reason: String| ConfigError::BadValue {
+        place: "configuration".into(),
+        key: key.into(),
+        value: value.into(),
+        reason,
+    };
+    if value.contains(',') {
+        return Err(bad("this version serves one listener; name one `PLAINTEXT://host:port`".into()));
+    }
+    let address = value
+        .trim()
+        .strip_prefix("PLAINTEXT://")
+        .ok_or_else(|| bad("the only security protocol here is PLAINTEXT: write `PLAINTEXT://host:port`".into()))?;
+    let (host, port) = address.rsplit_once(':').ok_or_else(|| bad("the port is missing".into()))?;
+    let port = port.parse().map_err(|_| bad(format!("`{port}` is no port; write a number up to 65535")))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Ok(Endpoint { host, port })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn load(text: &str) -> Result<Settings, ConfigError> {
+        let mut file = tempfile::NamedTempFile::new().expect("temporary file");
+        file.write_all(text.as_bytes()).expect("written");
+        Settings::load(Some(file.path()), &[])
+    }
+
+    #[test]
+    fn no_configuration_at_all_is_a_whole_configuration() {
+        let settings = Settings::load(None, &[]).expect("defaults");
+        assert_eq!(settings.listener, Endpoint { host: "127.0.0.1".into(), port: 9092 });
+        assert_eq!(settings.node_id(), 1);
+        assert_eq!(settings.backend, Backend::PageCache);
+    }
+
+    #[test]
+    fn unknown_key_names_file_line_and_the_nearest_key() {
+        let error = load("node.id=4\nnum.partition=3\n").expect_err("unknown").to_string();
+        assert!(error.contains(":2: unknown key `num.partition`; did you mean `num.partitions`?"), "{error}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_says_what_fits() {
+        let error = load("num.partitions=0").expect_err("range").to_string();
+        assert!(error.contains("`num.partitions` cannot be `0`") && error.contains("from 1 to"), "{error}");
+    }
+
+    #[test]
+    fn a_kafka_key_without_effect_is_accepted_and_does_not_become_a_value() {
+        let settings = load("log.retention.hours=168\nssl.keystore.type=PEM\n").expect("warned, not refused");
+        assert_eq!(settings.text("log.retention.hours"), "");
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let mut file = tempfile::NamedTempFile::new().expect("temporary file");
+        writeln!(file, "num.partitions=2").expect("written");
+        let settings = Settings::load(Some(file.path()), &["num.partitions=5".into()]).expect("loads");
+        assert_eq!(settings.int("num.partitions"), 5);
+    }
+
+    #[test]
+    fn listeners_must_be_plaintext_addresses() {
+        for bad in ["SSL://:9092", "localhost:9092", "PLAINTEXT://host", "PLAINTEXT://host:99999"] {
+            assert!(load(&format!("listeners={bad}")).is_err(), "{bad}");
+        }
+        assert!(load("listeners=PLAINTEXT://:9092,CONTROLLER://:9093").is_err());
+        let v6 = load("listeners=PLAINTEXT://[::1]:0").expect("address in brackets");
+        assert_eq!(v6.listener, Endpoint { host: "::1".into(), port: 0 });
+    }
+
+    #[test]
+    fn fsync_durability_refuses_flush_intervals() {
+        assert!(load("plimsoll.durability=fsync").is_ok());
+        assert!(load("plimsoll.durability=fsync\nlog.flush.interval.ms=100").is_err());
+    }
+}
