@@ -129,6 +129,41 @@ impl WriteBufs {
             WriteBufs::Blocks(blocks) => blocks.iter().map(|b| b.len()).sum(),
         }
     }
+
+    /// How many buffers there are.
+    pub fn count(&self) -> usize {
+        match self {
+            WriteBufs::Gather(chunks) => chunks.len(),
+            WriteBufs::Blocks(blocks) => blocks.len(),
+        }
+    }
+
+    /// Visits each buffer's bytes in order.
+    pub fn for_each(&self, mut visit: impl FnMut(&[u8])) {
+        match self {
+            WriteBufs::Gather(chunks) => chunks.iter().for_each(|chunk| visit(chunk.as_slice())),
+            WriteBufs::Blocks(blocks) => blocks.iter().for_each(|block| visit(block)),
+        }
+    }
+
+    /// Says how a write of these buffers at `at_bytes` breaks `limits`, if it does.
+    pub(crate) fn check(&self, limits: &IoLimits, at_bytes: u64) -> Result<(), String> {
+        let IoLimits { align_bytes, bufs_max, .. } = *limits;
+        if self.count() > bufs_max {
+            return Err(format!("{} buffers in one write, at most {bufs_max} are taken", self.count()));
+        }
+        if align_bytes == 1 {
+            return Ok(());
+        }
+        let WriteBufs::Blocks(blocks) = self else {
+            return Err("a direct write takes aligned blocks, not gathered pieces".to_owned());
+        };
+        let offset_fits = at_bytes.is_multiple_of(align_bytes as u64);
+        if offset_fits && blocks.iter().all(|block| block.len().is_multiple_of(align_bytes)) {
+            return Ok(());
+        }
+        Err(format!("offset {at_bytes} or a block's length is no multiple of {align_bytes} bytes"))
+    }
 }
 
 /// The outcome of an operation that borrowed buffers: they come back whatever happened.
@@ -139,4 +174,3 @@ pub struct Done<B> {
     /// What happened.
     pub result: Result<(), IoFault>,
 }
-

@@ -1,1 +1,32 @@
+//! Segment files over three ways of reaching a disk, with faults that keep their errno.
 //!
+//! [`SegmentStore`] opens files, [`SegmentFile`] reads and writes them by position; the backends behind them hold
+//! no policy. [`open_store`] turns configuration into an [`AnyStore`], so that everything above is generic inside
+//! and chooses once. Buffers are owned and come back: [`WriteBufs`] in, [`Done`] out; direct backends use
+//! [`Block`]s from one pool. Reads give [`Records`], in memory or as a [`FileSlice`] for `sendfile`. Every failure
+//! is an [`IoFault`]. [`SimStore`] is the double with a memory of what is durable.
+//!
+//! This crate must not know what is in the files: no batches, offsets, topics or requests.
+
+mod any;
+mod block;
+mod config;
+mod dice;
+mod dir;
+mod fault;
+mod file;
+mod open_file;
+mod page_cache;
+mod reserve;
+pub mod sim;
+mod slice;
+
+pub use any::{AnyFile, AnyStore, OpenStoreError, open_store};
+pub use block::{BLOCK_ALIGN_BYTES, Block, blocks_outstanding_bytes};
+pub use config::{Backend, IoConfig, Preallocation, UnknownWord};
+pub use dir::{DirectoryLock, fsync_directory, write_atomically};
+pub use fault::{FaultKind, IoFault, IoOp};
+pub use file::{Chunk, Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
+pub use page_cache::{PageCacheFile, PageCacheStore};
+pub use sim::{SimConfig, SimFile, SimStore};
+pub use slice::{FileSlice, Records};

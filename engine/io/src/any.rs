@@ -1,0 +1,123 @@
+//! The edge where configuration picks a backend: one enum, one branch per operation, no virtual calls.
+
+use std::ops::Range;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use crate::config::{Backend, IoConfig};
+use crate::fault::IoFault;
+use crate::file::{Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
+use crate::page_cache::{PageCacheFile, PageCacheStore};
+use crate::sim::{SimFile, SimStore};
+use crate::slice::Records;
+
+/// A store of any backend.
+#[derive(Clone, Debug)]
+pub enum AnyStore {
+    /// Through the page cache.
+    PageCache(PageCacheStore),
+    /// In memory.
+    Sim(SimStore),
+}
+
+/// A file of any backend.
+#[derive(Debug)]
+pub enum AnyFile {
+    /// Through the page cache.
+    PageCache(PageCacheFile),
+    /// In memory.
+    Sim(SimFile),
+}
+
+/// Builds the store that `config` names, or says why this machine cannot run it. There is no silent fallback.
+pub fn open_store(config: &IoConfig) -> Result<AnyStore, OpenStoreError> {
+    match config.backend {
+        Backend::PageCache => Ok(AnyStore::PageCache(PageCacheStore::new(config.preallocation))),
+        Backend::Mmap | Backend::IoUring => Err(OpenStoreError::NotBuilt { backend: config.backend }),
+        Backend::Sim => Ok(AnyStore::Sim(SimStore::default())),
+    }
+}
+
+/// Why a backend cannot run here.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum OpenStoreError {
+    /// Not part of this build.
+    #[error("the {backend} backend is not part of this build")]
+    NotBuilt {
+        /// What was asked for.
+        backend: Backend,
+    },
+}
+
+/// Runs one expression on whichever backend it is.
+macro_rules! each {
+    ($on:expr, $kind:ident, $it:ident => $body:expr) => {
+        match $on {
+            $kind::PageCache($it) => $body,
+            $kind::Sim($it) => $body,
+        }
+    };
+}
+
+impl SegmentStore for AnyStore {
+    type File = AnyFile;
+
+    async fn create(&self, path: &Path, reserve_bytes: u64) -> Result<AnyFile, IoFault> {
+        match self {
+            AnyStore::PageCache(store) => store.create(path, reserve_bytes).await.map(AnyFile::PageCache),
+            AnyStore::Sim(store) => store.create(path, reserve_bytes).await.map(AnyFile::Sim),
+        }
+    }
+
+    async fn open(&self, path: &Path) -> Result<(AnyFile, u64), IoFault> {
+        match self {
+            AnyStore::PageCache(store) => {
+                store.open(path).await.map(|(file, len)| (AnyFile::PageCache(file), len))
+            }
+            AnyStore::Sim(store) => store.open(path).await.map(|(file, len)| (AnyFile::Sim(file), len)),
+        }
+    }
+
+    async fn remove(&self, path: &Path) -> Result<(), IoFault> {
+        each!(self, AnyStore, store => store.remove(path).await)
+    }
+
+    fn backend(&self) -> Backend {
+        each!(self, AnyStore, store => store.backend())
+    }
+}
+
+impl SegmentFile for AnyFile {
+    fn limits(&self) -> IoLimits {
+        each!(self, AnyFile, file => file.limits())
+    }
+
+    fn path(&self) -> &Path {
+        each!(self, AnyFile, file => file.path())
+    }
+
+    async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
+        each!(self, AnyFile, file => file.reserve(upto_bytes).await)
+    }
+
+    async fn write_at(&self, at_bytes: u64, bufs: WriteBufs) -> Done<WriteBufs> {
+        each!(self, AnyFile, file => file.write_at(at_bytes, bufs).await)
+    }
+
+    async fn read_at(&self, range: Range<u64>) -> Result<Bytes, IoFault> {
+        each!(self, AnyFile, file => file.read_at(range).await)
+    }
+
+    fn slice(&self, range: Range<u64>) -> Option<Records> {
+        each!(self, AnyFile, file => file.slice(range))
+    }
+
+    async fn sync(&self) -> Result<(), IoFault> {
+        each!(self, AnyFile, file => file.sync().await)
+    }
+
+    async fn truncate(&self, len_bytes: u64) -> Result<(), IoFault> {
+        each!(self, AnyFile, file => file.truncate(len_bytes).await)
+    }
+}

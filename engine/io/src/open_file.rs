@@ -1,0 +1,221 @@
+//! An open file and what all on-disk backends do with it alike: create, reserve, sync, cut, remove.
+//!
+//! Everything here that may wait for the device runs on tokio's blocking threads, so that a runtime is never
+//! stalled. Locks travel into the blocking closure: dropping the future abandons the wait, not the exclusion.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::config::Preallocation;
+use crate::dir::{fsync_directory, parent};
+use crate::fault::{FaultKind, IoFault, IoOp};
+use crate::reserve::take_room;
+use crate::slice::SliceSource;
+
+/// One open file, shared by its handle, its slices and the blocking calls in flight.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    file: File,
+    path: Arc<Path>,
+    preallocation: Preallocation,
+    /// Below this, writes find room and zero-filling is over.
+    room_upto_bytes: AtomicU64,
+    /// Held while the room changes: by reservations, truncation and writes that go beyond the room.
+    room_change: Arc<Mutex<()>>,
+}
+
+impl SliceSource for OpenFile {
+    fn file(&self) -> &File {
+        &self.file
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl OpenFile {
+    fn new(file: File, path: Arc<Path>, preallocation: Preallocation, len_bytes: u64) -> Arc<OpenFile> {
+        let room_upto_bytes = AtomicU64::new(len_bytes);
+        Arc::new(OpenFile { file, path, preallocation, room_upto_bytes, room_change: Arc::default() })
+    }
+
+    /// Creates the file with room for `reserve_bytes` and a durable directory entry. `flags` go to `open(2)`.
+    pub(crate) async fn create(
+        path: &Path,
+        preallocation: Preallocation,
+        reserve_bytes: u64,
+        flags: i32,
+    ) -> Result<Arc<OpenFile>, IoFault> {
+        let path: Arc<Path> = path.into();
+        let task_path = Arc::clone(&path);
+        blocking(IoOp::Create, &path, move || create_blocking(task_path, preallocation, reserve_bytes, flags))
+            .await
+    }
+
+    /// Opens an existing file for reading and writing and returns its length.
+    pub(crate) async fn open(
+        path: &Path,
+        preallocation: Preallocation,
+        flags: i32,
+    ) -> Result<(Arc<OpenFile>, u64), IoFault> {
+        let path: Arc<Path> = path.into();
+        let task_path = Arc::clone(&path);
+        blocking(IoOp::Open, &path, move || {
+            let fault = |error| IoFault::new(IoOp::Open, Arc::clone(&task_path), 0, error);
+            let mut options = OpenOptions::new();
+            let file = options.read(true).write(true).custom_flags(flags).open(&task_path).map_err(fault)?;
+            let len_bytes = file.metadata().map_err(fault)?.len();
+            Ok((OpenFile::new(file, task_path, preallocation, len_bytes), len_bytes))
+        })
+        .await
+    }
+
+    /// Unlinks the path.
+    pub(crate) async fn remove(path: &Path) -> Result<(), IoFault> {
+        let path: Arc<Path> = path.into();
+        let task_path = Arc::clone(&path);
+        blocking(IoOp::Remove, &path, move || {
+            fs::remove_file(&task_path).map_err(|error| IoFault::new(IoOp::Remove, task_path, 0, error))
+        })
+        .await
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(crate) fn path(&self) -> &Arc<Path> {
+        &self.path
+    }
+
+    pub(crate) fn fault(&self, op: IoOp, at_bytes: u64, error: impl Into<io::Error>) -> IoFault {
+        IoFault::new(op, Arc::clone(&self.path), at_bytes, error.into())
+    }
+
+    /// A fault that no system call reported.
+    pub(crate) fn refuse(
+        &self,
+        op: IoOp,
+        at_bytes: u64,
+        kind: FaultKind,
+        message: impl Into<String>,
+    ) -> IoFault {
+        IoFault::with_kind(op, Arc::clone(&self.path), at_bytes, kind, message)
+    }
+
+    /// The end of the room that reservations have made so far.
+    pub(crate) fn room_upto_bytes(&self) -> u64 {
+        self.room_upto_bytes.load(Ordering::Acquire)
+    }
+
+    /// Makes room up to `upto_bytes` in the file's own manner.
+    pub(crate) async fn reserve(self: &Arc<Self>, upto_bytes: u64) -> Result<(), IoFault> {
+        self.reserve_as(self.preallocation, upto_bytes).await
+    }
+
+    /// Makes room up to `upto_bytes` in the given manner.
+    pub(crate) async fn reserve_as(
+        self: &Arc<Self>,
+        preallocation: Preallocation,
+        upto_bytes: u64,
+    ) -> Result<(), IoFault> {
+        if upto_bytes <= self.room_upto_bytes() {
+            return Ok(());
+        }
+        let guard = self.lock_room().await;
+        let this = Arc::clone(self);
+        blocking(IoOp::Reserve, &self.path, move || {
+            let _guard = guard;
+            let from_bytes = this.room_upto_bytes();
+            if upto_bytes > from_bytes {
+                take_room(&this.file, preallocation, from_bytes..upto_bytes)
+                    .map_err(|error| this.fault(IoOp::Reserve, from_bytes, error))?;
+                this.room_upto_bytes.store(upto_bytes, Ordering::Release);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Excludes reservations while a write goes beyond the room: zero-filling must not run over it.
+    pub(crate) async fn lock_room(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.room_change).lock_owned().await
+    }
+
+    /// Notes that a write took room by itself. The caller holds [`OpenFile::lock_room`].
+    pub(crate) fn room_taken(&self, upto_bytes: u64) {
+        self.room_upto_bytes.fetch_max(upto_bytes, Ordering::AcqRel);
+    }
+
+    /// Cuts or extends the file.
+    pub(crate) async fn truncate(self: &Arc<Self>, len_bytes: u64) -> Result<(), IoFault> {
+        let guard = self.lock_room().await;
+        let this = Arc::clone(self);
+        blocking(IoOp::Truncate, &self.path, move || {
+            let _guard = guard;
+            this.file.set_len(len_bytes).map_err(|error| this.fault(IoOp::Truncate, len_bytes, error))?;
+            this.room_upto_bytes.store(len_bytes, Ordering::Release);
+            Ok(())
+        })
+        .await
+    }
+
+    /// `fdatasync` on a blocking thread.
+    pub(crate) async fn sync_data(self: &Arc<Self>) -> Result<(), IoFault> {
+        let this = Arc::clone(self);
+        blocking(IoOp::Sync, &self.path, move || {
+            this.file.sync_data().map_err(|error| this.fault(IoOp::Sync, 0, error))
+        })
+        .await
+    }
+
+    /// Refuses a read that ends behind the file before memory is taken for it.
+    pub(crate) fn check_within(&self, end_bytes: u64) -> Result<(), IoFault> {
+        let len_bytes = self.file.metadata().map_err(|error| self.fault(IoOp::Read, end_bytes, error))?.len();
+        if end_bytes <= len_bytes { Ok(()) } else { Err(self.end_of_file(len_bytes, end_bytes)) }
+    }
+
+    /// The fault of a read that wanted bytes up to `end_bytes` and found the file's end at `at_bytes`.
+    pub(crate) fn end_of_file(&self, at_bytes: u64, end_bytes: u64) -> IoFault {
+        let text = format!("the file ends before byte {end_bytes}, up to which it was to be read");
+        self.refuse(IoOp::Read, at_bytes, FaultKind::EndOfFile, text)
+    }
+}
+
+fn create_blocking(
+    path: Arc<Path>,
+    preallocation: Preallocation,
+    reserve_bytes: u64,
+    flags: i32,
+) -> Result<Arc<OpenFile>, IoFault> {
+    let fault = |error| IoFault::new(IoOp::Create, Arc::clone(&path), 0, error);
+    let mut options = OpenOptions::new();
+    let file =
+        options.read(true).write(true).create_new(true).custom_flags(flags).open(&path).map_err(fault)?;
+    let room = take_room(&file, preallocation, 0..reserve_bytes).map_err(fault);
+    if let Err(first) = room.and_then(|()| fsync_directory(parent(&path))) {
+        // Nobody knows the file yet, so what failed is its creation and it must not stay behind.
+        if let Err(error) = fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "could not remove a file whose creation failed");
+        }
+        return Err(first);
+    }
+    Ok(OpenFile::new(file, path, preallocation, reserve_bytes))
+}
+
+/// Runs `work` on one of tokio's blocking threads. Dropping the future lets the work finish unobserved.
+pub(crate) async fn blocking<T: Send + 'static>(
+    op: IoOp,
+    path: &Arc<Path>,
+    work: impl FnOnce() -> Result<T, IoFault> + Send + 'static,
+) -> Result<T, IoFault> {
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.unwrap_or_else(|error| Err(IoFault::new(op, Arc::clone(path), 0, io::Error::other(error))))
+}
