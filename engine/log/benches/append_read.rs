@@ -1,0 +1,2 @@
+//! Placeholder until the log exists.
+fn main() {}
