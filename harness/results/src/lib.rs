@@ -1,1 +1,48 @@
+//! The result bundle: its versioned schema, latency histograms, interval logs, and the statistics that read them.
 //!
+//! A run is a directory that explains itself. [`BundleWriter`] lays it out and keeps it valid at every
+//! instant (a killed run is a bundle marked `aborted`); [`Bundle`] reads it back. In it, [`RunDocument`] is
+//! the summary that scripts read, and each trial folder holds an interval log of [`Histogram`]s, one row per
+//! second in `intervals.jsonl`, and the verifier's [`VerifyDocument`].
+//!
+//! Percentiles come from a [`Pooled`] histogram and from nothing else: histograms merge by adding counts,
+//! and no type here can be averaged. Comparisons are made over trials by [`stats::paired_ratio`].
+//!
+//! This crate must not know how a load is driven, who answered it, or how a result is drawn.
+
+mod bundle;
+mod event;
+mod hash;
+mod histogram;
+mod hlog;
+mod intervals;
+mod machine;
+mod pooled;
+mod run;
+mod series;
+pub mod stats;
+mod status;
+mod verdict;
+mod verify;
+mod warning;
+
+pub use bundle::{Bundle, BundleError, BundleWriter, Trial, TrialWriter, bundle_id};
+pub use event::Event;
+pub use hash::config_hash;
+pub use histogram::{Histogram, MAX_TRACKABLE_NS};
+pub use hlog::{HlogError, HlogWriter, read_hlog};
+pub use intervals::{IntervalResources, IntervalRow, attach_resources};
+pub use machine::{
+    BlockDevice, Cgroup, Filesystem, IoUring, Machine, Memory, Processor, ToolBuild, Virtualization,
+};
+pub use pooled::{CurvePoint, Pooled, Quantile};
+pub use run::{
+    Acks, Arm, CodecRatio, ComparisonRow, Cost, Durability, DurabilityMode, FailureDocument, Fault, Latency,
+    Load, LoadMode, PayloadSummary, PhaseSpan, ProcessCost, QuantileSet, Quantiles, RunDocument, SCHEMA,
+    Survives, Throughput,
+};
+pub use series::{LatencyInterval, LatencySeries, Metric, Phase};
+pub use status::{Exit, Status};
+pub use verdict::{LoadObservation, Verdict};
+pub use verify::{VerifyCounts, VerifyDocument, VerifyExample, VerifyFault};
+pub use warning::Warning;

@@ -1,0 +1,168 @@
+//! Lays out a bundle and keeps it valid while the run goes on.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::BundleError;
+use super::files::{append_line, io, replace, replace_json, replace_lines};
+use crate::event::Event;
+use crate::hlog::HlogWriter;
+use crate::intervals::IntervalRow;
+use crate::machine::Machine;
+use crate::run::RunDocument;
+use crate::series::LatencyInterval;
+use crate::verify::VerifyDocument;
+
+/// A bundle being written. Dropping it without [`BundleWriter::finish`] leaves it marked `aborted`.
+#[derive(Debug)]
+pub struct BundleWriter {
+    dir: PathBuf,
+    id: String,
+    started: Timestamp,
+    trials: u32,
+}
+
+/// One trial's folder being written.
+#[derive(Debug)]
+pub struct TrialWriter {
+    dir: PathBuf,
+    hlog: HlogWriter<File>,
+}
+
+/// `<UTC time>-<name>-<short id>`, safe as a directory name; `entropy` makes runs of one second differ.
+pub fn bundle_id(started: Timestamp, name: &str, entropy: u64) -> String {
+    let time = started.strftime("%Y-%m-%dT%H-%M-%SZ");
+    let digest = Sha256::digest(format!("{started}{name}{entropy}").as_bytes());
+    let short: String = digest.iter().take(2).map(|byte| format!("{byte:02x}")).collect();
+    format!("{time}-{}-{short}", slug(name))
+}
+
+fn slug(name: &str) -> String {
+    let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    let mut slug = String::new();
+    for c in plain.take(60) {
+        if c != '-' || !(slug.is_empty() || slug.ends_with('-')) {
+            slug.push(c);
+        }
+    }
+    let trimmed = slug.trim_end_matches('-');
+    if trimmed.is_empty() { "run".to_owned() } else { trimmed.to_owned() }
+}
+
+impl BundleWriter {
+    /// Creates the directory under `root` with a `run.json` that says `aborted`.
+    /// `started` is the wall-clock time at the run's zero: every time in the bundle counts from it.
+    pub fn create(root: &Path, name: &str, started: Timestamp) -> Result<Self, BundleError> {
+        fs::create_dir_all(root).map_err(io("create", root))?;
+        let mut entropy = u64::from(std::process::id());
+        let (id, dir) = loop {
+            let id = bundle_id(started, name, entropy);
+            let dir = root.join(&id);
+            match fs::create_dir(&dir) {
+                Ok(()) => break (id, dir),
+                Err(taken) if taken.kind() == std::io::ErrorKind::AlreadyExists => entropy += 0x1_0000_0000,
+                Err(source) => return Err(io("create", &dir)(source)),
+            }
+        };
+        let writer = Self { dir, id, started, trials: 0 };
+        let mut unfinished = RunDocument::unfinished(&writer.id);
+        unfinished.workload = Some(name.to_owned());
+        writer.checkpoint(&mut unfinished)?;
+        Ok(writer)
+    }
+
+    /// The bundle's directory.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The run's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where the HTML report belongs.
+    pub fn report_path(&self) -> PathBuf {
+        self.dir.join("report.html")
+    }
+
+    /// Stores the fully resolved workload.
+    pub fn write_lock(&self, toml: &str) -> Result<(), BundleError> {
+        replace(&self.dir.join("workload.lock.toml"), toml.as_bytes())
+    }
+
+    /// Stores the machine.
+    pub fn write_env(&self, machine: &Machine) -> Result<(), BundleError> {
+        replace_json(&self.dir.join("env.json"), machine)
+    }
+
+    /// Appends an event.
+    pub fn event(&self, event: &Event) -> Result<(), BundleError> {
+        append_line(&self.dir.join("events.jsonl"), event)
+    }
+
+    /// Opens the next trial's folder, `trials/0001` first.
+    pub fn begin_trial(&mut self) -> Result<TrialWriter, BundleError> {
+        let dir = self.dir.join("trials").join(format!("{:04}", self.trials + 1));
+        fs::create_dir_all(&dir).map_err(io("create", &dir))?;
+        let path = dir.join("latency.hlog");
+        let file = File::create(&path).map_err(io("create", &path))?;
+        let hlog = HlogWriter::begin(file, since_epoch(self.started)).map_err(io("write", &path))?;
+        self.trials += 1;
+        Ok(TrialWriter { dir, hlog })
+    }
+
+    /// Writes `run.json` as it stands, with id, paths, start and trial count filled in. The status is the
+    /// caller's: until the end it should stay `aborted`, which is what a killed run then says.
+    pub fn checkpoint(&self, document: &mut RunDocument) -> Result<(), BundleError> {
+        document.id.clone_from(&self.id);
+        document.bundle = Some(self.dir.display().to_string());
+        document.trials = self.trials;
+        document.started_at = Some(self.started.to_string());
+        let report = self.report_path();
+        document.report = report.exists().then(|| report.display().to_string());
+        replace_json(&self.dir.join("run.json"), document)
+    }
+
+    /// Writes the final `run.json`. Write the report first, so that its path is in it.
+    pub fn finish(self, document: &mut RunDocument, ended: Timestamp) -> Result<PathBuf, BundleError> {
+        document.ended_at = Some(ended.to_string());
+        self.checkpoint(document)?;
+        Ok(self.dir)
+    }
+}
+
+impl TrialWriter {
+    /// The trial's folder, for the broker's log and other files.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Appends the histograms of one interval.
+    pub fn latency(&mut self, row: &LatencyInterval) -> Result<(), BundleError> {
+        self.hlog.interval(row).map_err(io("append to", &self.dir.join("latency.hlog")))
+    }
+
+    /// Appends one interval row.
+    pub fn interval(&self, row: &IntervalRow) -> Result<(), BundleError> {
+        append_line(&self.dir.join("intervals.jsonl"), row)
+    }
+
+    /// Replaces all interval rows, for example once resources are attached.
+    pub fn replace_intervals(&self, rows: &[IntervalRow]) -> Result<(), BundleError> {
+        replace_lines(&self.dir.join("intervals.jsonl"), rows)
+    }
+
+    /// Stores the verifier's findings.
+    pub fn verify(&self, verify: &VerifyDocument) -> Result<(), BundleError> {
+        replace_json(&self.dir.join("verify.json"), verify)
+    }
+}
+
+fn since_epoch(at: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(Timestamp::UNIX_EPOCH)).unwrap_or_default()
+}

@@ -1,0 +1,78 @@
+//! What was measured, in which phases, with which faults, against what.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The system under test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Arm {
+    /// `plimsoll`, `kafka`, `redpanda`, `null`, `floor`, or what the target calls itself.
+    pub system: String,
+    /// Its version, as it says itself.
+    pub version: Option<String>,
+    /// The storage backend that really ran: `page-cache`, `mmap` or `io_uring`.
+    pub backend: Option<String>,
+    /// Configuration read back from the broker, not assumed.
+    #[serde(default)]
+    pub effective_config: BTreeMap<String, String>,
+    /// Name in charts, when several arms are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Commit of the binary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_sha: Option<String>,
+}
+
+/// One fault that was injected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Fault {
+    /// `kill -9`, `pause`, `disk-full`, …
+    pub kind: String,
+    /// Which broker.
+    pub target: String,
+    /// Milliseconds since the run began.
+    pub at_ms: f64,
+    /// The target answered again before the run ended.
+    pub recovered: bool,
+    /// How long produce requests could not be acknowledged; to the run's end when it never recovered.
+    pub unavailable_ms: f64,
+    /// Acknowledged records lost to it.
+    pub lost: u64,
+}
+
+/// One phase on the run's clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct PhaseSpan {
+    /// `warmup`, `measure` or `drain`.
+    pub name: String,
+    /// Begin, nanoseconds since the run began.
+    pub t0_ns: u64,
+    /// End, nanoseconds since the run began.
+    pub t1_ns: u64,
+    /// Whether the load was steady by the end of it; absent where it is not judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady: Option<bool>,
+    /// Why it ended or was not steady.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// One metric compared in pairs of trials: this arm divided by the other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct ComparisonRow {
+    /// What is compared, with its unit, for example `broker_cpu_s_per_gb`.
+    pub metric: String,
+    /// The other arm, for example `floor`.
+    pub against: String,
+    /// Hodges–Lehmann ratio.
+    pub ratio: f64,
+    /// Interval of the ratio, `null` with fewer than 6 pairs.
+    pub low: Option<f64>,
+    /// Interval of the ratio, `null` with fewer than 6 pairs.
+    pub high: Option<f64>,
+    /// Confidence that the interval really has, 0 to 1.
+    pub confidence: Option<f64>,
+    /// Ratio of every pair, in the order they ran.
+    pub pairs: Vec<f64>,
+}
