@@ -8,6 +8,7 @@
 //! This crate must not know which broker answers, nor how results are stored or drawn.
 
 pub mod clock;
+pub mod corpus;
 mod murmur;
 mod pacer;
 pub mod recorder;
