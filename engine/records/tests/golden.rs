@@ -5,25 +5,26 @@ mod common;
 use common::{Expected, expected, golden, golden_batches};
 use plimsoll_records::marker::{Control, EndTxn, end_txn};
 use plimsoll_records::{
-    Batch, BatchBuilder, Codec, CodecId, Compressor, Decompressor, ProducerStamp, RecordLimits, TimestampType,
-    ValidationRules, recompress, validate_batch,
+    Batch, BatchBuilder, Codec, CodecId, Compressor, Decompressor, ProducerStamp, RecordLimits,
+    TimestampType, ValidationRules, recompress, validate_batch,
 };
 
 fn decode(batch: &Batch) -> Vec<Expected> {
     let mut decompressor = Decompressor::new();
-    let records = batch.records(&mut decompressor, RecordLimits::default()).enumerate().map(|(index, record)| {
-        let record = record.unwrap();
-        assert_eq!(record.offset, batch.header().base_offset + index as i64);
-        let headers = record.headers.map(|header| {
-            (String::from_utf8(header.key.to_vec()).unwrap(), header.value.map(<[u8]>::to_vec))
+    let records =
+        batch.records(&mut decompressor, RecordLimits::default()).enumerate().map(|(index, record)| {
+            let record = record.unwrap();
+            assert_eq!(record.offset, batch.header().base_offset + index as i64);
+            let headers = record.headers.map(|header| {
+                (String::from_utf8(header.key.to_vec()).unwrap(), header.value.map(<[u8]>::to_vec))
+            });
+            Expected {
+                timestamp: record.timestamp,
+                key: record.key.map(<[u8]>::to_vec),
+                value: record.value.map(<[u8]>::to_vec),
+                headers: headers.collect(),
+            }
         });
-        Expected {
-            timestamp: record.timestamp,
-            key: record.key.map(<[u8]>::to_vec),
-            value: record.value.map(<[u8]>::to_vec),
-            headers: headers.collect(),
-        }
-    });
     records.collect()
 }
 
@@ -65,7 +66,10 @@ fn every_batch_of_every_client_is_decoded() {
         *clients.entry(client).or_default() += 1;
     }
     // Every codec with both sets (`none` with one) and an idempotent batch; Java also levels and flags.
-    assert_eq!(clients.into_iter().collect::<Vec<_>>(), [("java", 15), ("kafka-python", 10), ("librdkafka", 10)]);
+    assert_eq!(
+        clients.into_iter().collect::<Vec<_>>(),
+        [("java", 15), ("kafka-python", 10), ("librdkafka", 10)]
+    );
 }
 
 #[test]
@@ -137,7 +141,8 @@ fn e11_every_client_batch_passes_validation_and_changes_codec() {
             continue;
         }
         let batch = Batch::from_bytes(bytes).unwrap();
-        let found = validate_batch(&batch, &rules, &mut decompressor).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let found =
+            validate_batch(&batch, &rules, &mut decompressor).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(found.max_timestamp, batch.header().max_timestamp, "{name}");
         let meant = decode(&batch);
         for codec in CodecId::ALL.map(Codec::with_default_level) {

@@ -13,7 +13,10 @@ use proptest::prelude::*;
 type Plain = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>);
 
 fn bytes_field() -> impl Strategy<Value = Option<Vec<u8>>> {
-    option::of(prop_oneof![vec(any::<u8>(), 0..40), (any::<u8>(), 0..3000usize).prop_map(|(b, n)| vec![b; n])])
+    option::of(prop_oneof![
+        vec(any::<u8>(), 0..40),
+        (any::<u8>(), 0..3000usize).prop_map(|(b, n)| vec![b; n])
+    ])
 }
 
 fn record() -> impl Strategy<Value = Plain> {
@@ -83,8 +86,6 @@ fn with_right_crc(mut bytes: Vec<u8>) -> Bytes {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
-
     #[test]
     fn records_round_trip_through_every_codec(codec in codec(), records in vec(record(), 1..30)) {
         let batch = build(codec, &records);
@@ -223,7 +224,8 @@ proptest! {
         prop_assert_eq!(batch.rest().as_ptr(), shared.as_ptr(), "the rest is not copied");
         let header = *batch.header();
         prop_assert_eq!((header.base_offset, header.leader_epoch), (offset, epoch));
-        prop_assert_eq!(Batch::from_bytes(batch.to_bytes()).unwrap().header(), &header);
+        let again = Batch::from_bytes(batch.to_bytes()).unwrap();
+        prop_assert_eq!(again.header(), &header);
     }
 }
 
@@ -237,7 +239,8 @@ fn e10_log_append_time_rewrites_the_crc() {
     before.verify_crc().unwrap();
     assert_eq!(batch.header().max_timestamp, 77);
     let mut decompressor = Decompressor::new();
-    let times = batch.records(&mut decompressor, RecordLimits::default()).map(|record| record.unwrap().timestamp);
+    let times =
+        batch.records(&mut decompressor, RecordLimits::default()).map(|record| record.unwrap().timestamp);
     assert_eq!(times.collect::<Vec<_>>(), [77, 77]);
     assert_eq!(Batch::from_bytes(batch.to_bytes()).unwrap().header(), batch.header());
 }

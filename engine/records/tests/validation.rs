@@ -215,7 +215,11 @@ fn e12_timestamps_outside_the_range_are_listed() {
         let rejection = check(&batch, &rules()).unwrap_err();
         assert_eq!(rejection.error_code(), INVALID_TIMESTAMP);
         let Rejection::Records { faults, total: 2 } = &rejection else { panic!("{rejection}") };
-        assert_eq!(faults.iter().map(|fault| fault.index).collect::<Vec<_>>(), [5, 7], "no timestamp is no fault");
+        assert_eq!(
+            faults.iter().map(|fault| fault.index).collect::<Vec<_>>(),
+            [5, 7],
+            "no timestamp is no fault"
+        );
 
         let by_broker = ValidationRules { timestamp_type: TimestampType::LogAppendTime, ..rules() };
         assert_eq!(check(&batch, &by_broker).unwrap().max_timestamp, NOW_MS + 1_001);

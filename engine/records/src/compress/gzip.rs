@@ -61,7 +61,8 @@ pub(super) struct Decoder {
     inflate: Decompress,
     crc: Digest,
     in_member: bool,
-    members: u32,
+    /// At least one member was read: the stream may end.
+    seen_member: bool,
 }
 
 impl Default for Decoder {
@@ -70,7 +71,7 @@ impl Default for Decoder {
             inflate: Decompress::new(false),
             crc: Digest::new(CrcAlgorithm::Crc32IsoHdlc),
             in_member: false,
-            members: 0,
+            seen_member: false,
         }
     }
 }
@@ -78,40 +79,34 @@ impl Default for Decoder {
 impl Decode for Decoder {
     fn begin(&mut self) {
         self.in_member = false;
-        self.members = 0;
+        self.seen_member = false;
     }
 
     fn next(
         &mut self,
         input: &mut &[u8],
         window: &mut Vec<u8>,
-        budget_bytes: usize,
+        _budget_bytes: usize,
     ) -> Result<Option<usize>, Trouble> {
         at_least(window, PIECE_BYTES);
-        loop {
-            if !self.in_member && !self.open_member(input)? {
-                return Ok(None);
-            }
-            let made = self.inflate_into(input, &mut window[..PIECE_BYTES])?;
-            // Many empty members would otherwise cost time without ever meeting the budget.
-            if made > 0 || self.members > 1024 || budget_bytes == 0 {
-                return Ok(Some(made));
-            }
+        if !self.in_member && !self.open_member(input)? {
+            return Ok(None);
         }
+        self.inflate_into(input, &mut window[..PIECE_BYTES]).map(Some)
     }
 }
 
 impl Decoder {
     /// Reads the next member's header; false when the input is used up.
     fn open_member(&mut self, input: &mut &[u8]) -> Result<bool, Trouble> {
-        if input.is_empty() && self.members > 0 {
+        if input.is_empty() && self.seen_member {
             return Ok(false);
         }
         skip_header(input)?;
         self.inflate.reset(false);
         self.crc.reset();
         self.in_member = true;
-        self.members += 1;
+        self.seen_member = true;
         Ok(true)
     }
 

@@ -12,8 +12,11 @@ use thiserror::Error;
 
 use crate::codec::{Codec, CodecId};
 
-/// Buffers beyond this size are given back before the next use, so that one huge batch is not kept for ever.
+/// Buffers filled beyond this are given back before the next use, so that one huge batch is not kept for ever.
 const KEPT_BYTES: usize = 1 << 20;
+
+/// Output up to here grows its buffer by doubling.
+const DOUBLED_BYTES: usize = 256 << 10;
 
 /// Compressed data is believed to inflate this much without further proof, however small it is.
 const CAP_FLOOR_BYTES: usize = 8 << 20;
@@ -94,11 +97,11 @@ trait Decode {
     /// Forgets the stream that was being read.
     fn begin(&mut self);
 
-    /// Produces the next piece at the front of `window` and says how long it is; `None` at a proper end.
+    /// Produces the next piece at the front of `window` and says how long it is, which may be 0; `None` at a
+    /// proper end.
     ///
-    /// Consumes from `input`. Grows `window` as needed, never beyond `budget_bytes` by more than a constant,
-    /// and never because the input merely says so. A piece longer than the budget is an error of the caller's
-    /// to find.
+    /// Consumes from `input`. Grows `window` as needed, never beyond `budget_bytes` by more than a constant
+    /// nor because the input merely says so. The caller refuses pieces that are longer than the budget.
     fn next(
         &mut self,
         input: &mut &[u8],
@@ -187,8 +190,8 @@ impl Decompressor {
             return Ok(input);
         }
         let mut gathered = std::mem::take(&mut self.gathered);
-        gathered.clear();
         give_back(&mut gathered);
+        gathered.clear();
         let result = self.gather(codec_id, input, cap_bytes, &mut gathered);
         self.gathered = gathered;
         result.map(|()| &self.gathered[..])
@@ -203,10 +206,7 @@ impl Decompressor {
     ) -> Result<(), DecompressError> {
         let mut pieces = self.pieces(codec_id, input, cap_bytes)?;
         while let Some(piece) = pieces.next()? {
-            if gathered.capacity() - gathered.len() < piece.len() {
-                let wanted = (gathered.len() + piece.len()).max(gathered.capacity() * 2).min(cap_bytes);
-                gathered.reserve_exact(wanted - gathered.len());
-            }
+            make_room(gathered, piece.len(), cap_bytes);
             gathered.extend_from_slice(piece);
         }
         Ok(())
@@ -236,8 +236,21 @@ impl Decompressor {
     }
 }
 
+/// Small outputs double their buffer. Large ones take the cap's address space at once: pages are touched only as
+/// they are filled, and there is never an old and a new half-full buffer at the same time.
+fn make_room(gathered: &mut Vec<u8>, piece_bytes: usize, cap_bytes: usize) {
+    let wanted = gathered.len() + piece_bytes;
+    if wanted <= gathered.capacity() {
+        return;
+    }
+    let doubled = wanted.max(gathered.capacity() * 2);
+    let capacity = if doubled <= DOUBLED_BYTES { doubled } else { cap_bytes.max(wanted) };
+    gathered.reserve_exact(capacity - gathered.len());
+}
+
+/// Looks at what was filled, not at the capacity: pages that were never touched cost nothing.
 fn give_back(buffer: &mut Vec<u8>) {
-    if buffer.capacity() > KEPT_BYTES {
+    if buffer.len() > KEPT_BYTES {
         *buffer = Vec::new();
     }
 }

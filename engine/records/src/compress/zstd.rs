@@ -37,6 +37,8 @@ impl Encoder {
     pub(super) fn compress(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         self.scratch.clear();
         self.scratch.reserve(compress_bound(input.len()));
+        // A context that failed is not used again as it is.
+        self.context.reset(ResetDirective::SessionOnly).map_err(name_owned)?;
         self.context.compress2(&mut self.scratch, input).map_err(name_owned)?;
         out.extend_from_slice(&self.scratch);
         Ok(())
@@ -76,6 +78,9 @@ impl Decoder {
 impl Decode for Decoder {
     fn begin(&mut self) {
         self.state = State::Fresh;
+        // An earlier stream may have ended in the middle or in an error. Resetting a session cannot fail; if
+        // it did, the context would refuse the next stream.
+        let _ = self.context.reset(ResetDirective::SessionOnly);
     }
 
     fn next(
@@ -121,9 +126,6 @@ impl Decoder {
             let made = self.grow(input, window, size, budget_bytes)?;
             return Ok(Some(self.finish(input, made)));
         }
-        self.context
-            .reset(ResetDirective::SessionOnly)
-            .map_err(|code| Trouble::Malformed(get_error_name(code)))?;
         self.state = State::Streaming { between_frames: true };
         Ok(None)
     }
