@@ -1,1 +1,24 @@
+//! A Kafka-protocol broker: connections in, partitions out.
 //!
+//! A request's way: [`net`] reads frames off a connection, `wire` parses them, [`api`] answers them against
+//! a [`Broker`], whose [`Partition`]s sit on logs. [`Server`] is the process around it: it opens the log
+//! directory, runs one current-thread runtime per core, and stops everything in order.
+//!
+//! This crate must not know which storage backend runs: [`storage`] builds it from configuration, in one
+//! place.
+
+mod api;
+mod broker;
+mod catalog;
+pub mod config;
+mod error;
+mod net;
+mod partition;
+mod producer_ids;
+mod server;
+mod storage;
+
+pub use broker::Broker;
+pub use error::BrokerError;
+pub use partition::Partition;
+pub use server::{Server, ServerHandle};

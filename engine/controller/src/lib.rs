@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use command::{Command, Outcome, Refusal};
 pub use image::{BrokerRecord, Image, NodeId, PartitionRecord, TopicRecord};
-pub use local::LocalController;
+pub use local::{LocalController, METADATA_LOG};
 use plimsoll_log::{AppendError, LogError, WaitError};
 
 /// Proposes metadata changes and shows the committed state.

@@ -103,12 +103,13 @@ impl TopicSettings {
                 .unwrap_or_default()
         };
         let number = |name: &str| text(name).parse::<i64>().unwrap_or(i64::MAX);
+        let small = |name: &str| u32::try_from(number(name)).unwrap_or(u32::MAX);
         let bounded = |name: &str| u64::try_from(number(name)).ok().filter(|n| *n < i64::MAX as u64);
         let log = LogConfig {
-            segment_bytes: u64::try_from(number("segment.bytes")).unwrap_or_default(),
+            segment_bytes: small("segment.bytes"),
             segment_ms: number("segment.ms"),
-            index_interval_bytes: u64::try_from(number("index.interval.bytes")).unwrap_or_default(),
-            index_size_max_bytes: u64::try_from(number("segment.index.bytes")).unwrap_or_default(),
+            index_interval_bytes: small("index.interval.bytes"),
+            index_size_max_bytes: small("segment.index.bytes"),
             flush: FlushPolicy { messages: bounded("flush.messages"), interval_ms: bounded("flush.ms") },
             durability: settings.durability,
             producer_id_expiration_ms: settings.int("producer.id.expiration.ms"),

@@ -1,0 +1,164 @@
+//! Fetch: whole batches up to the high watermark, waiting for them if the client wants to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use plimsoll_log::ReadError;
+use plimsoll_wire::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, PartitionFetchResponse, TopicFetchResponse,
+};
+use plimsoll_wire::{ErrorCode, StrBytes, Uuid};
+use tokio::time::Instant;
+
+use super::check_epoch;
+use super::session::{Context, Key};
+use crate::broker::Broker;
+use crate::catalog::Topic;
+use crate::net::StoredSlice;
+use crate::partition::{Bounds, Partition, Watcher};
+
+/// From this version on requests carry topic ids and no names (KIP-516).
+const IDS_FROM_VERSION: i16 = 13;
+
+/// One partition of a fetch, with what was read for it.
+pub(super) struct Row {
+    pub(super) key: Key,
+    pub(super) answer: PartitionFetchResponse<StoredSlice>,
+}
+
+pub(super) async fn handle(broker: &Broker, version: i16, request: FetchRequest) -> FetchResponse<StoredSlice> {
+    let by_id = version >= IDS_FROM_VERSION;
+    let context = match broker.fetch_sessions.begin(&request, by_id) {
+        Ok(context) => context,
+        Err(error) => return FetchResponse { error, ..FetchResponse::default() },
+    };
+    let limits = Limits {
+        bytes: usize::try_from(request.max_bytes).unwrap_or_default(),
+        min_bytes: usize::try_from(request.min_bytes).unwrap_or_default(),
+        deadline: Instant::now() + Duration::from_millis(u64::from(request.max_wait_ms.max(0).unsigned_abs())),
+    };
+    let rows = read_until(broker, &context, by_id, limits).await;
+    finish(broker, context, rows)
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    bytes: usize,
+    min_bytes: usize,
+    deadline: Instant,
+}
+
+/// Reads until there is enough, an error, or no more time (rule E21).
+async fn read_until(broker: &Broker, context: &Context, by_id: bool, limits: Limits) -> Vec<Row> {
+    let max_bytes = limits.bytes.min(broker.settings.count("fetch.max.bytes"));
+    let watcher = Watcher::default();
+    loop {
+        // Watch before reading: what comes in between is then not missed.
+        let may_wait = Instant::now() < limits.deadline;
+        let (rows, found) = read_all(broker, context, by_id, max_bytes, may_wait.then_some(&watcher)).await;
+        let enough = found.bytes >= limits.min_bytes || found.must_answer;
+        if enough || !may_wait || context.is_empty() && limits.min_bytes == 0 {
+            return rows;
+        }
+        if tokio::time::timeout_at(limits.deadline, watcher.moved()).await.is_err() {
+            return rows;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    bytes: usize,
+    must_answer: bool,
+}
+
+async fn read_all(
+    broker: &Broker,
+    context: &Context,
+    by_id: bool,
+    max_bytes: usize,
+    watcher: Option<&Watcher>,
+) -> (Vec<Row>, Found) {
+    let mut found = Found::default();
+    let mut rows = Vec::with_capacity(context.partitions().len());
+    for (key, wanted) in context.partitions() {
+        let budget = max_bytes.saturating_sub(found.bytes);
+        let answer = match locate(broker, key, by_id) {
+            Ok((_, partition)) => {
+                if let Some(watcher) = watcher {
+                    partition.watch(watcher);
+                }
+                read_one(&partition, wanted, budget, found.bytes == 0).await
+            }
+            Err(error) => PartitionFetchResponse { index: key.partition, error, ..PartitionFetchResponse::default() },
+        };
+        found.bytes += answer.records_len_bytes();
+        found.must_answer |= answer.error != ErrorCode::None;
+        rows.push(Row { key: key.clone(), answer });
+    }
+    (rows, found)
+}
+
+fn locate(broker: &Broker, key: &Key, by_id: bool) -> Result<(Arc<Topic>, Arc<Partition>), ErrorCode> {
+    let topic = if by_id {
+        broker.catalog.by_id(key.topic_id).ok_or(ErrorCode::UnknownTopicId)?
+    } else {
+        broker.catalog.by_name(&key.name).ok_or(ErrorCode::UnknownTopicOrPartition)?
+    };
+    let partition = topic.partition(key.partition).cloned().ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    Ok((topic, partition))
+}
+
+/// The first partition with data returns at least one whole batch, later ones obey the budget (KIP-74).
+async fn read_one(
+    partition: &Partition,
+    wanted: &FetchPartition,
+    budget: usize,
+    at_least_one: bool,
+) -> PartitionFetchResponse<StoredSlice> {
+    let index = partition.index();
+    let failed = |error, bounds: Bounds| PartitionFetchResponse {
+        index,
+        error,
+        high_watermark: bounds.high_watermark,
+        last_stable_offset: bounds.high_watermark,
+        log_start_offset: bounds.log_start,
+        ..PartitionFetchResponse::default()
+    };
+    if let Err(error) = check_epoch(wanted.current_leader_epoch, partition.leader_epoch()) {
+        return PartitionFetchResponse { index, error, ..PartitionFetchResponse::default() };
+    }
+    let max_bytes = usize::try_from(wanted.partition_max_bytes).unwrap_or_default().min(budget);
+    match partition.read(wanted.fetch_offset, max_bytes, at_least_one).await {
+        Ok((bounds, out)) => PartitionFetchResponse {
+            records: vec![StoredSlice::part(out.records)],
+            ..failed(ErrorCode::None, bounds)
+        },
+        Err(ReadError::OutOfRange { .. }) => failed(ErrorCode::OffsetOutOfRange, partition.bounds()),
+        Err(error) => {
+            tracing::error!("partition {index}: a read at offset {} failed: {error}", wanted.fetch_offset);
+            failed(ErrorCode::KafkaStorageError, partition.bounds())
+        }
+    }
+}
+
+/// Drops what an incremental session does not repeat and groups the rest by topic.
+fn finish(broker: &Broker, context: Context, rows: Vec<Row>) -> FetchResponse<StoredSlice> {
+    let (session_id, rows) = broker.fetch_sessions.end(context, rows);
+    let mut topics: Vec<TopicFetchResponse<StoredSlice>> = Vec::new();
+    for Row { key, answer } in rows {
+        match topics.last_mut().filter(|last| same_topic(last, &key.name, key.topic_id)) {
+            Some(last) => last.partitions.push(answer),
+            None => topics.push(TopicFetchResponse {
+                name: key.name,
+                topic_id: key.topic_id,
+                partitions: vec![answer],
+            }),
+        }
+    }
+    FetchResponse { session_id, topics, ..FetchResponse::default() }
+}
+
+fn same_topic(topic: &TopicFetchResponse<StoredSlice>, name: &StrBytes, id: Uuid) -> bool {
+    topic.name == *name && topic.topic_id == id
+}

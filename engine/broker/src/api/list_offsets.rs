@@ -1,0 +1,95 @@
+//! ListOffsets: the ends of a partition, and offsets by time.
+
+use plimsoll_wire::ErrorCode;
+use plimsoll_wire::messages::list_offsets_request::ListOffsetsPartition;
+use plimsoll_wire::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use plimsoll_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use tracing::error;
+
+use super::check_epoch;
+use crate::broker::Broker;
+use crate::partition::Partition;
+
+/// Timestamps with a meaning of their own.
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+
+/// A timestamp, an offset, the leader epoch of its batch; -1 each if there is none.
+type Found = (i64, i64, i32);
+const NOTHING: Found = (-1, -1, -1);
+
+pub(super) async fn handle(
+    broker: &Broker,
+    version: i16,
+    request: ListOffsetsRequest,
+) -> ListOffsetsResponse {
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for asked in &topic.partitions {
+            let found = match broker.catalog.by_name(&topic.name.0) {
+                Some(topic) => match topic.partition(asked.partition_index) {
+                    Some(partition) => look_up(partition, version, asked).await,
+                    None => Err(ErrorCode::UnknownTopicOrPartition),
+                },
+                None => Err(ErrorCode::UnknownTopicOrPartition),
+            };
+            partitions.push(answer(version, asked.partition_index, found));
+        }
+        topics.push(ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions));
+    }
+    ListOffsetsResponse::default().with_topics(topics)
+}
+
+fn answer(version: i16, index: i32, found: Result<Found, ErrorCode>) -> ListOffsetsPartitionResponse {
+    let (code, (timestamp, offset, leader_epoch)) = match found {
+        Ok(found) => (ErrorCode::None, found),
+        Err(code) => (code, NOTHING),
+    };
+    let response = ListOffsetsPartitionResponse::default()
+        .with_partition_index(index)
+        .with_error_code(code.code())
+        .with_timestamp(timestamp)
+        .with_offset(offset);
+    if version >= 4 { response.with_leader_epoch(leader_epoch) } else { response }
+}
+
+async fn look_up(
+    partition: &Partition,
+    version: i16,
+    asked: &ListOffsetsPartition,
+) -> Result<Found, ErrorCode> {
+    check_epoch(asked.current_leader_epoch, partition.leader_epoch())?;
+    let bounds = partition.bounds();
+    let epoch = partition.leader_epoch();
+    match asked.timestamp {
+        LATEST => Ok((-1, bounds.high_watermark, epoch)),
+        EARLIEST => Ok((-1, bounds.log_start, epoch_at(partition, bounds.log_start))),
+        EARLIEST_LOCAL if version >= 8 => Ok((-1, bounds.log_start, epoch_at(partition, bounds.log_start))),
+        LATEST_TIERED if version >= 9 => Ok(NOTHING),
+        MAX_TIMESTAMP if version >= 7 => {
+            let found = partition.log().max_timestamp(bounds.high_watermark).await;
+            Ok(stored(found)?.map_or(NOTHING, |at| (at.timestamp, at.offset, at.leader_epoch)))
+        }
+        time if time >= 0 => {
+            let found = partition.log().offset_for_timestamp(time, bounds.high_watermark).await;
+            Ok(stored(found)?.map_or(NOTHING, |at| (at.timestamp, at.offset, at.leader_epoch)))
+        }
+        _ => Err(ErrorCode::UnsupportedVersion),
+    }
+}
+
+fn stored<T, E: std::fmt::Display>(found: Result<T, E>) -> Result<T, ErrorCode> {
+    found.map_err(|failed| {
+        error!("a lookup by time failed: {failed}");
+        ErrorCode::KafkaStorageError
+    })
+}
+
+/// The leader epoch that wrote `offset`.
+fn epoch_at(partition: &Partition, offset: i64) -> i32 {
+    partition.log().epoch_at(offset).unwrap_or_else(|| partition.leader_epoch())
+}

@@ -1,0 +1,129 @@
+//! Requests to answers: one file per API, one table of what each may do.
+
+mod configs;
+mod coordinator;
+mod describe_cluster;
+mod fetch;
+mod list_offsets;
+mod metadata;
+mod produce;
+mod producer_id;
+mod session;
+mod topics;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use plimsoll_wire::{ErrorCode, Request, RequestHeader, StrBytes, api};
+
+use crate::broker::Broker;
+use crate::net::StoredSlice;
+pub(crate) use session::FetchSessions;
+
+/// A response as this broker sends it.
+pub(crate) type Response = plimsoll_wire::Response<StoredSlice>;
+
+/// What becomes of a request.
+pub(crate) enum Answer {
+    /// The answer is here.
+    Now(Response),
+    /// The request has been carried out as far as order demands; its answer comes when it is true.
+    Later(Pin<Box<dyn Future<Output = Response>>>),
+    /// The client wants none (acks=0).
+    Silence,
+    /// The client wants none, but something failed: closing the connection is the only way to say so.
+    Close(String),
+}
+
+/// Carries out one request. The order of calls is the order of effects.
+pub(crate) async fn answer(broker: &Arc<Broker>, header: &RequestHeader, request: Request) -> Answer {
+    let version = header.api_version;
+    Answer::Now(match request {
+        Request::Produce(request) => return produce::handle(broker, version, request).await,
+        Request::Fetch(request) => Response::Fetch(fetch::handle(broker, version, request).await),
+        Request::ListOffsets(request) => {
+            Response::ListOffsets(list_offsets::handle(broker, version, request).await)
+        }
+        Request::Metadata(request) => Response::Metadata(metadata::handle(broker, version, request).await),
+        Request::FindCoordinator(request) => {
+            Response::FindCoordinator(coordinator::handle(version, request))
+        }
+        Request::ApiVersions(request) => Response::ApiVersions(api_versions(version, &request)),
+        Request::CreateTopics(request) => {
+            Response::CreateTopics(topics::create(broker, version, request).await)
+        }
+        Request::DeleteTopics(request) => {
+            Response::DeleteTopics(topics::delete(broker, version, request).await)
+        }
+        Request::InitProducerId(request) => {
+            Response::InitProducerId(producer_id::handle(broker, request).await)
+        }
+        Request::DescribeConfigs(request) => {
+            Response::DescribeConfigs(configs::describe(broker, version, &request))
+        }
+        Request::DescribeCluster(request) => {
+            Response::DescribeCluster(describe_cluster::handle(broker, version, &request))
+        }
+    })
+}
+
+/// From version 3 a client names its software; a nameless one is told so (KIP-511).
+fn api_versions(
+    version: i16,
+    request: &plimsoll_wire::messages::ApiVersionsRequest,
+) -> plimsoll_wire::messages::ApiVersionsResponse {
+    let valid = |text: &str| {
+        let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        edge(text.chars().next()) && edge(text.chars().last()) && text.chars().all(inner)
+    };
+    let named = valid(&request.client_software_name) && valid(&request.client_software_version);
+    if version >= 3 && !named {
+        return plimsoll_wire::messages::ApiVersionsResponse::default()
+            .with_error_code(ErrorCode::InvalidRequest.code());
+    }
+    api::api_versions_response()
+}
+
+/// Text for the wire.
+fn text(words: impl Into<String>) -> StrBytes {
+    StrBytes::from_string(words.into())
+}
+
+/// Checks the leader epoch a client believes in (rule E26); -1 means it has none.
+fn check_epoch(asked: i32, current: i32) -> Result<(), ErrorCode> {
+    match asked {
+        -1 => Ok(()),
+        older if older < current => Err(ErrorCode::FencedLeaderEpoch),
+        newer if newer > current => Err(ErrorCode::UnknownLeaderEpoch),
+        _ => Ok(()),
+    }
+}
+
+fn now_ms() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e26_epoch_fences() {
+        assert_eq!(check_epoch(-1, 5), Ok(()));
+        assert_eq!(check_epoch(5, 5), Ok(()));
+        assert_eq!(check_epoch(4, 5), Err(ErrorCode::FencedLeaderEpoch));
+        assert_eq!(check_epoch(6, 5), Err(ErrorCode::UnknownLeaderEpoch));
+    }
+
+    #[test]
+    fn a_nameless_client_is_told_so_from_version_3() {
+        let request = plimsoll_wire::messages::ApiVersionsRequest::default();
+        assert_eq!(api_versions(3, &request).error_code, ErrorCode::InvalidRequest.code());
+        assert_eq!(api_versions(2, &request).error_code, 0);
+        let named = request.with_client_software_name(text("x-y")).with_client_software_version(text("1.0"));
+        assert_eq!(api_versions(3, &named).error_code, 0);
+    }
+}

@@ -1,0 +1,234 @@
+//! Produce: check, append in order, answer when the acknowledgement is true.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plimsoll_log::{AppendError, ProducerError, WaitError};
+use plimsoll_records::{
+    Batch, BatchError, CodecId, Decompressor, HeaderError, Rejection, TimestampType, ValidationRules, validate_batch,
+};
+use plimsoll_wire::ErrorCode;
+use plimsoll_wire::produce::{
+    PartitionProduce, PartitionProduceResponse, ProduceRecords, ProduceRequest, ProduceResponse, RecordError,
+    TopicProduce, TopicProduceResponse,
+};
+
+use super::{Answer, Response, now_ms, text};
+use crate::broker::Broker;
+use crate::catalog::Topic;
+use crate::partition::{AppendTicket, Partition};
+
+/// A batch is never inflated beyond this, whatever it claims.
+const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
+
+/// Faulty records named in one answer (rule E12).
+const RECORD_ERRORS_MAX: usize = 3;
+
+/// zstd may be stored only for clients that can be told about it (KIP-110).
+const ZSTD_FROM_VERSION: i16 = 7;
+
+thread_local! {
+    /// One inflater per network thread: its contexts are reused from batch to batch.
+    static DECOMPRESSOR: RefCell<Decompressor> = RefCell::new(Decompressor::new());
+}
+
+/// A partition's answer so far, and the append it may still wait for.
+struct Pending {
+    answer: PartitionProduceResponse,
+    append: Option<(Arc<Partition>, AppendTicket)>,
+}
+
+pub(super) async fn handle(broker: &Broker, version: i16, request: ProduceRequest) -> Answer {
+    let acks = request.acks;
+    let mut pending = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        pending.push(append_topic(broker, version, &request, topic).await);
+    }
+    let topics = request.topics.into_iter().map(|topic| (topic.name, topic.topic_id)).zip(pending);
+    if acks == 0 {
+        return quiet(topics.flat_map(|(_, partitions)| partitions));
+    }
+    let timeout = (acks == -1).then(|| Duration::from_millis(u64::from(request.timeout_ms.max(0).unsigned_abs())));
+    let topics: Vec<_> = topics.collect();
+    let waits = topics.iter().flat_map(|(_, partitions)| partitions).any(Pending::must_wait);
+    let response = async move {
+        let mut answers = Vec::with_capacity(topics.len());
+        for ((name, topic_id), partitions) in topics {
+            let mut done = Vec::with_capacity(partitions.len());
+            for partition in partitions {
+                done.push(partition.acknowledged(timeout).await);
+            }
+            answers.push(TopicProduceResponse { name, topic_id, partitions: done });
+        }
+        Response::Produce(ProduceResponse { topics: answers, ..ProduceResponse::default() })
+    };
+    if waits { Answer::Later(Box::pin(response)) } else { Answer::Now(response.await) }
+}
+
+/// acks=0: nothing is answered; an error closes the connection, since there is no other way to tell.
+fn quiet(mut pending: impl Iterator<Item = Pending>) -> Answer {
+    match pending.find(|partition| partition.answer.error != ErrorCode::None) {
+        None => Answer::Silence,
+        Some(failed) => Answer::Close(format!(
+            "a produce request with acks=0 failed for partition {}: {}",
+            failed.answer.index,
+            failed.answer.error.name()
+        )),
+    }
+}
+
+async fn append_topic(
+    broker: &Broker,
+    version: i16,
+    request: &ProduceRequest,
+    produce: &TopicProduce,
+) -> Vec<Pending> {
+    let found = if version >= 13 {
+        broker.catalog.by_id(produce.topic_id).ok_or(ErrorCode::UnknownTopicId)
+    } else {
+        broker.catalog.by_name(&produce.name).ok_or(ErrorCode::UnknownTopicOrPartition)
+    };
+    let mut pending = Vec::with_capacity(produce.partitions.len());
+    for partition in &produce.partitions {
+        let outcome = match (&found, request.acks) {
+            (_, acks) if !(-1..=1).contains(&acks) => Err(refused(ErrorCode::InvalidRequiredAcks)),
+            (Err(code), _) => Err(refused(*code)),
+            (Ok(topic), _) => append(topic, version, request.transactional_id.is_some(), partition).await,
+        };
+        pending.push(match outcome {
+            Ok((partition, ticket)) => Pending::appended(partition, ticket),
+            Err(mut answer) => {
+                answer.index = partition.index;
+                Pending { answer, append: None }
+            }
+        });
+    }
+    pending
+}
+
+/// Checks one partition's records and appends them. The error is the answer.
+async fn append(
+    topic: &Topic,
+    version: i16,
+    transactional: bool,
+    produce: &PartitionProduce,
+) -> Result<(Arc<Partition>, AppendTicket), PartitionProduceResponse> {
+    let partition =
+        topic.partition(produce.index).ok_or_else(|| refused(ErrorCode::UnknownTopicOrPartition))?;
+    let mut batch = whole_batch(&produce.records)?;
+    let attributes = batch.header().attributes;
+    if transactional || attributes.is_transactional() {
+        return Err(said(ErrorCode::InvalidTxnState, "this broker serves no transactions"));
+    }
+    if attributes.codec() == Some(CodecId::Zstd) && version < ZSTD_FROM_VERSION {
+        return Err(refused(ErrorCode::UnsupportedCompressionType));
+    }
+    validate(topic, &mut batch)?;
+    let ticket = partition.append(batch).await.map_err(|error| append_failed(&error))?;
+    Ok((partition.clone(), ticket))
+}
+
+/// Exactly one batch of format 2 per partition (rule E9).
+fn whole_batch(records: &ProduceRecords) -> Result<Batch, PartitionProduceResponse> {
+    let bytes = match records {
+        ProduceRecords::Null => return Err(said(ErrorCode::InvalidRecord, "the request holds no records")),
+        other => other.clone().into_bytes().unwrap_or_default(),
+    };
+    Batch::from_bytes(bytes).map_err(|error| match error {
+        BatchError::Header(HeaderError::Magic { .. }) => {
+            said(ErrorCode::UnsupportedForMessageFormat, &error.to_string())
+        }
+        BatchError::Trailing { .. } => said(ErrorCode::InvalidRecord, &error.to_string()),
+        _ => said(ErrorCode::CorruptMessage, &error.to_string()),
+    })
+}
+
+/// Rules E9 to E12; stamps the batch where the topic or a wrong client clock demands it.
+fn validate(topic: &Topic, batch: &mut Batch) -> Result<(), PartitionProduceResponse> {
+    let settings = &topic.settings;
+    let rules = ValidationRules {
+        now_ms: now_ms(),
+        message_max_bytes: settings.message_bytes_max,
+        timestamp_type: settings.timestamp_type,
+        before_max_ms: settings.timestamp_before_max_ms,
+        after_max_ms: settings.timestamp_after_max_ms,
+        require_key: false,
+        decompressed_max_bytes: DECOMPRESSED_BYTES_MAX,
+    };
+    let checked = DECOMPRESSOR.with_borrow_mut(|decompressor| validate_batch(batch, &rules, decompressor));
+    let validated = checked.map_err(|rejection| rejected(&rejection))?;
+    match settings.timestamp_type {
+        TimestampType::LogAppendTime => batch.set_log_append_time(rules.now_ms),
+        TimestampType::CreateTime if validated.max_timestamp != batch.header().max_timestamp => {
+            batch.set_max_timestamp(validated.max_timestamp);
+        }
+        TimestampType::CreateTime => {}
+    }
+    Ok(())
+}
+
+fn refused(error: ErrorCode) -> PartitionProduceResponse {
+    PartitionProduceResponse { error, ..PartitionProduceResponse::default() }
+}
+
+fn said(error: ErrorCode, message: &str) -> PartitionProduceResponse {
+    PartitionProduceResponse { error_message: Some(text(message)), ..refused(error) }
+}
+
+fn rejected(rejection: &Rejection) -> PartitionProduceResponse {
+    let mut answer = said(ErrorCode::from_code(rejection.error_code()), &rejection.to_string());
+    if let Rejection::Records { faults, .. } = rejection {
+        let named = faults.iter().take(RECORD_ERRORS_MAX);
+        answer.record_errors = named
+            .map(|fault| RecordError { batch_index: fault.index, message: Some(text(fault.reason.to_string())) })
+            .collect();
+    }
+    answer
+}
+
+fn append_failed(error: &AppendError) -> PartitionProduceResponse {
+    let code = match error {
+        AppendError::Producer(ProducerError::OutOfOrderSequence { .. }) => ErrorCode::OutOfOrderSequenceNumber,
+        AppendError::Producer(ProducerError::InvalidProducerEpoch { .. }) => ErrorCode::InvalidProducerEpoch,
+        AppendError::BatchTooLarge { .. } => ErrorCode::RecordListTooLarge,
+        AppendError::Batch(_) => ErrorCode::CorruptMessage,
+        AppendError::Closed => ErrorCode::NotLeaderOrFollower,
+        _ => ErrorCode::KafkaStorageError,
+    };
+    said(code, &error.to_string())
+}
+
+impl Pending {
+    fn appended(partition: Arc<Partition>, ticket: AppendTicket) -> Self {
+        let answer = PartitionProduceResponse {
+            index: partition.index(),
+            base_offset: ticket.appended.base_offset,
+            log_append_time_ms: ticket.appended.log_append_time_ms,
+            log_start_offset: ticket.appended.log_start_offset,
+            ..PartitionProduceResponse::default()
+        };
+        Self { answer, append: Some((partition, ticket)) }
+    }
+
+    fn must_wait(&self) -> bool {
+        self.append.as_ref().is_some_and(|(partition, ticket)| !partition.is_reached(ticket))
+    }
+
+    /// The final answer, once the records have reached what `acks` promises or cannot any more.
+    async fn acknowledged(self, timeout: Option<Duration>) -> PartitionProduceResponse {
+        let Some((partition, ticket)) = self.append else { return self.answer };
+        if partition.is_reached(&ticket) {
+            return self.answer;
+        }
+        let failed = match partition.wait_acked(&ticket, timeout).await {
+            Some(Ok(())) => return self.answer,
+            None => said(ErrorCode::RequestTimedOut, "the records are in the log but not acknowledged yet"),
+            Some(Err(error @ WaitError::GenerationChanged { .. })) => {
+                said(ErrorCode::NotLeaderOrFollower, &error.to_string())
+            }
+            Some(Err(error)) => said(ErrorCode::KafkaStorageError, &error.to_string()),
+        };
+        PartitionProduceResponse { index: self.answer.index, ..failed }
+    }
+}

@@ -1,0 +1,192 @@
+//! CreateTopics and DeleteTopics.
+
+use std::collections::{BTreeMap, HashMap};
+
+use plimsoll_controller::{ControlError, Image, Refusal};
+use plimsoll_wire::messages::create_topics_request::CreatableTopic;
+use plimsoll_wire::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
+use plimsoll_wire::messages::delete_topics_response::DeletableTopicResult;
+use plimsoll_wire::messages::{
+    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, TopicName,
+};
+use plimsoll_wire::{ErrorCode, StrBytes, Uuid};
+
+use super::{configs, text};
+use crate::broker::{Broker, TopicChangeError};
+use crate::config::TopicSettings;
+
+/// Partitions one topic may have: each costs descriptors and memory on this one node.
+const PARTITIONS_MAX: i32 = 10_000;
+
+type Refusing = (ErrorCode, String);
+
+pub(super) async fn create(
+    broker: &Broker,
+    version: i16,
+    request: CreateTopicsRequest,
+) -> CreateTopicsResponse {
+    let mut times_named: HashMap<StrBytes, usize> = HashMap::new();
+    for topic in &request.topics {
+        *times_named.entry(topic.name.0.clone()).or_default() += 1;
+    }
+    let mut results = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let twice = times_named.get(&topic.name.0).is_some_and(|times| *times > 1);
+        let outcome = if twice {
+            Err((ErrorCode::InvalidRequest, "the request names this topic twice".to_owned()))
+        } else {
+            create_one(broker, version, &topic, request.validate_only).await
+        };
+        results.push(outcome.unwrap_or_else(|(code, message)| {
+            CreatableTopicResult::default()
+                .with_error_code(code.code())
+                .with_error_message(Some(text(message)))
+                .with_num_partitions(-1)
+                .with_replication_factor(-1)
+        }));
+        if let Some(result) = results.last_mut() {
+            result.name = topic.name;
+        }
+    }
+    CreateTopicsResponse::default().with_topics(results)
+}
+
+async fn create_one(
+    broker: &Broker,
+    version: i16,
+    topic: &CreatableTopic,
+    validate_only: bool,
+) -> Result<CreatableTopicResult, Refusing> {
+    let name = &*topic.name.0;
+    Image::check_topic_name(name)
+        .map_err(|refusal| (ErrorCode::InvalidTopicException, refusal.to_string()))?;
+    if broker.catalog.by_name(name).is_some() {
+        return Err((ErrorCode::TopicAlreadyExists, format!("topic `{name}` already exists")));
+    }
+    let partitions = partition_count(broker, topic)?;
+    let settings = topic_configs(topic)?;
+    let topic_id = if validate_only {
+        Uuid::nil()
+    } else {
+        broker.create_topic(name, partitions, settings.clone()).await.map_err(change_failed)?.id
+    };
+    let result = CreatableTopicResult::default()
+        .with_topic_id(topic_id)
+        .with_num_partitions(i32::try_from(partitions).unwrap_or(i32::MAX))
+        .with_replication_factor(1);
+    if version < 5 {
+        return Ok(result.with_num_partitions(-1).with_replication_factor(-1));
+    }
+    let described = configs::topic_rows(&broker.settings, &settings).map(|row| {
+        CreatableTopicConfigs::default()
+            .with_name(text(row.name))
+            .with_value(Some(text(row.value)))
+            .with_read_only(row.read_only)
+            .with_config_source(row.source)
+    });
+    Ok(result.with_configs(Some(described.collect())))
+}
+
+/// How many partitions; the replicas all lie on this node.
+fn partition_count(broker: &Broker, topic: &CreatableTopic) -> Result<usize, Refusing> {
+    if !topic.assignments.is_empty() {
+        return assigned(broker, topic);
+    }
+    match topic.replication_factor {
+        -1 | 1 => {}
+        factor => {
+            return Err((
+                ErrorCode::InvalidReplicationFactor,
+                format!("replication factor {factor} needs that many brokers, and 1 is alive"),
+            ));
+        }
+    }
+    match topic.num_partitions {
+        -1 => Ok(broker.settings.count("num.partitions")),
+        count if (1..=PARTITIONS_MAX).contains(&count) => Ok(usize::try_from(count).unwrap_or_default()),
+        count => Err((
+            ErrorCode::InvalidPartitions,
+            format!("a topic has from 1 to {PARTITIONS_MAX} partitions, not {count}"),
+        )),
+    }
+}
+
+/// An explicit assignment must name every partition from 0 on, each on this node.
+fn assigned(broker: &Broker, topic: &CreatableTopic) -> Result<usize, Refusing> {
+    if topic.num_partitions != -1 || topic.replication_factor != -1 {
+        let message = "with an assignment, the partition count and replication factor must be -1";
+        return Err((ErrorCode::InvalidRequest, message.to_owned()));
+    }
+    let mut indexes: Vec<_> = topic.assignments.iter().map(|a| a.partition_index).collect();
+    indexes.sort_unstable();
+    let here = broker.settings.node_id();
+    let complete = indexes.iter().zip(0..).all(|(index, expected)| *index == expected);
+    let local = topic.assignments.iter().all(|a| a.broker_ids.iter().map(|id| id.0).eq([here]));
+    if complete && local {
+        return Ok(indexes.len());
+    }
+    let message = format!("an assignment names each partition from 0 on once, on broker {here}");
+    Err((ErrorCode::InvalidReplicaAssignment, message))
+}
+
+fn topic_configs(topic: &CreatableTopic) -> Result<BTreeMap<String, String>, Refusing> {
+    let mut configs = BTreeMap::new();
+    for config in &topic.configs {
+        let value = config.value.as_deref().ok_or_else(|| {
+            (ErrorCode::InvalidConfig, format!("`{}` has no value", &*config.name))
+        })?;
+        configs.insert(config.name.to_string(), value.to_owned());
+    }
+    TopicSettings::check(&configs).map_err(|message| (ErrorCode::InvalidConfig, message))?;
+    Ok(configs)
+}
+
+fn change_failed(error: TopicChangeError) -> Refusing {
+    let code = match &error {
+        TopicChangeError::Control(ControlError::Refused(Refusal::TopicExists(_))) => {
+            ErrorCode::TopicAlreadyExists
+        }
+        TopicChangeError::Control(ControlError::Refused(Refusal::UnknownTopicId(_))) => {
+            ErrorCode::UnknownTopicId
+        }
+        TopicChangeError::Config(_) => ErrorCode::InvalidConfig,
+        _ => ErrorCode::KafkaStorageError,
+    };
+    (code, error.to_string())
+}
+
+pub(super) async fn delete(
+    broker: &Broker,
+    version: i16,
+    request: DeleteTopicsRequest,
+) -> DeleteTopicsResponse {
+    let named = request.topic_names.into_iter().map(|name| (Some(name), Uuid::nil()));
+    let listed = request.topics.into_iter().map(|topic| (topic.name, topic.topic_id));
+    let mut results = Vec::new();
+    for (name, topic_id) in named.chain(listed) {
+        let outcome = delete_one(broker, name.as_ref(), topic_id).await;
+        let (code, message) = match outcome {
+            Ok(()) => (ErrorCode::None, None),
+            Err((code, message)) => (code, Some(text(message))),
+        };
+        let result = DeletableTopicResult::default()
+            .with_name(name)
+            .with_topic_id(topic_id)
+            .with_error_code(code.code());
+        results.push(if version >= 5 { result.with_error_message(message) } else { result });
+    }
+    DeleteTopicsResponse::default().with_responses(results)
+}
+
+async fn delete_one(broker: &Broker, name: Option<&TopicName>, topic_id: Uuid) -> Result<(), Refusing> {
+    if !broker.settings.flag("delete.topic.enable") {
+        let message = "`delete.topic.enable` is false on this broker".to_owned();
+        return Err((ErrorCode::TopicDeletionDisabled, message));
+    }
+    let found = match name {
+        Some(name) => broker.catalog.by_name(&name.0).ok_or(ErrorCode::UnknownTopicOrPartition),
+        None => broker.catalog.by_id(topic_id).ok_or(ErrorCode::UnknownTopicId),
+    };
+    let topic = found.map_err(|code| (code, "there is no such topic".to_owned()))?;
+    broker.delete_topic(topic.id).await.map_err(change_failed)
+}

@@ -1,0 +1,258 @@
+//! The broker's state, shared by all connections.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use plimsoll_controller::{Command, ControlError, Controller, Image, LocalController, Refusal, TopicRecord};
+use plimsoll_io::{AnyStore, Backend, DirectoryLock, SegmentStore};
+use plimsoll_log::{
+    MetaProperties, OffsetCheckpoint, RecoveryReport, TopicPartition, encode_id, layout, take_clean_shutdown,
+    write_clean_shutdown,
+};
+use plimsoll_wire::{StrBytes, Uuid};
+use tokio::sync::Mutex;
+use tracing::{info, warn};
+
+use crate::api::FetchSessions;
+use crate::catalog::{Catalog, Topic};
+use crate::config::{Endpoint, Settings, TopicSettings};
+use crate::error::BrokerError;
+use crate::partition::{Partition, Recovery};
+use crate::producer_ids::ProducerIds;
+use crate::storage;
+
+/// Everything a request may touch.
+#[derive(Debug)]
+pub struct Broker {
+    pub(crate) settings: Settings,
+    pub(crate) cluster_id: String,
+    pub(crate) advertised: Endpoint,
+    pub(crate) controller: LocalController,
+    pub(crate) catalog: Catalog,
+    pub(crate) producer_ids: ProducerIds,
+    pub(crate) fetch_sessions: FetchSessions,
+    log_dir: PathBuf,
+    store: AnyStore,
+    broker_epoch: i64,
+    /// One topic is made or removed at a time, so that the metadata and the directories agree.
+    changing_topics: Mutex<()>,
+    _lock: DirectoryLock,
+}
+
+/// Why a topic could not be made or removed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TopicChangeError {
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("{0}")]
+    Config(String),
+    #[error(transparent)]
+    Storage(#[from] BrokerError),
+}
+
+impl Broker {
+    /// Locks and opens the log directory, replays the metadata, recovers every partition.
+    ///
+    /// `advertised` is what clients are told. Must run inside a current-thread runtime with a local set.
+    pub async fn open(settings: Settings, advertised: Endpoint) -> Result<Self, BrokerError> {
+        let log_dir = settings.log_dir();
+        std::fs::create_dir_all(&log_dir)
+            .map_err(|source| BrokerError::LogDir { path: log_dir.clone(), source })?;
+        let lock = DirectoryLock::acquire(&log_dir)?;
+        let cluster_id = identify(&log_dir, settings.node_id())?;
+        let store = storage::partition_store(&settings)?;
+        let controller = LocalController::open(storage::metadata_store()?, &log_dir).await?;
+        let broker_epoch = controller.register(settings.node_id()).await?;
+        let slots = settings.count("max.incremental.fetch.session.cache.slots");
+        let broker = Self {
+            cluster_id,
+            advertised,
+            controller,
+            catalog: Catalog::default(),
+            producer_ids: ProducerIds::default(),
+            fetch_sessions: FetchSessions::new(slots),
+            log_dir,
+            store,
+            broker_epoch,
+            changing_topics: Mutex::new(()),
+            _lock: lock,
+            settings,
+        };
+        broker.recover().await?;
+        Ok(broker)
+    }
+
+    /// The backend that really runs.
+    pub fn backend(&self) -> Backend {
+        self.store.backend()
+    }
+
+    /// The metadata as committed.
+    pub(crate) fn image(&self) -> Arc<Image> {
+        self.controller.image()
+    }
+
+    /// Opens every partition of the metadata.
+    async fn recover(&self) -> Result<(), BrokerError> {
+        let clean = self.log_dir.join(layout::CLEAN_SHUTDOWN).exists();
+        let points = self.recovery_points()?;
+        let image = self.image();
+        self.set_strays_aside(&image)?;
+        for record in image.topics() {
+            let recovery = |index: i32| Recovery {
+                point: points.offsets.get(&TopicPartition::new(record.name.as_str(), index)).copied(),
+                clean,
+            };
+            let topic = self.open_topic(record, recovery).await?;
+            self.catalog.insert(topic);
+        }
+        take_clean_shutdown(&self.log_dir)?;
+        Ok(())
+    }
+
+    fn recovery_points(&self) -> Result<OffsetCheckpoint, BrokerError> {
+        let path = self.log_dir.join(layout::RECOVERY_POINT_CHECKPOINT);
+        if path.exists() { Ok(OffsetCheckpoint::read(&path)?) } else { Ok(OffsetCheckpoint::default()) }
+    }
+
+    async fn open_topic(
+        &self,
+        record: &TopicRecord,
+        recovery: impl Fn(i32) -> Recovery,
+    ) -> Result<Topic, BrokerError> {
+        let settings = TopicSettings::resolve(&self.settings, &record.configs);
+        let mut partitions = Vec::with_capacity(record.partitions.len());
+        for (index, partition) in (0_i32..).zip(&record.partitions) {
+            let name = format!("{}-{index}", record.name);
+            let dir = self.log_dir.join(&name);
+            let place = (index, partition.leader_epoch);
+            let opened =
+                Partition::open(self.store.clone(), &dir, record.topic_id, place, &settings, recovery(index));
+            let (opened, report) = opened
+                .await
+                .map_err(|source| BrokerError::Partition { partition: name.clone(), source: Box::new(source) })?;
+            tell_recovery(&name, &report);
+            partitions.push(Arc::new(opened));
+        }
+        let name = StrBytes::from_string(record.name.clone());
+        Ok(Topic { name, id: record.topic_id, settings, partitions })
+    }
+
+    /// Partition directories that the metadata does not know (a crash between the commit of a deletion and
+    /// the removal of its files) are set aside under `-stray`, never removed by guess.
+    fn set_strays_aside(&self, image: &Image) -> Result<(), BrokerError> {
+        let failed = |source| BrokerError::LogDir { path: self.log_dir.clone(), source };
+        for entry in std::fs::read_dir(&self.log_dir).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some((topic, index)) = layout::parse_partition_dir(&name) else { continue };
+            let known = name == plimsoll_controller::METADATA_LOG
+                || image.topic(topic).is_some_and(|record| {
+                    let same_id = plimsoll_log::read_topic_id(&entry.path()).ok().flatten();
+                    let here = usize::try_from(index).is_ok_and(|index| index < record.partitions.len());
+                    here && same_id.is_none_or(|id| id == record.topic_id)
+                });
+            if !known {
+                let aside = self.log_dir.join(format!("{name}.{}-stray", Uuid::new_v4().simple()));
+                warn!("{name} belongs to no topic of the metadata; it is kept as {}", aside.display());
+                std::fs::rename(entry.path(), aside).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a topic. `partitions` replicas all lie on this node.
+    pub(crate) async fn create_topic(
+        &self,
+        name: &str,
+        partitions: usize,
+        configs: BTreeMap<String, String>,
+    ) -> Result<Arc<Topic>, TopicChangeError> {
+        let _one_at_a_time = self.changing_topics.lock().await;
+        TopicSettings::check(&configs).map_err(TopicChangeError::Config)?;
+        let topic_id = Uuid::new_v4();
+        let assignment = vec![vec![self.settings.node_id()]; partitions];
+        let command = Command::CreateTopic { name: name.to_owned(), topic_id, assignment, configs };
+        self.controller.propose(command).await?;
+        let image = self.image();
+        let record = image.topic_by_id(topic_id).ok_or(ControlError::from(Refusal::UnknownTopicId(topic_id)))?;
+        match self.open_topic(record, |_| Recovery::default()).await {
+            Ok(topic) => {
+                info!("created topic {name} with {partitions} partitions");
+                Ok(self.catalog.insert(topic))
+            }
+            Err(error) => {
+                self.controller.propose(Command::DeleteTopic { topic_id }).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Removes a topic and its files.
+    pub(crate) async fn delete_topic(&self, topic_id: Uuid) -> Result<(), TopicChangeError> {
+        let _one_at_a_time = self.changing_topics.lock().await;
+        self.controller.propose(Command::DeleteTopic { topic_id }).await?;
+        let Some(topic) = self.catalog.remove(topic_id) else { return Ok(()) };
+        for partition in &topic.partitions {
+            if let Err(error) = partition.log().delete().await {
+                warn!("{}-{} could not be removed: {error}", topic.name, partition.index());
+            }
+        }
+        info!("deleted topic {}", topic.name);
+        Ok(())
+    }
+
+    /// Writes the recovery points down.
+    pub(crate) fn checkpoint(&self) -> Result<(), BrokerError> {
+        let mut points = OffsetCheckpoint::default();
+        for topic in self.catalog.all() {
+            for partition in &topic.partitions {
+                let key = TopicPartition::new(&*topic.name, partition.index());
+                points.offsets.insert(key, partition.log().recovery_point());
+            }
+        }
+        Ok(points.write(&self.log_dir.join(layout::RECOVERY_POINT_CHECKPOINT))?)
+    }
+
+    /// Closes every log and leaves the clean-shutdown marker; only if all of it worked.
+    pub(crate) async fn close(&self) -> Result<(), BrokerError> {
+        for topic in self.catalog.all() {
+            for partition in &topic.partitions {
+                let name = || format!("{}-{}", topic.name, partition.index());
+                partition.log().close().await.map_err(|source| BrokerError::Partition {
+                    partition: name(),
+                    source: Box::new(source),
+                })?;
+            }
+        }
+        self.checkpoint()?;
+        self.controller.close().await?;
+        Ok(write_clean_shutdown(&self.log_dir, self.broker_epoch)?)
+    }
+}
+
+/// Reads `meta.properties`, or formats an empty directory; returns the cluster id.
+fn identify(log_dir: &Path, node_id: i32) -> Result<String, BrokerError> {
+    if let Some(meta) = MetaProperties::read(log_dir)? {
+        if meta.node_id != node_id {
+            let path = log_dir.to_path_buf();
+            return Err(BrokerError::OtherNode { path, found: meta.node_id, configured: node_id });
+        }
+        return Ok(meta.cluster_id);
+    }
+    let meta = MetaProperties {
+        cluster_id: encode_id(Uuid::new_v4()),
+        node_id,
+        directory_id: encode_id(Uuid::new_v4()),
+    };
+    meta.write(log_dir)?;
+    info!("formatted {} for node {node_id} of cluster {}", log_dir.display(), meta.cluster_id);
+    Ok(meta.cluster_id)
+}
+
+fn tell_recovery(partition: &str, report: &RecoveryReport) {
+    if report.truncated_bytes > 0 {
+        warn!("{partition}: recovery cut {} bytes that were no whole batch", report.truncated_bytes);
+    }
+}

@@ -1,0 +1,203 @@
+//! One connection: requests in order, answers in the same order.
+//!
+//! Requests are taken and appended one after the other. Only the waits of consecutive Produce requests
+//! overlap, a bounded number of them, where Kafka mutes the channel until each answer; no client can tell
+//! but by speed, because answers still leave in request order. Everything else is one at a time (rule E5).
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use plimsoll_wire::{Parts, WireError, decode_request, encode_response};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, warn};
+
+use super::frames::FrameReader;
+use super::outgoing::{Outgoing, StoredSlice};
+use crate::api::{self, Answer, Response};
+use crate::broker::Broker;
+
+/// How many Produce answers may be waited for at once on one connection.
+const WAITING_MAX: usize = 32;
+
+/// A request that began must arrive whole within this.
+const FRAME_DEADLINE: Duration = Duration::from_secs(60);
+
+type WaitingAnswer = Pin<Box<dyn Future<Output = Result<Parts<StoredSlice>, WireError>>>>;
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+enum Ending {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Wire(#[from] WireError),
+    #[error("{0}")]
+    Refused(String),
+    #[error("the peer closed it")]
+    PeerClosed,
+    #[error("the peer closed it in the middle of a frame")]
+    CutFrame,
+    #[error("a request did not arrive whole within {} s", FRAME_DEADLINE.as_secs())]
+    SlowFrame,
+    #[error("it was idle for {} ms, the limit of `connections.max.idle.ms`", .0.as_millis())]
+    Idle(Duration),
+    #[error("the broker stops")]
+    Stopping,
+}
+
+/// Serves one connection until either side ends it.
+pub(crate) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    broker: Arc<Broker>,
+    stop: watch::Receiver<bool>,
+) {
+    let limit_bytes = broker.settings.count("socket.request.max.bytes");
+    let idle = Duration::from_millis(broker.settings.int("connections.max.idle.ms").unsigned_abs());
+    let mut connection = Connection {
+        stream,
+        broker,
+        stop,
+        idle,
+        frames: FrameReader::new(limit_bytes),
+        waiting: VecDeque::new(),
+        outgoing: Outgoing::default(),
+    };
+    let ending = connection.run().await;
+    // Answers to earlier requests leave before the connection closes for a later one's sake.
+    let last_words = connection.drain().await;
+    match ending {
+        Ending::PeerClosed | Ending::Idle(_) | Ending::Stopping | Ending::Io(_) => debug!("{peer}: {ending}"),
+        _ => warn!("closed the connection from {peer}: {ending}"),
+    }
+    if let Err(error) = last_words {
+        debug!("{peer}: the last answers did not leave: {error}");
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    broker: Arc<Broker>,
+    stop: watch::Receiver<bool>,
+    idle: Duration,
+    frames: FrameReader,
+    waiting: VecDeque<WaitingAnswer>,
+    outgoing: Outgoing,
+}
+
+impl Connection {
+    async fn run(&mut self) -> Ending {
+        loop {
+            if let Err(ending) = self.step().await {
+                return ending;
+            }
+        }
+    }
+
+    /// Takes every request that has arrived, then writes, then waits for whatever comes next.
+    async fn step(&mut self) -> Result<(), Ending> {
+        while self.waiting.len() < WAITING_MAX {
+            match self.frames.next_frame()? {
+                Some(frame) => self.request(frame).await?,
+                None => break,
+            }
+        }
+        self.outgoing.flush(&self.stream).await?;
+        self.await_next().await
+    }
+
+    async fn await_next(&mut self) -> Result<(), Ending> {
+        let quiet_until = Instant::now() + if self.frames.is_mid_frame() { FRAME_DEADLINE } else { self.idle };
+        let may_read = self.waiting.len() < WAITING_MAX;
+        let nobody_waits = self.waiting.is_empty();
+        tokio::select! {
+            biased;
+            answer = next_answer(&mut self.waiting), if !nobody_waits => {
+                self.waiting.pop_front();
+                self.outgoing.push(answer?);
+            }
+            read = self.frames.fill(&mut self.stream), if may_read => match read? {
+                0 if self.frames.is_mid_frame() => return Err(Ending::CutFrame),
+                0 => return Err(Ending::PeerClosed),
+                _ => {}
+            },
+            stopped = self.stop.wait_for(|stop| *stop), if nobody_waits => {
+                drop(stopped);
+                return Err(Ending::Stopping);
+            }
+            () = sleep_until(quiet_until), if nobody_waits => {
+                return Err(if self.frames.is_mid_frame() { Ending::SlowFrame } else { Ending::Idle(self.idle) });
+            }
+        }
+        Ok(())
+    }
+
+    async fn request(&mut self, frame: Bytes) -> Result<(), Ending> {
+        let (header, request) = match decode_request(frame) {
+            Ok(decoded) => decoded,
+            Err(error) => return self.undecodable(error).await,
+        };
+        let overlaps = matches!(request, plimsoll_wire::Request::Produce(_));
+        if !overlaps {
+            self.drain().await?;
+        }
+        let (version, correlation_id) = (header.api_version, header.correlation_id);
+        let encode = move |response: Response| encode_response(version, correlation_id, response);
+        match api::answer(&self.broker, &header, request).await {
+            Answer::Now(response) if self.waiting.is_empty() => self.outgoing.push(encode(response)?),
+            Answer::Now(response) => {
+                let parts = encode(response)?;
+                self.waiting.push_back(Box::pin(std::future::ready(Ok(parts))));
+            }
+            Answer::Later(response) => {
+                self.waiting.push_back(Box::pin(async move { encode(response.await) }));
+            }
+            Answer::Silence => {}
+            Answer::Close(reason) => return Err(Ending::Refused(reason)),
+        }
+        Ok(())
+    }
+
+    /// An unserved version may have an answer of its own; anything else ends the connection.
+    async fn undecodable(&mut self, error: WireError) -> Result<(), Ending> {
+        match error {
+            WireError::Unsupported(unsupported) if unsupported.answer.is_some() => {
+                self.drain().await?;
+                if let Some(answer) = unsupported.answer {
+                    self.outgoing.push_bytes(answer);
+                }
+                Ok(())
+            }
+            other => Err(other.into()),
+        }
+    }
+
+    /// Waits for every answer that is due and writes it.
+    async fn drain(&mut self) -> Result<(), Ending> {
+        while let Some(answer) = self.waiting.front_mut() {
+            let parts = answer.as_mut().await;
+            self.waiting.pop_front();
+            self.outgoing.push(parts?);
+        }
+        if !self.outgoing.is_empty() {
+            self.outgoing.flush(&self.stream).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The oldest answer. Cancel-safe: it stays in the queue until the caller pops it.
+async fn next_answer(waiting: &mut VecDeque<WaitingAnswer>) -> Result<Parts<StoredSlice>, WireError> {
+    match waiting.front_mut() {
+        Some(answer) => answer.as_mut().await,
+        None => std::future::pending().await,
+    }
+}

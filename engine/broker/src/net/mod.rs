@@ -1,0 +1,10 @@
+//! Sockets: who may connect, frames in, parts out.
+
+mod connection;
+mod frames;
+mod limits;
+mod outgoing;
+
+pub(crate) use connection::serve;
+pub(crate) use limits::{ConnectionLimits, Refused};
+pub(crate) use outgoing::StoredSlice;

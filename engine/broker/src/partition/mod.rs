@@ -1,0 +1,147 @@
+//! One partition as its leader sees it: a log, an epoch, and those who wait for it to grow.
+
+mod watchers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use plimsoll_io::AnyStore;
+use plimsoll_log::{
+    AnyLog, AppendError, AppendRequest, Appended, Durability, Level, Log, LogError, Marks, Origin, ReadError,
+    ReadOut, RecoveryReport, WaitError,
+};
+use plimsoll_records::Batch;
+use plimsoll_wire::Uuid;
+
+use crate::config::TopicSettings;
+use watchers::Watchers;
+pub(crate) use watchers::Watcher;
+
+/// A partition this broker leads.
+///
+/// One replica holds it, so the high watermark is derived: what is written (in sync with the kernel) or,
+/// under `durability=fsync`, what is durable. Nothing above it is shown to anybody.
+#[derive(Debug)]
+pub struct Partition {
+    index: i32,
+    leader_epoch: i32,
+    level: Level,
+    log: AnyLog,
+    watchers: Arc<Watchers>,
+}
+
+/// Where an append stands: what the answer says and what it waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct AppendTicket {
+    pub(crate) appended: Appended,
+    upto_offset: i64,
+}
+
+/// What a partition looks like at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) log_start: i64,
+    pub(crate) high_watermark: i64,
+    pub(crate) log_end: i64,
+}
+
+impl Partition {
+    /// Opens the log in `dir` and recovers it as needed.
+    pub(crate) async fn open(
+        store: AnyStore,
+        dir: &std::path::Path,
+        topic_id: Uuid,
+        (index, leader_epoch): (i32, i32),
+        settings: &TopicSettings,
+        recovery: Recovery,
+    ) -> Result<(Self, RecoveryReport), LogError> {
+        let config = settings.log.clone();
+        let level = match config.durability {
+            Durability::Replicated => Level::Written,
+            Durability::Fsync => Level::Durable,
+        };
+        let (log, report) = Log::open(store, dir, topic_id, config, recovery.point, recovery.clean).await?;
+        let watchers = Arc::new(Watchers::default());
+        let observed = watchers.clone();
+        log.set_observer(Arc::new(move |_: &Marks| observed.wake()));
+        Ok((Self { index, leader_epoch, level, log, watchers }, report))
+    }
+
+    /// Index inside its topic.
+    pub fn index(&self) -> i32 {
+        self.index
+    }
+
+    /// The epoch it leads in.
+    pub fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
+    /// Its log.
+    pub(crate) fn log(&self) -> &AnyLog {
+        &self.log
+    }
+
+    /// Log start, high watermark and log end, taken together.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let marks = self.log.marks();
+        Bounds { log_start: marks.start_offset, high_watermark: marks.at(self.level), log_end: marks.accepted }
+    }
+
+    /// Appends a client's validated batch; the order of calls is the order in the log.
+    pub(crate) async fn append(&self, batch: Batch) -> Result<AppendTicket, AppendError> {
+        let request = AppendRequest { batch, leader_epoch: self.leader_epoch, origin: Origin::Client };
+        let appended = self.log.append(request).await?;
+        let upto_offset = appended.last_offset + 1;
+        Ok(AppendTicket { appended, upto_offset })
+    }
+
+    /// Whether the records of `ticket` have reached what an acknowledgement promises.
+    pub(crate) fn is_reached(&self, ticket: &AppendTicket) -> bool {
+        let marks = self.log.marks();
+        marks.generation == ticket.appended.generation && marks.at(self.level) >= ticket.upto_offset
+    }
+
+    /// Waits until an acknowledgement of `ticket` is true; `None` after `timeout`, the records stay.
+    pub(crate) async fn wait_acked(
+        &self,
+        ticket: &AppendTicket,
+        timeout: Option<Duration>,
+    ) -> Option<Result<(), WaitError>> {
+        let reached = self.log.wait(ticket.appended.generation, self.level, ticket.upto_offset);
+        match timeout {
+            None => Some(reached.await),
+            Some(limit) => tokio::time::timeout(limit, reached).await.ok(),
+        }
+    }
+
+    /// Reads whole batches from `offset` up to the high watermark (rules E17–E19).
+    pub(crate) async fn read(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<(Bounds, ReadOut), ReadError> {
+        let bounds = self.bounds();
+        let out_of_range = offset < bounds.log_start || offset > bounds.log_end;
+        if !out_of_range && offset >= bounds.high_watermark {
+            return Ok((bounds, ReadOut::empty(offset)));
+        }
+        let out = self.log.read(offset, bounds.high_watermark, max_bytes, at_least_one).await?;
+        Ok((bounds, out))
+    }
+
+    /// Wakes `watcher` at the next progress of this partition.
+    pub(crate) fn watch(&self, watcher: &Watcher) {
+        self.watchers.add(watcher);
+    }
+}
+
+/// How to recover a log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Recovery {
+    /// Everything below this offset is known to be whole.
+    pub(crate) point: Option<i64>,
+    /// The last stop was clean.
+    pub(crate) clean: bool,
+}

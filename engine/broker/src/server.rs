@@ -1,0 +1,273 @@
+//! The broker as a process: one runtime per core for connections, one for everything else.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, LocalSet};
+use tracing::{debug, error, info, warn};
+
+use crate::broker::Broker;
+use crate::config::{Endpoint, Settings};
+use crate::error::BrokerError;
+use crate::net::{self, ConnectionLimits};
+
+/// How long open connections may take to finish their requests once the broker stops.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// Connections handed to one runtime and not yet taken.
+const HANDOVER_MAX: usize = 128;
+
+/// A broker that listens but does not serve yet.
+#[derive(Debug)]
+pub struct Server {
+    settings: Settings,
+    listener: StdListener,
+    address: SocketAddr,
+}
+
+/// What a broker that serves can be told from outside.
+#[derive(Clone, Debug)]
+pub struct ServerHandle {
+    address: SocketAddr,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+impl ServerHandle {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks it to stop: finish open requests, close every log, leave the clean-shutdown marker.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl Server {
+    /// Takes the listening address, before anything on disk is touched.
+    pub fn bind(settings: Settings) -> Result<Self, BrokerError> {
+        let wanted = &settings.listener;
+        let shown = format!("{}:{}", wanted.host, wanted.port);
+        let failed = |source| BrokerError::Listen { address: shown.clone(), source };
+        let listener = listen(wanted).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { settings, listener, address })
+    }
+
+    /// Opens the log directory and serves until it is told to stop. Blocks; `ready` is called once
+    /// requests are answered.
+    pub fn run(self, ready: impl FnOnce(ServerHandle)) -> Result<(), BrokerError> {
+        let runtime = runtime()?;
+        LocalSet::new().block_on(&runtime, self.serve(ready))
+    }
+
+    async fn serve(self, ready: impl FnOnce(ServerHandle)) -> Result<(), BrokerError> {
+        let advertised = self.advertised();
+        let broker = Arc::new(Broker::open(self.settings.clone(), advertised).await?);
+        let (stop, stopped) = watch::channel(false);
+        let workers = self.start_workers(&broker, &stopped)?;
+        let listener = TcpListener::from_std(self.listener)
+            .map_err(|source| BrokerError::Runtime { what: "the listener cannot be watched", source })?;
+        ready(ServerHandle { address: self.address, stop: Arc::new(stop) });
+        info!("serving on {} with the {} backend", self.address, broker.backend());
+        tokio::join!(
+            accept(listener, &workers.doors, &self.settings, stopped.clone()),
+            checkpoint_often(&broker, stopped.clone())
+        );
+        workers.join().await;
+        broker.close().await?;
+        info!("stopped cleanly");
+        Ok(())
+    }
+
+    fn advertised(&self) -> Endpoint {
+        let configured = self.settings.advertised.clone();
+        let mut endpoint = configured.unwrap_or_else(|| Endpoint {
+            host: match self.address.ip() {
+                ip if ip.is_unspecified() => host_name(),
+                ip => ip.to_string(),
+            },
+            port: 0,
+        });
+        if endpoint.port == 0 {
+            endpoint.port = self.address.port();
+        }
+        endpoint
+    }
+
+    fn start_workers(
+        &self,
+        broker: &Arc<Broker>,
+        stopped: &watch::Receiver<bool>,
+    ) -> Result<Workers, BrokerError> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let count = self.settings.number("num.network.threads").and_then(|n| usize::try_from(n).ok());
+        let mut workers = Workers::default();
+        for index in 0..count.unwrap_or(cores) {
+            let (door, arrivals) = mpsc::channel(HANDOVER_MAX);
+            let (broker, stopped) = (broker.clone(), stopped.clone());
+            let thread = std::thread::Builder::new()
+                .name(format!("net-{index}"))
+                .spawn(move || work(broker, arrivals, stopped))
+                .map_err(|source| BrokerError::Runtime { what: "a network thread cannot start", source })?;
+            workers.doors.push(door);
+            workers.threads.push(thread);
+        }
+        Ok(workers)
+    }
+}
+
+type Arrival = (StdStream, SocketAddr, Box<dyn std::any::Any + Send>);
+
+#[derive(Default)]
+struct Workers {
+    doors: Vec<mpsc::Sender<Arrival>>,
+    threads: Vec<JoinHandle<Result<(), BrokerError>>>,
+}
+
+impl Workers {
+    async fn join(self) {
+        drop(self.doors);
+        for thread in self.threads {
+            match tokio::task::spawn_blocking(move || thread.join()).await {
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(failed))) => error!("a network thread failed: {failed}"),
+                _ => error!("a network thread panicked"),
+            }
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, BrokerError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| BrokerError::Runtime { what: "a runtime cannot start", source })
+}
+
+/// One network thread: its connections stay with it.
+fn work(
+    broker: Arc<Broker>,
+    mut arrivals: mpsc::Receiver<Arrival>,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), BrokerError> {
+    let runtime = runtime()?;
+    LocalSet::new().block_on(&runtime, async {
+        let mut open = JoinSet::new();
+        while let Some((stream, peer, place)) = arrivals.recv().await {
+            let stream = match TcpStream::from_std(stream) {
+                Ok(stream) => stream,
+                Err(error) => {
+                    warn!("{peer}: the connection cannot be watched: {error}");
+                    continue;
+                }
+            };
+            let (broker, stopped) = (broker.clone(), stopped.clone());
+            open.spawn_local(async move {
+                net::serve(stream, peer, broker, stopped).await;
+                drop(place);
+            });
+            while open.try_join_next().is_some() {}
+        }
+        let drained = tokio::time::timeout(DRAIN_LIMIT, async { while open.join_next().await.is_some() {} });
+        if drained.await.is_err() {
+            warn!("{} connections did not finish within {} s and are cut", open.len(), DRAIN_LIMIT.as_secs());
+        }
+    });
+    Ok(())
+}
+
+/// Takes connections and hands them round, until told to stop.
+async fn accept(
+    listener: TcpListener,
+    doors: &[mpsc::Sender<Arrival>],
+    settings: &Settings,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let limits =
+        ConnectionLimits::new(settings.count("max.connections"), settings.count("max.connections.per.ip"));
+    let mut turn = doors.iter().cycle();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stop| *stop) => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely: others must close first, so do not spin.
+                warn!("a connection cannot be accepted: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let place = match limits.take(peer.ip()) {
+            Ok(place) => place,
+            Err(refused) => {
+                warn!("refused a connection from {peer}: {refused}");
+                continue;
+            }
+        };
+        if let Err(error) = tune(&stream, settings) {
+            debug!("{peer}: socket options: {error}");
+        }
+        let (Some(door), Ok(stream)) = (turn.next(), stream.into_std()) else { continue };
+        if door.send((stream, peer, Box::new(place))).await.is_err() {
+            error!("a network thread is gone; the connection from {peer} is dropped");
+        }
+    }
+}
+
+async fn checkpoint_often(broker: &Arc<Broker>, mut stopped: watch::Receiver<bool>) {
+    let every =
+        Duration::from_millis(broker.settings.int("log.flush.offset.checkpoint.interval.ms").unsigned_abs());
+    loop {
+        tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        if let Err(failed) = broker.checkpoint() {
+            error!("recovery points could not be written; a crash would scan more: {failed}");
+        }
+    }
+}
+
+fn listen(wanted: &Endpoint) -> io::Result<StdListener> {
+    let host = if wanted.host.is_empty() { "0.0.0.0" } else { &wanted.host };
+    let address = (host, wanted.port)
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address"))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    Ok(socket.into())
+}
+
+fn tune(stream: &TcpStream, settings: &Settings) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(stream);
+    let size = |key| usize::try_from(settings.int(key)).ok().filter(|bytes| *bytes > 0);
+    if let Some(bytes) = size("socket.send.buffer.bytes") {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = size("socket.receive.buffer.bytes") {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    Ok(())
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
