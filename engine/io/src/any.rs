@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::config::{Backend, IoConfig};
 use crate::fault::IoFault;
 use crate::file::{Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
+use crate::mmap::{MmapFile, MmapStore};
 use crate::page_cache::{PageCacheFile, PageCacheStore};
 use crate::sim::{SimFile, SimStore};
 use crate::slice::Records;
@@ -17,6 +18,8 @@ use crate::slice::Records;
 pub enum AnyStore {
     /// Through the page cache.
     PageCache(PageCacheStore),
+    /// Through a map.
+    Mmap(MmapStore),
     /// In memory.
     Sim(SimStore),
 }
@@ -26,6 +29,8 @@ pub enum AnyStore {
 pub enum AnyFile {
     /// Through the page cache.
     PageCache(PageCacheFile),
+    /// Through a map.
+    Mmap(MmapFile),
     /// In memory.
     Sim(SimFile),
 }
@@ -34,7 +39,8 @@ pub enum AnyFile {
 pub fn open_store(config: &IoConfig) -> Result<AnyStore, OpenStoreError> {
     match config.backend {
         Backend::PageCache => Ok(AnyStore::PageCache(PageCacheStore::new(config.preallocation))),
-        Backend::Mmap | Backend::IoUring => Err(OpenStoreError::NotBuilt { backend: config.backend }),
+        Backend::Mmap => Ok(AnyStore::Mmap(MmapStore::new(config.preallocation))),
+        Backend::IoUring => Err(OpenStoreError::NotBuilt { backend: config.backend }),
         Backend::Sim => Ok(AnyStore::Sim(SimStore::default())),
     }
 }
@@ -55,6 +61,7 @@ macro_rules! each {
     ($on:expr, $kind:ident, $it:ident => $body:expr) => {
         match $on {
             $kind::PageCache($it) => $body,
+            $kind::Mmap($it) => $body,
             $kind::Sim($it) => $body,
         }
     };
@@ -66,6 +73,7 @@ impl SegmentStore for AnyStore {
     async fn create(&self, path: &Path, reserve_bytes: u64) -> Result<AnyFile, IoFault> {
         match self {
             AnyStore::PageCache(store) => store.create(path, reserve_bytes).await.map(AnyFile::PageCache),
+            AnyStore::Mmap(store) => store.create(path, reserve_bytes).await.map(AnyFile::Mmap),
             AnyStore::Sim(store) => store.create(path, reserve_bytes).await.map(AnyFile::Sim),
         }
     }
@@ -75,6 +83,7 @@ impl SegmentStore for AnyStore {
             AnyStore::PageCache(store) => {
                 store.open(path).await.map(|(file, len)| (AnyFile::PageCache(file), len))
             }
+            AnyStore::Mmap(store) => store.open(path).await.map(|(file, len)| (AnyFile::Mmap(file), len)),
             AnyStore::Sim(store) => store.open(path).await.map(|(file, len)| (AnyFile::Sim(file), len)),
         }
     }

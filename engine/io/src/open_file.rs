@@ -115,17 +115,8 @@ impl OpenFile {
         self.room_upto_bytes.load(Ordering::Acquire)
     }
 
-    /// Makes room up to `upto_bytes` in the file's own manner.
+    /// Makes room up to `upto_bytes` in the file's manner.
     pub(crate) async fn reserve(self: &Arc<Self>, upto_bytes: u64) -> Result<(), IoFault> {
-        self.reserve_as(self.preallocation, upto_bytes).await
-    }
-
-    /// Makes room up to `upto_bytes` in the given manner.
-    pub(crate) async fn reserve_as(
-        self: &Arc<Self>,
-        preallocation: Preallocation,
-        upto_bytes: u64,
-    ) -> Result<(), IoFault> {
         if upto_bytes <= self.room_upto_bytes() {
             return Ok(());
         }
@@ -135,11 +126,24 @@ impl OpenFile {
             let _guard = guard;
             let from_bytes = this.room_upto_bytes();
             if upto_bytes > from_bytes {
-                take_room(&this.file, preallocation, from_bytes..upto_bytes)
+                take_room(&this.file, this.preallocation, from_bytes..upto_bytes)
                     .map_err(|error| this.fault(IoOp::Reserve, from_bytes, error))?;
                 this.room_upto_bytes.store(upto_bytes, Ordering::Release);
             }
             Ok(())
+        })
+        .await
+    }
+
+    /// Takes blocks for every hole below the room, changing no byte.
+    pub(crate) async fn fill_holes(self: &Arc<Self>) -> Result<(), IoFault> {
+        let guard = self.lock_room().await;
+        let this = Arc::clone(self);
+        blocking(IoOp::Reserve, &self.path, move || {
+            let _guard = guard;
+            let room = 0..this.room_upto_bytes();
+            take_room(&this.file, Preallocation::Fallocate, room)
+                .map_err(|error| this.fault(IoOp::Reserve, 0, error))
         })
         .await
     }
@@ -154,9 +158,23 @@ impl OpenFile {
         self.room_upto_bytes.fetch_max(upto_bytes, Ordering::AcqRel);
     }
 
+    /// Notes that what lies behind `len_bytes` is about to go. The caller holds [`OpenFile::lock_room`].
+    pub(crate) fn room_given_up(&self, len_bytes: u64) {
+        self.room_upto_bytes.fetch_min(len_bytes, Ordering::AcqRel);
+    }
+
     /// Cuts or extends the file.
     pub(crate) async fn truncate(self: &Arc<Self>, len_bytes: u64) -> Result<(), IoFault> {
         let guard = self.lock_room().await;
+        self.truncate_locked(guard, len_bytes).await
+    }
+
+    /// As [`OpenFile::truncate`], for a caller that holds [`OpenFile::lock_room`] already.
+    pub(crate) async fn truncate_locked(
+        self: &Arc<Self>,
+        guard: OwnedMutexGuard<()>,
+        len_bytes: u64,
+    ) -> Result<(), IoFault> {
         let this = Arc::clone(self);
         blocking(IoOp::Truncate, &self.path, move || {
             let _guard = guard;
