@@ -29,6 +29,8 @@ mod reader;
 mod request;
 mod response;
 mod schema;
+#[cfg(test)]
+mod testing;
 mod topic;
 mod walk;
 mod writer;

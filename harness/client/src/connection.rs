@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::error::{ClientError, Loss};
 use crate::link::Link;
 use crate::options::ConnectOptions;
-use crate::pending::{Asked, Pending};
+use crate::pending::{Asked, Interpret, Pending};
 use crate::timing::Timed;
 
 /// A connection with its versions negotiated. Clones share it; the last one dropped closes it.
@@ -148,7 +148,7 @@ impl Shared {
         request: &Request,
         version: i16,
         extra_wait: Duration,
-        interpret: Box<dyn FnOnce(Option<Response<NoSlice>>, &Asked) -> Result<T, ClientError> + Send>,
+        interpret: Interpret<T>,
     ) -> Result<Pending<T>, ClientError> {
         let asked = Asked { address: Arc::clone(&self.address), api_key: request.api_key(), version };
         let encode = |correlation_id| {
