@@ -9,10 +9,13 @@
 
 pub mod clock;
 pub mod corpus;
+pub mod keys;
 mod murmur;
 mod pacer;
+pub mod payload;
 pub mod recorder;
 pub mod schedule;
+pub mod stamp;
 pub mod timeline;
 pub mod workload;
 
