@@ -1,0 +1,74 @@
+//! What can go wrong with a target, and what to do about it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a target could not be started, stopped or asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TargetError {
+    /// The directory for its data or log could not be made.
+    #[error("cannot create {}: {source}", path.display())]
+    Prepare {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The executable did not start.
+    #[error("cannot start {}: {source}", executable.display())]
+    Spawn {
+        /// What was to be executed.
+        executable: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It ended before it was ready.
+    #[error("{name} ended with {status} before it was ready; its last words ({}): {last_words}", log.display())]
+    Died {
+        /// Which target.
+        name: String,
+        /// How it ended.
+        status: String,
+        /// Its log file.
+        log: PathBuf,
+        /// The end of the log.
+        last_words: String,
+    },
+    /// It did not say `ready` in time.
+    #[error("{name} was not ready after {after:?}; see {}", log.display())]
+    NotReady {
+        /// Which target.
+        name: String,
+        /// How long was waited.
+        after: Duration,
+        /// Its log file.
+        log: PathBuf,
+    },
+    /// A signal could not be sent.
+    #[error("cannot signal {name} (process {pid}): {source}")]
+    Signal {
+        /// Which target.
+        name: String,
+        /// Its process id.
+        pid: u32,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The address of an external system does not answer.
+    #[error("nothing answers at {address}: {source}; is the cluster up, is the address right?")]
+    Unreachable {
+        /// Where it should be.
+        address: String,
+        /// What the client said.
+        source: std::io::Error,
+    },
+    /// Its configuration could not be read back.
+    #[error("cannot read the configuration back from {address}: {reason}")]
+    Config {
+        /// Where it was asked.
+        address: String,
+        /// What the client said.
+        reason: String,
+    },
+}

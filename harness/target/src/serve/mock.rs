@@ -1,0 +1,329 @@
+//! A broker for tests: keeps batches in memory, and stalls, refuses and hangs up as its script says.
+//!
+//! It assigns offsets, recognises repeated batches of idempotent producers and serves fetches, so that a
+//! whole run including its proof can be made against it without a disk.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use plimsoll_client::records::Batch;
+use plimsoll_client::wire::fetch::{FetchRequest, FetchResponse, PartitionFetchResponse, TopicFetchResponse};
+use plimsoll_client::wire::produce::{
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+};
+use plimsoll_client::wire::{
+    ErrorCode, NoSlice, Part, Request, Response, Uuid, decode_request, encode_response,
+};
+
+use super::connection::append_parts;
+use super::read::FrameBuffer;
+use super::world::World;
+
+/// What the mock does beside working. Produce requests are counted from 1 over all connections.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    /// Every produce answer waits this long.
+    pub latency: Duration,
+    /// From the arrival of this produce request on, nothing is answered for that long.
+    pub stall: Option<(u64, Duration)>,
+    /// Produce requests whose every batch is refused with an error, and nothing stored.
+    pub refuse: Vec<(u64, ErrorCode)>,
+    /// Produce requests that are stored, but whose connection is closed instead of an answer.
+    pub hang_up_after_storing: Vec<u64>,
+    /// Batches changed before they are stored: what a faulty broker would do. The argument is the count of
+    /// batches stored, from 1; an empty result loses the batch, several results double it.
+    pub tamper: Option<fn(u64, Bytes) -> Vec<Bytes>>,
+}
+
+/// One batch that was stored.
+#[derive(Clone, Debug)]
+struct Stored {
+    next_offset: i64,
+    bytes: Bytes,
+}
+
+#[derive(Default)]
+struct State {
+    logs: BTreeMap<(String, i32), Vec<Stored>>,
+    /// Base offset by partition, producer id and first sequence.
+    produced: HashMap<(String, i32, i64, i32), i64>,
+    produce_requests: u64,
+    batches: u64,
+    stalled_until: Option<Instant>,
+    connections: Vec<TcpStream>,
+    stopped: bool,
+}
+
+struct Shared {
+    script: Script,
+    world: World,
+    state: Mutex<State>,
+    appended: Condvar,
+}
+
+/// A running mock. Dropping it closes its connections.
+pub struct Mock {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Mock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mock").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Mock {
+    /// Starts it on a free port of this machine.
+    ///
+    /// # Errors
+    /// What the system says when there is no port or thread left.
+    pub fn start(script: Script) -> io::Result<Mock> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let address = listener.local_addr()?;
+        let (world, state, appended) = (World::new(address), Mutex::default(), Condvar::new());
+        let shared = Arc::new(Shared { script, world, state, appended });
+        let serving = Arc::clone(&shared);
+        std::thread::Builder::new().name("mock".into()).spawn(move || accept(&listener, &serving))?;
+        Ok(Mock { address, shared })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Produce requests received so far.
+    pub fn produce_requests(&self) -> u64 {
+        self.shared.state().produce_requests
+    }
+
+    /// The batches of a partition, in order, as stored.
+    pub fn batches(&self, topic: &str, partition: i32) -> Vec<Bytes> {
+        let state = self.shared.state();
+        let log = state.logs.get(&(topic.to_owned(), partition));
+        log.into_iter().flatten().map(|stored| stored.bytes.clone()).collect()
+    }
+}
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.stopped = true;
+        for connection in state.connections.drain(..) {
+            // Fails only when the peer was faster.
+            let _closed = connection.shutdown(Shutdown::Both);
+        }
+        drop(state);
+        // One last connection wakes the accepting thread, which then sees the flag.
+        let _woken = TcpStream::connect(self.address);
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    while let Ok((stream, _)) = listener.accept() {
+        let mut state = shared.state();
+        if state.stopped {
+            return;
+        }
+        state.connections.extend(stream.try_clone());
+        drop(state);
+        let shared = Arc::clone(shared);
+        std::thread::spawn(move || {
+            // A test sees a broken connection at its own end.
+            let _ended = serve(stream, &shared);
+        });
+    }
+}
+
+fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let (mut buffer, mut out) = (FrameBuffer::new(), Vec::new());
+    while buffer.fill(&mut stream)? {
+        while let Some(frame) = buffer.next_frame()? {
+            let request = decode_request(Bytes::copy_from_slice(frame));
+            let (header, request) = request.map_err(|error| io::Error::other(error.to_string()))?;
+            let Some(response) = shared.answer(request) else {
+                return stream.shutdown(Shutdown::Both);
+            };
+            if let Some(response) = response {
+                let parts = encode_response(header.api_version, header.correlation_id, response);
+                append_parts(&mut out, parts.map_err(|error| io::Error::other(error.to_string()))?);
+                stream.write_all(&out)?;
+                out.clear();
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer; `Some(None)` for none, `None` to hang up.
+    fn answer(&self, request: Request) -> Option<Option<Response<NoSlice>>> {
+        let response = match request {
+            Request::Produce(request) => {
+                let answered = request.acks != 0;
+                return self.produce(request).map(|response| answered.then_some(Response::Produce(response)));
+            }
+            Request::Fetch(request) => Response::Fetch(self.fetch(&request)),
+            request => self.world.answer(&request, |topic, partition| self.state().end(topic, partition))?,
+        };
+        Some(Some(response))
+    }
+
+    fn produce(&self, request: ProduceRequest) -> Option<ProduceResponse> {
+        let mut state = self.state();
+        state.produce_requests += 1;
+        let number = state.produce_requests;
+        if let Some((_, lasting)) = self.script.stall.filter(|(at, _)| *at == number) {
+            state.stalled_until = Some(Instant::now() + lasting);
+        }
+        let until = state.stalled_until;
+        drop(state);
+        let stall = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+        std::thread::sleep(stall + self.script.latency);
+        let refused = self.script.refuse.iter().find(|(at, _)| *at == number).map(|(_, error)| *error);
+        let response = self.store(request, refused);
+        self.appended.notify_all();
+        (!self.script.hang_up_after_storing.contains(&number)).then_some(response)
+    }
+
+    fn store(&self, request: ProduceRequest, refused: Option<ErrorCode>) -> ProduceResponse {
+        let mut state = self.state();
+        let mut response = ProduceResponse::default();
+        for topic in request.topics {
+            let name = self.name(&topic.name, topic.topic_id);
+            let mut partitions = Vec::new();
+            for partition in topic.partitions {
+                let index = partition.index;
+                let batch = partition.records.into_bytes().and_then(|bytes| Batch::from_bytes(bytes).ok());
+                let stored = match (refused, batch.filter(|batch| batch.verify_crc().is_ok())) {
+                    (Some(error), _) => Err(error),
+                    (None, None) => Err(ErrorCode::CorruptMessage),
+                    (None, Some(batch)) => Ok(state.append(&name, index, batch, self.script.tamper)),
+                };
+                partitions.push(PartitionProduceResponse {
+                    index,
+                    error: stored.err().unwrap_or(ErrorCode::None),
+                    base_offset: stored.unwrap_or(-1),
+                    ..PartitionProduceResponse::default()
+                });
+            }
+            response.topics.push(TopicProduceResponse {
+                name: topic.name,
+                topic_id: topic.topic_id,
+                partitions,
+            });
+        }
+        response
+    }
+
+    fn name(&self, name: &str, id: Uuid) -> String {
+        if name.is_empty() { self.world.name_of(id).unwrap_or_default() } else { name.to_owned() }
+    }
+
+    /// Waits until there is something to read or the poll is over.
+    fn fetch(&self, request: &FetchRequest) -> FetchResponse<NoSlice> {
+        let deadline =
+            Instant::now() + Duration::from_millis(u64::from(request.max_wait_ms.max(0).unsigned_abs()));
+        let mut state = self.state();
+        loop {
+            let (response, empty) = self.read(&state, request);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !empty || left.is_zero() || state.stopped {
+                return response;
+            }
+            let waited = self.appended.wait_timeout(state, left.min(Duration::from_millis(50)));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn read(&self, state: &State, request: &FetchRequest) -> (FetchResponse<NoSlice>, bool) {
+        let (mut response, mut empty) = (FetchResponse::default(), true);
+        for topic in &request.topics {
+            let name = self.name(&topic.name, topic.topic_id);
+            let mut partitions = Vec::new();
+            for asked in &topic.partitions {
+                let limit = asked.partition_max_bytes.min(request.max_bytes).max(0) as usize;
+                let records = state.records(&name, asked.index, asked.fetch_offset, limit);
+                empty &= records.is_empty();
+                let end = state.end(&name, asked.index);
+                partitions.push(PartitionFetchResponse {
+                    index: asked.index,
+                    high_watermark: end,
+                    last_stable_offset: end,
+                    log_start_offset: 0,
+                    records: records.into_iter().map(Part::Bytes).collect(),
+                    ..PartitionFetchResponse::default()
+                });
+            }
+            let (name, topic_id) = (topic.name.clone(), topic.topic_id);
+            response.topics.push(TopicFetchResponse { name, topic_id, partitions });
+        }
+        (response, empty)
+    }
+}
+
+impl State {
+    fn end(&self, topic: &str, partition: i32) -> i64 {
+        let log = self.logs.get(&(topic.to_owned(), partition));
+        log.and_then(|log| log.last()).map_or(0, |stored| stored.next_offset)
+    }
+
+    /// Stores a batch, unless its producer has sent it before; returns its base offset either way.
+    fn append(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        batch: Batch,
+        tamper: Option<fn(u64, Bytes) -> Vec<Bytes>>,
+    ) -> i64 {
+        let header = *batch.header();
+        let key = (topic.to_owned(), partition, header.producer_id, header.base_sequence);
+        if header.producer_id >= 0
+            && let Some(base_offset) = self.produced.get(&key)
+        {
+            return *base_offset;
+        }
+        let base_offset = self.end(topic, partition);
+        self.produced.insert(key, base_offset);
+        self.batches += 1;
+        let kept = match tamper {
+            Some(tamper) => tamper(self.batches, batch.to_bytes()),
+            None => vec![batch.to_bytes()],
+        };
+        for bytes in kept {
+            self.push(topic, partition, bytes);
+        }
+        base_offset
+    }
+
+    fn push(&mut self, topic: &str, partition: i32, bytes: Bytes) {
+        let base_offset = self.end(topic, partition);
+        if let Ok(mut batch) = Batch::from_bytes(bytes) {
+            batch.set_base_offset(base_offset);
+            let stored = Stored { next_offset: batch.header().next_offset(), bytes: batch.to_bytes() };
+            self.logs.entry((topic.to_owned(), partition)).or_default().push(stored);
+        }
+    }
+
+    /// Whole batches from the one that holds `offset` on; at least one if there is any.
+    fn records(&self, topic: &str, partition: i32, offset: i64, limit: usize) -> Vec<Bytes> {
+        let Some(log) = self.logs.get(&(topic.to_owned(), partition)) else { return Vec::new() };
+        let first = log.partition_point(|stored| stored.next_offset <= offset);
+        let mut taken = 0;
+        let fits = |stored: &&Stored| {
+            taken += stored.bytes.len();
+            taken <= limit || taken == stored.bytes.len()
+        };
+        log.iter().skip(first).take_while(fits).map(|stored| stored.bytes.clone()).collect()
+    }
+}

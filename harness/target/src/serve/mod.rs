@@ -1,0 +1,42 @@
+//! Small servers that speak just enough Kafka for the load generator, on blocking threads.
+//!
+//! `null` acknowledges and discards; `floor` is the least program that does a broker's work; `mock` keeps
+//! batches in memory and stalls, fails and hangs up as a test tells it. The first two share `connection`:
+//! Produce is parsed in place in the read buffer (`produce`), everything else goes through the wire crate
+//! and `world`, which knows topics and nothing more.
+
+mod connection;
+mod floor;
+mod listen;
+mod mock;
+mod null;
+mod produce;
+mod read;
+mod segment;
+mod world;
+
+pub use floor::Technique;
+pub use mock::{Mock, Script};
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Serves the null target at `listen` until the process ends; prints `ready` and the address when it does.
+///
+/// # Errors
+/// What the system says when the address is taken or threads run out.
+pub fn null(listen: SocketAddr) -> io::Result<()> {
+    listen::announce_and_serve(listen, |_| Ok(null::Discard))
+}
+
+/// Serves the floor program at `listen`, with its files in `dir`, until the process ends; prints `ready` and
+/// the address when it does.
+///
+/// # Errors
+/// What the system says about the address, the directory or the technique (a filesystem without
+/// `O_DIRECT`, for example).
+pub fn floor(listen: SocketAddr, technique: Technique, dir: &Path) -> io::Result<()> {
+    let floor = floor::Floor::new(technique, dir)?;
+    listen::announce_and_serve(listen, move |_| Ok(floor.clone()))
+}

@@ -1,0 +1,262 @@
+//! Starting, asking and stopping whatever is measured.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use plimsoll_client::{ClientError, ConfigResource, ConnectOptions, Connection};
+use tempfile::TempDir;
+
+use crate::error::TargetError;
+use crate::managed::Managed;
+use crate::process::{Launch, Process, Stopped};
+use crate::serve::{self, Technique};
+
+/// The hidden verb of the harness's executable that runs the small servers; it hands its arguments to
+/// [`helper`].
+pub const HELPER_VERB: &str = "target-helper";
+
+/// What kind of target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Our broker as a child process.
+    Managed {
+        /// Lines of its `server.properties`, over address and data directory.
+        config: BTreeMap<String, String>,
+        /// Below which its fresh data directory is made.
+        data_root: PathBuf,
+        /// Keep the data directory afterwards.
+        keep_data: bool,
+    },
+    /// Whatever answers at `host:port`.
+    External {
+        /// The address.
+        bootstrap: String,
+    },
+    /// The server that acknowledges and discards.
+    Null,
+    /// The least program that does a broker's work.
+    Floor {
+        /// How it writes.
+        technique: Technique,
+        /// Below which its fresh data directory is made.
+        data_root: PathBuf,
+    },
+}
+
+/// A target to be started.
+#[derive(Clone, Debug)]
+pub struct TargetSpec {
+    /// What kind.
+    pub kind: Kind,
+    /// The harness's own executable (`std::env::current_exe`).
+    pub executable: PathBuf,
+    /// Where a child's stderr goes; empty: into the managed broker's directory, or nowhere to be found
+    /// after it is removed.
+    pub log: PathBuf,
+    /// How long a child may take to be ready.
+    pub start_timeout: Duration,
+    /// How long a child may take to stop before it is killed.
+    pub stop_timeout: Duration,
+}
+
+/// A target that answers. Children are killed and their data removed when it is dropped.
+#[derive(Debug)]
+pub enum Target {
+    /// Our broker.
+    Managed(Managed),
+    /// The null or floor server.
+    Small {
+        /// Its process.
+        process: Process,
+        /// Its data, removed with it.
+        data: Option<TempDir>,
+    },
+    /// Somebody else's cluster.
+    External {
+        /// Its address.
+        bootstrap: String,
+    },
+}
+
+impl Target {
+    /// Starts a child, or sees that an address answers.
+    ///
+    /// # Errors
+    /// [`TargetError`] says what happened and where to look.
+    pub fn start(spec: &TargetSpec) -> Result<Target, TargetError> {
+        match &spec.kind {
+            Kind::Managed { config, data_root, keep_data } => {
+                let launch = spec.launch("plimsoll broker", vec!["broker".into()]);
+                Managed::start(launch, config, data_root, *keep_data).map(Target::Managed)
+            }
+            Kind::External { bootstrap } => {
+                check_address(bootstrap)?;
+                Ok(Target::External { bootstrap: bootstrap.clone() })
+            }
+            Kind::Null => {
+                let arguments = vec![HELPER_VERB.into(), "null".into(), LOOPBACK.into()];
+                let process = Process::start(spec.small("null target", arguments))?;
+                Ok(Target::Small { process, data: None })
+            }
+            Kind::Floor { technique, data_root } => {
+                let failed = |source| TargetError::Prepare { path: data_root.clone(), source };
+                std::fs::create_dir_all(data_root).map_err(failed)?;
+                let data = tempfile::Builder::new().prefix("plimsoll-floor-").tempdir_in(data_root);
+                let data = data.map_err(failed)?;
+                let how = technique.to_string().into();
+                let dir = data.path().as_os_str().to_owned();
+                let arguments = vec![HELPER_VERB.into(), "floor".into(), LOOPBACK.into(), how, dir];
+                let process = Process::start(spec.small("floor program", arguments))?;
+                Ok(Target::Small { process, data: Some(data) })
+            }
+        }
+    }
+
+    /// `host:port` to begin with.
+    pub fn bootstrap(&self) -> String {
+        match self {
+            Target::Managed(managed) => managed.process().address().to_string(),
+            Target::Small { process, .. } => process.address().to_string(),
+            Target::External { bootstrap } => bootstrap.clone(),
+        }
+    }
+
+    /// The process whose resources count, if it is ours.
+    pub fn pid(&self) -> Option<u32> {
+        match self {
+            Target::Managed(managed) => Some(managed.process().pid()),
+            Target::Small { process, .. } => Some(process.pid()),
+            Target::External { .. } => None,
+        }
+    }
+
+    /// Where its files are, if they are ours.
+    pub fn data_dir(&self) -> Option<PathBuf> {
+        match self {
+            Target::Managed(managed) => Some(managed.data_dir()),
+            Target::Small { data, .. } => data.as_ref().map(|data| data.path().to_owned()),
+            Target::External { .. } => None,
+        }
+    }
+
+    /// Whether records can be read back from it.
+    pub fn keeps_records(&self) -> bool {
+        !matches!(self, Target::Small { .. })
+    }
+
+    /// How it ended, if it is ours and did so by itself.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        match self {
+            Target::Managed(managed) => managed.process_mut().ended(),
+            Target::Small { process, .. } => process.ended(),
+            Target::External { .. } => None,
+        }
+    }
+
+    /// The configuration in force, read back from a broker; empty for the small servers.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn effective_config(&self) -> Result<BTreeMap<String, String>, TargetError> {
+        if !self.keeps_records() {
+            return Ok(BTreeMap::new());
+        }
+        let address = self.bootstrap();
+        let read = read_config(&address).await;
+        read.map_err(|error| TargetError::Config { address, reason: error.to_string() })
+    }
+
+    /// Stops a child gracefully; an external target is left alone.
+    ///
+    /// # Errors
+    /// Only when it cannot be signalled.
+    pub fn stop(self) -> Result<Option<Stopped>, TargetError> {
+        match self {
+            Target::Managed(managed) => managed.stop().map(Some),
+            Target::Small { process, data } => {
+                let stopped = process.stop();
+                drop(data);
+                stopped.map(Some)
+            }
+            Target::External { .. } => Ok(None),
+        }
+    }
+}
+
+const LOOPBACK: &str = "127.0.0.1:0";
+
+impl TargetSpec {
+    fn launch(&self, name: &str, arguments: Vec<OsString>) -> Launch {
+        Launch {
+            name: name.to_owned(),
+            executable: self.executable.clone(),
+            arguments,
+            log: self.log.clone(),
+            start_timeout: self.start_timeout,
+            stop_timeout: self.stop_timeout,
+        }
+    }
+
+    fn small(&self, name: &str, arguments: Vec<OsString>) -> Launch {
+        let mut launch = self.launch(name, arguments);
+        if launch.log.as_os_str().is_empty() {
+            launch.log = "/dev/null".into();
+        }
+        launch
+    }
+}
+
+async fn read_config(address: &str) -> Result<BTreeMap<String, String>, ClientError> {
+    let connection = Connection::connect(address, ConnectOptions::default()).await?;
+    let cluster = connection.metadata(Some(&[]), false).await?;
+    let broker = cluster.brokers.first().map_or(-1, |broker| broker.id);
+    let entries = connection.describe_configs(&ConfigResource::Broker(broker)).await?;
+    Ok(entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
+}
+
+fn check_address(address: &str) -> Result<(), TargetError> {
+    let unreachable = |source| TargetError::Unreachable { address: address.to_owned(), source };
+    let resolved = std::net::ToSocketAddrs::to_socket_addrs(address).map_err(unreachable)?;
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for candidate in resolved {
+        match std::net::TcpStream::connect_timeout(&candidate, Duration::from_secs(5)) {
+            Ok(_) => return Ok(()),
+            Err(error) => last = error,
+        }
+    }
+    Err(unreachable(last))
+}
+
+/// Why a helper did not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum HelperError {
+    /// Arguments that no version of the harness gives.
+    #[error("{HELPER_VERB} takes `null ADDRESS` or `floor ADDRESS pwrite|mmap|direct DIRECTORY`, got {0:?}")]
+    Usage(Vec<String>),
+    /// It cannot serve.
+    #[error("cannot serve: {0}; is the address free, does the filesystem support the technique?")]
+    Serve(#[from] io::Error),
+}
+
+/// Runs a small server until the process ends; for the hidden verb.
+///
+/// # Errors
+/// [`HelperError`] when the arguments are not understood or it cannot serve.
+pub fn helper(arguments: &[String]) -> Result<(), HelperError> {
+    crate::follow_parent();
+    let usage = || HelperError::Usage(arguments.to_vec());
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let address = |text: &str| text.parse::<SocketAddr>().map_err(|_| usage());
+    match words.as_slice() {
+        ["null", listen] => Ok(serve::null(address(listen)?)?),
+        ["floor", listen, technique, dir] => {
+            let technique = technique.parse().map_err(|_| usage())?;
+            Ok(serve::floor(address(listen)?, technique, dir.as_ref())?)
+        }
+        _ => Err(usage()),
+    }
+}
