@@ -20,7 +20,8 @@ pub(crate) struct Asked {
     pub(crate) version: i16,
 }
 
-pub(crate) type Interpret<T> = Box<dyn FnOnce(Option<Response<NoSlice>>, &Asked) -> Result<T, ClientError> + Send>;
+pub(crate) type Interpret<T> =
+    Box<dyn FnOnce(Option<Response<NoSlice>>, &Asked) -> Result<T, ClientError> + Send>;
 
 /// A request that is on its way or on the wire. It is sent whether or not this is kept; dropping it only
 /// gives up the answer.
