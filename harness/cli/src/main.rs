@@ -1,3 +1,52 @@
-//! The binary.
+//! `plimsoll`: every verb in one binary.
+//!
+//! A verb's file reads its options, calls the crates that do the work, and says how it ended. This is the
+//! only crate that knows both halves; they still meet only at a socket, since brokers are started as child
+//! processes of this executable.
 
-fn main() {}
+mod broker;
+mod corpus;
+mod exit;
+mod options;
+mod pages;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use options::{Cli, Verb};
+
+/// mimalloc is fast, and it maps lazily: a decoder that reserves what a hostile count declares gets address
+/// space, not memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    start_logging(cli.verbose, cli.quiet);
+    let json = cli.verb.wants_json();
+    let outcome = match cli.verb {
+        Verb::Broker(options) => broker::run(&options),
+        Verb::Corpus(options) => corpus::run(&options),
+        Verb::Completions { shell } => pages::completions(shell),
+        Verb::Man { directory } => pages::man(directory.as_deref()),
+    };
+    exit::of(outcome, json)
+}
+
+/// Logs go to stderr, so that stdout belongs to results alone.
+fn start_logging(verbose: u8, quiet: bool) {
+    use tracing_subscriber::EnvFilter;
+    let level = match (quiet, verbose) {
+        (true, _) => "error",
+        (false, 0) => "info",
+        (false, 1) => "debug",
+        (false, _) => "trace",
+    };
+    let filter = EnvFilter::try_from_env("PLIMSOLL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).with_target(false).init();
+}
