@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use plimsoll_io::IoFault;
 use crate::text::{self, SideError};
+use plimsoll_io::IoFault;
 
 /// A partition's name within a log directory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,9 +75,14 @@ mod tests {
     fn a_damaged_checkpoint_names_file_and_line() {
         let dir = tempfile::tempdir().expect("temp dir");
         let path = dir.path().join("c");
-        for (text, line) in
-            [("1\n0\n", 1), ("0\nx\n", 2), ("0\n2\na 0 1\n", 2), ("0\n1\na 0\n", 3), ("0\n1\na 0 1 2\n", 3), ("", 1)]
-        {
+        for (text, line) in [
+            ("1\n0\n", 1),
+            ("0\nx\n", 2),
+            ("0\n2\na 0 1\n", 2),
+            ("0\n1\na 0\n", 3),
+            ("0\n1\na 0 1 2\n", 3),
+            ("", 1),
+        ] {
             std::fs::write(&path, text).expect("write");
             let error = OffsetCheckpoint::read(&path).expect_err(text).to_string();
             assert!(error.contains(&format!("c:{line}: ")), "{text:?}: {error}");

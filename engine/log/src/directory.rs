@@ -27,7 +27,10 @@ impl MetaProperties {
         let Some(text) = text::read_text(&path)? else { return Ok(None) };
         let pairs: BTreeMap<&str, &str> = properties(&text).collect();
         let get = |key: &str| {
-            pairs.get(key).copied().ok_or_else(|| SideError::malformed(&path, 0, format!("`{key}` is missing")))
+            pairs
+                .get(key)
+                .copied()
+                .ok_or_else(|| SideError::malformed(&path, 0, format!("`{key}` is missing")))
         };
         if get("version")? != "1" {
             return Err(SideError::malformed(&path, 0, "expected version=1"));
@@ -82,12 +85,14 @@ mod tests {
     fn meta_properties_read_back_also_in_javas_form() {
         let dir = tempfile::tempdir().expect("temp dir");
         assert_eq!(MetaProperties::read(dir.path()).expect("none"), None);
-        let meta =
-            MetaProperties { cluster_id: "c-1".into(), node_id: 3, directory_id: "JOtPbBDPQTa6ep7TZBBvnA".into() };
+        let meta = MetaProperties {
+            cluster_id: "c-1".into(),
+            node_id: 3,
+            directory_id: "JOtPbBDPQTa6ep7TZBBvnA".into(),
+        };
         meta.write(dir.path()).expect("write");
         assert_eq!(MetaProperties::read(dir.path()).expect("read"), Some(meta.clone()));
-        let java =
-            "#\n#Tue Mar 04 10:11:12 UTC 2025\nnode.id=3\ndirectory.id=JOtPbBDPQTa6ep7TZBBvnA\nversion=1\ncluster.id=c-1\n";
+        let java = "#\n#Tue Mar 04 10:11:12 UTC 2025\nnode.id=3\ndirectory.id=JOtPbBDPQTa6ep7TZBBvnA\nversion=1\ncluster.id=c-1\n";
         std::fs::write(dir.path().join(layout::META_PROPERTIES), java).expect("write");
         assert_eq!(MetaProperties::read(dir.path()).expect("read"), Some(meta));
     }

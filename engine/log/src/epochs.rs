@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::layout;
-use plimsoll_io::IoFault;
 use crate::text::{self, SideError};
+use plimsoll_io::IoFault;
 
 /// One leader's term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,8 @@ impl EpochCache {
 
     /// Whether [`assign`](Self::assign) with the same arguments would change anything.
     pub fn would_change(&self, epoch: i32, start_offset: i64) -> bool {
-        let known = self.entries.last().is_some_and(|last| last.epoch == epoch && start_offset >= last.start_offset);
+        let known =
+            self.entries.last().is_some_and(|last| last.epoch == epoch && start_offset >= last.start_offset);
         epoch >= 0 && !known
     }
 

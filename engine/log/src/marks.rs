@@ -33,7 +33,10 @@ impl Marks {
     }
 
     pub(crate) fn assert_order(&self) {
-        debug_assert!(self.durable <= self.written && self.written <= self.accepted, "marks out of order: {self:?}");
+        debug_assert!(
+            self.durable <= self.written && self.written <= self.accepted,
+            "marks out of order: {self:?}"
+        );
         debug_assert!(self.start_offset <= self.accepted, "start beyond the end: {self:?}");
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Bytes per entry on disk.
-pub const ENTRY_BYTES: usize = 8;
+pub(crate) const ENTRY_BYTES: usize = 8;
 
 /// A batch that the index knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,8 @@ impl OffsetIndex {
         let (chunks, rest) = bytes.as_chunks::<ENTRY_BYTES>();
         let entries: Vec<(u32, u32)> = chunks.iter().map(parse_entry).collect();
         let rising = entries.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1);
-        let fits = entries.last().is_none_or(|last| u64::from(last.1) < size_bytes && last.0 <= i32::MAX as u32);
+        let fits =
+            entries.last().is_none_or(|last| u64::from(last.1) < size_bytes && last.0 <= i32::MAX as u32);
         (rest.is_empty() && rising && fits).then_some(Self { base_offset, entries })
     }
 
@@ -51,7 +52,9 @@ impl OffsetIndex {
 
     /// Adds a batch by its last offset and start. One that would break the order is left out.
     pub fn push(&mut self, last_offset: i64, at_bytes: u64) {
-        let (Some(relative), Ok(at_bytes)) = (relative(self.base_offset, last_offset), u32::try_from(at_bytes)) else {
+        let (Some(relative), Ok(at_bytes)) =
+            (relative(self.base_offset, last_offset), u32::try_from(at_bytes))
+        else {
             return;
         };
         if self.entries.last().is_none_or(|last| last.0 < relative && last.1 < at_bytes) {

@@ -46,7 +46,8 @@ pub fn read_topic_id(partition_dir: &Path) -> Result<Option<Uuid>, SideError> {
         return Err(SideError::malformed(&path, 1, "expected `version: 0`"));
     }
     let id = lines.next().and_then(|l| l.strip_prefix("topic_id:")).and_then(|v| decode_id(v.trim()));
-    id.map(Some).ok_or_else(|| SideError::malformed(&path, 2, "expected `topic_id: ` and 22 base64 characters"))
+    id.map(Some)
+        .ok_or_else(|| SideError::malformed(&path, 2, "expected `topic_id: ` and 22 base64 characters"))
 }
 
 /// Writes the topic id, which happens before the first byte of log data (rule E8).
@@ -77,7 +78,8 @@ mod tests {
         let id = Uuid::from_u128(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
         write_topic_id(dir.path(), id).expect("write");
         assert_eq!(read_topic_id(dir.path()).expect("read"), Some(id));
-        std::fs::write(dir.path().join(layout::PARTITION_METADATA), "version: 0\ntopic_id: x").expect("write");
+        std::fs::write(dir.path().join(layout::PARTITION_METADATA), "version: 0\ntopic_id: x")
+            .expect("write");
         assert!(read_topic_id(dir.path()).expect_err("damaged").to_string().contains(":2:"));
     }
 

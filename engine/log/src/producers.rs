@@ -270,7 +270,8 @@ fn check_epoch(entry: &ProducerEntry, header: &BatchHeader) -> Result<(), Produc
 }
 
 fn check_sequence(entry: &ProducerEntry, header: &BatchHeader) -> Result<(), ProducerError> {
-    let last_sequence = if header.producer_epoch == entry.epoch { entry.last_sequence() } else { NO_SEQUENCE };
+    let last_sequence =
+        if header.producer_epoch == entry.epoch { entry.last_sequence() } else { NO_SEQUENCE };
     let expected = if last_sequence == NO_SEQUENCE { 0 } else { sequence_add(last_sequence, 1) };
     if entry.epoch == NO_PRODUCER_EPOCH || header.base_sequence == expected {
         return Ok(());

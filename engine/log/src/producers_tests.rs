@@ -44,7 +44,8 @@ fn e14_a_retry_gets_the_original_offset_and_timestamp() {
 
 #[test]
 fn e14_duplicate_window_is_five_batches() {
-    let producers = with(&[(0, 0, 1, 0), (0, 1, 1, 1), (0, 2, 1, 2), (0, 3, 1, 3), (0, 4, 1, 4), (0, 5, 1, 5)]);
+    let producers =
+        with(&[(0, 0, 1, 0), (0, 1, 1, 1), (0, 2, 1, 2), (0, 3, 1, 3), (0, 4, 1, 4), (0, 5, 1, 5)]);
     assert!(out_of_order(producers.check(&header(0, 0, 1, 0), Origin::Client)), "the sixth last");
     for sequence in 1..=5 {
         let verdict = producers.check(&header(0, sequence, 1, 0), Origin::Client);

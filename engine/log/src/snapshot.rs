@@ -140,7 +140,11 @@ pub(crate) fn prune(dir: &Path, end_offset: i64, keep: usize) -> Result<(), IoFa
 
 /// Loads the newest readable snapshot not beyond `upto_offset` and says where it was taken. Unreadable ones are
 /// removed, as Kafka does: an older one and a longer replay give the same state.
-pub(crate) fn load_newest(dir: &Path, upto_offset: i64, now_ms: i64) -> Result<Option<(i64, Producers)>, IoFault> {
+pub(crate) fn load_newest(
+    dir: &Path,
+    upto_offset: i64,
+    now_ms: i64,
+) -> Result<Option<(i64, Producers)>, IoFault> {
     for offset in offsets(dir)?.into_iter().rev().filter(|o| *o <= upto_offset) {
         let path = path(dir, offset);
         let Some(bytes) = side_file::read_if_present(&path)? else { continue };

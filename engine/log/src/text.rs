@@ -40,10 +40,7 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, SideError> {
 }
 
 /// Reads a version-0 file with `parse` per entry line; a missing file has no entries.
-pub(crate) fn read_entries<T>(
-    path: &Path,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Result<Vec<T>, SideError> {
+pub(crate) fn read_entries<T>(path: &Path, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, SideError> {
     let Some(text) = read_text(path)? else { return Ok(Vec::new()) };
     let mut lines = text.lines();
     if lines.next() != Some("0") {
@@ -53,7 +50,8 @@ pub(crate) fn read_entries<T>(
     let declared = declared.ok_or_else(|| SideError::malformed(path, 2, "expected the number of entries"))?;
     let mut entries = Vec::new();
     for (i, line) in lines.enumerate() {
-        let entry = parse(line).ok_or_else(|| SideError::malformed(path, i + 3, format!("cannot read `{line}`")))?;
+        let entry =
+            parse(line).ok_or_else(|| SideError::malformed(path, i + 3, format!("cannot read `{line}`")))?;
         entries.push(entry);
     }
     if entries.len() != declared {

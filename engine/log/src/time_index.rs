@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::offset_index::relative;
 
 /// Bytes per entry on disk.
-pub const ENTRY_BYTES: usize = 12;
+pub(crate) const ENTRY_BYTES: usize = 12;
 
 /// A timestamp and the offset that carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,8 @@ impl TimeIndex {
             index.timestamps.push(i64::from_be_bytes(*timestamp));
             index.relatives.push(u32::from_be_bytes(relative.try_into().ok()?));
         }
-        let rising = index.timestamps.is_sorted_by(|a, b| a < b) && index.relatives.is_sorted_by(|a, b| a < b);
+        let rising =
+            index.timestamps.is_sorted_by(|a, b| a < b) && index.relatives.is_sorted_by(|a, b| a < b);
         let fits = index.relatives.last().is_none_or(|&r| r <= i32::MAX as u32);
         (rest.is_empty() && rising && fits).then_some(index)
     }

@@ -1,0 +1,169 @@
+//! Flushing, closing, dropping old segments, and deleting the whole log.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use plimsoll_io::{IoFault, IoOp, SegmentFile, SegmentStore};
+
+use crate::error::LogError;
+use crate::layout::{self, LOG_SUFFIX};
+use crate::log::Log;
+use crate::marks::{Level, WaitError};
+use crate::offset_index::OffsetIndex;
+use crate::room::{Hold, off_thread};
+use crate::side_file;
+use crate::snapshot;
+use crate::state::State;
+use crate::sync_task;
+use crate::time_index::TimeIndex;
+
+impl<S: SegmentStore> Log<S> {
+    /// Makes durable what was accepted before the call, which also moves the recovery point.
+    pub async fn flush(&self) -> Result<(), LogError> {
+        loop {
+            let marks = self.marks();
+            match self.wait(marks.generation, Level::Durable, marks.accepted).await {
+                Ok(()) => return Ok(()),
+                Err(WaitError::Fault(fault)) => return Err(LogError::Poisoned(fault)),
+                Err(WaitError::Closed) => return Err(LogError::Closed),
+                // What was asked for is gone; what remains is to be flushed.
+                Err(WaitError::GenerationChanged { .. } | WaitError::NoSpace) => {}
+            }
+        }
+    }
+
+    /// Ends the log cleanly: refuses appends, writes out the rest, cuts reserved space off, writes indexes,
+    /// producer snapshot and epochs, and syncs. Afterwards the next [`Log::open`] may be told `clean`, and
+    /// [`Log::recovery_point`] is the log's end. Reads still work. Closing twice is fine.
+    pub async fn close(&self) -> Result<(), LogError> {
+        let _turn = self.shared.room.lock().await;
+        if self.shared.lock().closed {
+            return Ok(());
+        }
+        let _hold = Hold::new(&self.shared);
+        self.settled().await?;
+        self.cut_reserve().await?;
+        self.write_side_files().await?;
+        self.shared.update(|state, wakes| {
+            state.closed = true;
+            state.marks.durable = state.marks.accepted;
+            state.waiters.fail_all(&WaitError::Closed, wakes);
+        });
+        self.shared.progress.notify_waiters();
+        Ok(())
+    }
+
+    /// Waits until no write, roll or sync is under way. The caller keeps new ones from beginning.
+    pub(crate) async fn settled(&self) -> Result<(), LogError> {
+        self.shared.drained().await.map_err(LogError::Poisoned)?;
+        let idle = |state: &mut State<S::File>| match &state.marks.fault {
+            Some(fault) => Some(Err(LogError::Poisoned(Arc::clone(fault)))),
+            None => (!state.sync.running).then_some(Ok(())),
+        };
+        sync_task::kick(&self.shared);
+        self.shared.until(idle).await
+    }
+
+    async fn cut_reserve(&self) -> Result<(), LogError> {
+        let (file, size_bytes) = {
+            let mut state = self.shared.lock();
+            state.active.reserved_bytes = state.active.tail.size_bytes;
+            (Arc::clone(&state.active.file), state.active.tail.size_bytes)
+        };
+        let cut = match file.truncate(size_bytes).await {
+            Ok(()) => file.sync().await,
+            refused => refused,
+        };
+        cut.map_err(|fault| {
+            self.shared.poison(fault.clone());
+            LogError::Fault(fault)
+        })
+    }
+
+    async fn write_side_files(&self) -> Result<(), LogError> {
+        let (base_offset, index, times, end_offset, producers, epochs) = {
+            let mut state = self.shared.lock();
+            state.active.finish_times();
+            let State { active, marks, producers, epochs, .. } = &*state;
+            let (index, times) = (active.index.to_bytes(), active.times.to_bytes());
+            (active.base_offset, index, times, marks.accepted, snapshot::encode(producers), epochs.clone())
+        };
+        let dir = self.shared.dir.clone();
+        off_thread(&self.shared.dir, move || {
+            sync_task::write_indexes(&dir, base_offset, &index, &times)?;
+            sync_task::write_snapshot(&dir, end_offset, &producers)?;
+            epochs.write(&dir)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Removes sealed segments that lie wholly below the log start offset, with their indexes. Slices already
+    /// read stay valid. Returns the bytes freed.
+    pub async fn remove_old_segments(&self) -> Result<u64, LogError> {
+        let _turn = self.shared.room.lock().await;
+        let old = {
+            let mut state = self.shared.lock();
+            let next = state.sealed.iter().skip(1).map(|s| s.base_offset).chain([state.active.base_offset]);
+            let start_offset = state.marks.start_offset;
+            let count = next.take_while(|next| *next <= start_offset).count();
+            // Those that are still being sealed are syncing; they go with the next call.
+            let unsealed = state.sealing.front().map_or(i64::MAX, |s| s.opened.base_offset);
+            let count = count.min(state.sealed.partition_point(|s| s.base_offset < unsealed));
+            let old: Vec<_> = state.sealed.drain(..count).collect();
+            state.open.forget_if(|base| old.iter().any(|s| s.base_offset == base));
+            old
+        };
+        for segment in &old {
+            self.remove_segment(segment.base_offset).await?;
+        }
+        Ok(old.iter().map(|s| s.size_bytes).sum())
+    }
+
+    /// Removes a segment's files, the data first: an index without a log is harmless.
+    pub(crate) async fn remove_segment(&self, base_offset: i64) -> Result<(), IoFault> {
+        let dir = &self.shared.dir;
+        self.shared.store.remove(&layout::segment_path(dir, base_offset, LOG_SUFFIX)).await?;
+        side_file::remove_if_present(&OffsetIndex::path(dir, base_offset))?;
+        side_file::remove_if_present(&TimeIndex::path(dir, base_offset))?;
+        side_file::remove_if_present(&layout::segment_path(dir, base_offset, layout::TXN_INDEX_SUFFIX))
+    }
+
+    /// Deletes the log. Its directory is first renamed to `<name>.<unique>-delete`, so that a crash leaves
+    /// nothing that looks like a partition, then removed. Slices already read stay valid.
+    pub async fn delete(&self) -> Result<(), LogError> {
+        let _turn = self.shared.room.lock().await;
+        let _hold = Hold::new(&self.shared);
+        // A log that failed is deleted all the same.
+        if let Err(error) = self.settled().await {
+            tracing::warn!(dir = %self.shared.dir.display(), %error, "deleting a log that could not settle");
+        }
+        self.shared.update(|state, wakes| {
+            state.closed = true;
+            state.waiters.fail_all(&WaitError::Closed, wakes);
+        });
+        let bases: Vec<i64> = self.segments().iter().map(|s| s.base_offset).collect();
+        let marked = mark_deleted(&self.shared.dir)?;
+        for base_offset in bases {
+            self.shared.store.remove(&layout::segment_path(&marked, base_offset, LOG_SUFFIX)).await?;
+        }
+        let to_remove = marked.clone();
+        off_thread(&marked, move || {
+            std::fs::remove_dir_all(&to_remove).map_err(|e| IoFault::new(IoOp::Remove, &*to_remove, 0, e))
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// Renames the directory durably to its deletion name.
+fn mark_deleted(dir: &std::path::Path) -> Result<PathBuf, IoFault> {
+    let mut name = dir.as_os_str().to_owned();
+    name.push(format!(".{}-delete", uuid::Uuid::new_v4().simple()));
+    let marked = PathBuf::from(name);
+    std::fs::rename(dir, &marked).map_err(|e| IoFault::new(IoOp::Remove, dir, 0, e))?;
+    if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+        side_file::fsync_directory(parent)?;
+    }
+    Ok(marked)
+}

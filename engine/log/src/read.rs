@@ -1,0 +1,378 @@
+//! Reading by offset: whole batches from one segment, zero-copy where the backend can.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use plimsoll_io::{IoFault, Records, SegmentFile, SegmentStore};
+
+use crate::error::ReadError;
+use crate::layout::{self, LOG_SUFFIX};
+use crate::log::Log;
+use crate::offset_index::OffsetIndex;
+use crate::segment::Opened;
+use crate::side_file;
+use crate::state::State;
+use crate::time_index::{TimeEntry, TimeIndex};
+use crate::walk::{Found, Walker};
+
+/// How much is read at once where a zero-copy slice makes reading more than headers a waste.
+const HEADER_CHUNK_BYTES: usize = 4 << 10;
+/// How much is read at once when a whole segment is walked.
+const WALK_CHUNK_BYTES: usize = 256 << 10;
+
+/// What a read found.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOut {
+    /// Whole batches, or nothing.
+    pub records: Records,
+    /// Base offset of the first batch, which may lie below the offset asked for (rule E17).
+    pub first_offset: Option<i64>,
+}
+
+/// One segment as a reader sees it.
+struct View<F> {
+    file: Arc<F>,
+    limit_bytes: u64,
+    /// Where the first batch starts, and its base offset, if known without reading.
+    start: Option<(u64, i64)>,
+    /// Where to look for it otherwise.
+    start_hint_bytes: u64,
+    /// A boundary between batches that is a right end of the read, if known without reading.
+    end: Option<u64>,
+    /// A boundary from which to look for the end otherwise.
+    end_hint_bytes: u64,
+    /// Base offset of the segment that follows.
+    next_base: Option<i64>,
+}
+
+/// What is asked of one segment.
+#[derive(Clone, Copy)]
+struct Wish {
+    from_offset: i64,
+    upto_offset: i64,
+    max_bytes: u64,
+    at_least_one: bool,
+}
+
+enum Place<F> {
+    /// The offset is at or behind the end of what may be read.
+    Nothing,
+    Active(View<F>),
+    Sealed(i64),
+}
+
+impl<S: SegmentStore> Log<S> {
+    /// Reads whole batches from the one that holds `from_offset` (rule E17), up to but excluding
+    /// `upto_offset`, and never beyond what is written. At most `max_bytes`, or one larger batch if
+    /// `at_least_one`. Answers from one segment; empty at the end (rule E18).
+    pub async fn read(
+        &self,
+        from_offset: i64,
+        upto_offset: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<ReadOut, ReadError> {
+        let mut wish = Wish { from_offset, upto_offset, max_bytes: max_bytes as u64, at_least_one };
+        self.check_range(from_offset)?;
+        loop {
+            let view = match self.locate(&mut wish) {
+                Place::Nothing => return Ok(ReadOut::default()),
+                Place::Active(view) => view,
+                Place::Sealed(base_offset) => match self.sealed_view(base_offset, &wish).await? {
+                    Some(view) => view,
+                    // It was removed between the two steps: look again, or find that the offset is gone.
+                    None => {
+                        self.check_range(wish.from_offset)?;
+                        continue;
+                    }
+                },
+            };
+            let next_base = view.next_base;
+            match self.read_view(view, &wish).await? {
+                Some(out) => return Ok(out),
+                None => match next_base.filter(|next| *next > wish.from_offset) {
+                    // The offset lies in a gap behind the segment's last batch.
+                    Some(next) => wish.from_offset = next,
+                    None => return Ok(ReadOut::default()),
+                },
+            }
+        }
+    }
+
+    fn check_range(&self, offset: i64) -> Result<(), ReadError> {
+        let marks = &self.shared.lock().marks;
+        let (start_offset, log_end_offset) = (marks.start_offset, marks.accepted);
+        if (start_offset..=log_end_offset).contains(&offset) {
+            return Ok(());
+        }
+        Err(ReadError::OutOfRange { offset, start_offset, log_end_offset })
+    }
+
+    fn locate(&self, wish: &mut Wish) -> Place<S::File> {
+        let state = self.shared.lock();
+        wish.upto_offset = wish.upto_offset.min(state.marks.written);
+        if wish.from_offset >= wish.upto_offset {
+            return Place::Nothing;
+        }
+        if wish.from_offset >= state.active.base_offset {
+            return Place::Active(state.active_view(wish));
+        }
+        let after = state.sealed.partition_point(|s| s.base_offset <= wish.from_offset);
+        let first = state.sealed.first().map(|s| s.base_offset);
+        match after.checked_sub(1).and_then(|i| state.sealed.get(i)).map(|s| s.base_offset).or(first) {
+            Some(base_offset) => Place::Sealed(base_offset),
+            None => Place::Active(state.active_view(wish)),
+        }
+    }
+
+    async fn sealed_view(&self, base_offset: i64, wish: &Wish) -> Result<Option<View<S::File>>, ReadError> {
+        let Some(opened) = self.open_sealed(base_offset).await? else { return Ok(None) };
+        let state = self.shared.lock();
+        let Some(i) = state.sealed.iter().position(|s| s.base_offset == base_offset) else { return Ok(None) };
+        let next_base = state.sealed.get(i + 1).map_or(state.active.base_offset, |s| s.base_offset);
+        let limit_bytes = opened.size_bytes;
+        let start_hint_bytes = start_hint(&opened.index, wish);
+        let end_hint_bytes = match state.sealed.get(i).is_some_and(|s| wish.upto_offset >= s.next_offset) {
+            true => u64::MAX,
+            false => upto_hint(&opened.index, wish),
+        };
+        let file = Arc::clone(&opened.file);
+        let (start, end) = (None, None);
+        let mut view = View {
+            file,
+            limit_bytes,
+            start,
+            start_hint_bytes,
+            end,
+            end_hint_bytes,
+            next_base: Some(next_base),
+        };
+        view.bound_end(&opened.index, wish, start_hint_bytes);
+        Ok(Some(view))
+    }
+
+    /// The sealed segment with its file and indexes, from the few that are kept open or opened now. `None` if
+    /// it is gone.
+    pub(crate) async fn open_sealed(
+        &self,
+        base_offset: i64,
+    ) -> Result<Option<Arc<Opened<S::File>>>, ReadError> {
+        let size_bytes = {
+            let mut state = self.shared.lock();
+            if let Some(opened) = state.open.get(base_offset) {
+                return Ok(Some(opened));
+            }
+            let Some(sealed) = state.sealed.iter().find(|s| s.base_offset == base_offset) else {
+                return Ok(None);
+            };
+            sealed.size_bytes
+        };
+        let opened = Arc::new(self.open_segment(base_offset, size_bytes).await?);
+        let mut state = self.shared.lock();
+        let Some(sealed) = state.sealed.iter_mut().find(|s| s.base_offset == base_offset) else {
+            return Ok(None);
+        };
+        sealed.newest = Some(opened.times.last());
+        state.open.put(Arc::clone(&opened), self.shared.config.open_sealed_max);
+        Ok(Some(opened))
+    }
+
+    /// Opens a segment's file and reads its indexes, rebuilding what is missing or damaged.
+    pub(crate) async fn open_segment(
+        &self,
+        base_offset: i64,
+        size_bytes: u64,
+    ) -> Result<Opened<S::File>, ReadError> {
+        let dir = &self.shared.dir;
+        let path = layout::segment_path(dir, base_offset, LOG_SUFFIX);
+        let (file, _) = self.shared.store.open(&path).await?;
+        if let Some((index, times)) = read_indexes(dir, base_offset, size_bytes)? {
+            return Ok(Opened { file: Arc::new(file), base_offset, size_bytes, index, times });
+        }
+        tracing::info!(path = %path.display(), "rebuilding the segment's indexes");
+        let (index, times) = self.rebuild_indexes(&file, base_offset, size_bytes).await?;
+        let (index_bytes, times_bytes, to) = (index.to_bytes(), times.to_bytes(), dir.clone());
+        let write = move || crate::sync_task::write_indexes(&to, base_offset, &index_bytes, &times_bytes);
+        if let Err(fault) = crate::room::off_thread(dir, write).await {
+            tracing::warn!(%fault, "could not write rebuilt indexes; they serve from memory");
+        }
+        Ok(Opened { file: Arc::new(file), base_offset, size_bytes, index, times })
+    }
+
+    async fn rebuild_indexes(
+        &self,
+        file: &S::File,
+        base_offset: i64,
+        size_bytes: u64,
+    ) -> Result<(OffsetIndex, TimeIndex), ReadError> {
+        let interval_bytes = u64::from(self.shared.config.index_interval_bytes);
+        let mut walker = Walker::new(file, size_bytes, WALK_CHUNK_BYTES);
+        let (mut index, mut times) = (OffsetIndex::new(base_offset), TimeIndex::new(base_offset));
+        let (mut newest, mut at_bytes, mut since_bytes) = (None::<TimeEntry>, 0, 0);
+        while let Some(header) = walker.expect_header(at_bytes).await? {
+            let entry = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
+            newest = Some(newest.filter(|n| n.timestamp >= entry.timestamp).unwrap_or(entry));
+            if since_bytes > interval_bytes {
+                index.push(header.last_offset(), at_bytes);
+                newest.into_iter().for_each(|newest| times.push(newest));
+                since_bytes = 0;
+            }
+            since_bytes += header.size_bytes() as u64;
+            at_bytes += header.size_bytes() as u64;
+        }
+        newest.into_iter().for_each(|newest| times.push(newest));
+        Ok((index, times))
+    }
+
+    async fn read_view(&self, view: View<S::File>, wish: &Wish) -> Result<Option<ReadOut>, ReadError> {
+        // Without slices the bytes must be read anyway: one large read serves headers and data.
+        let probe = view.limit_bytes.min(1);
+        let zero_copy = matches!(view.file.slice(0..probe), Some(Records::File(_)));
+        let wanted = wish.max_bytes.min(view.limit_bytes) as usize + HEADER_CHUNK_BYTES;
+        let chunk_bytes = if zero_copy { HEADER_CHUNK_BYTES } else { wanted };
+        let mut walker = Walker::new(&*view.file, view.limit_bytes, chunk_bytes);
+        let Some((start_bytes, first_offset)) = find_start(&mut walker, &view, wish).await? else {
+            return Ok(None);
+        };
+        let end_bytes = find_end(&mut walker, &view, wish, start_bytes).await?;
+        if end_bytes <= start_bytes {
+            return Ok(Some(ReadOut::default()));
+        }
+        let range = start_bytes..end_bytes;
+        let records = match walker.cached(&range) {
+            Some(bytes) if !zero_copy => Records::Bytes(bytes),
+            _ => fetch(&*view.file, range).await?,
+        };
+        Ok(Some(ReadOut { records, first_offset: Some(first_offset) }))
+    }
+}
+
+async fn fetch<F: SegmentFile>(file: &F, range: Range<u64>) -> Result<Records, IoFault> {
+    match file.slice(range.clone()) {
+        Some(records) => Ok(records),
+        None => Ok(Records::Bytes(file.read_at(range).await?)),
+    }
+}
+
+impl<F> State<F> {
+    fn active_view(&self, wish: &Wish) -> View<F> {
+        let active = &self.active;
+        let start = active.recent_start(wish.from_offset);
+        let end = start.and_then(|s| {
+            active.recent_boundary(s.at_bytes.saturating_add(wish.max_bytes), wish.upto_offset)
+        });
+        let start_hint_bytes = start_hint(&active.index, wish);
+        let whole = wish.upto_offset >= self.marks.written;
+        let mut view = View {
+            file: Arc::clone(&active.file),
+            limit_bytes: active.written_bytes,
+            start: start.map(|s| (s.at_bytes, s.base_offset)),
+            start_hint_bytes,
+            end,
+            end_hint_bytes: if whole { u64::MAX } else { upto_hint(&active.index, wish) },
+            next_base: None,
+        };
+        let from_bytes = start.map_or(start_hint_bytes, |s| s.at_bytes);
+        view.bound_end(&active.index, wish, from_bytes);
+        view
+    }
+}
+
+impl<F> View<F> {
+    /// Lowers the end's hint to a boundary within `max_bytes` of the start, as far as the index knows.
+    fn bound_end(&mut self, index: &OffsetIndex, wish: &Wish, from_bytes: u64) {
+        let target_bytes = from_bytes.saturating_add(wish.max_bytes);
+        let boundary = match target_bytes >= self.limit_bytes {
+            true => self.limit_bytes,
+            false => index.floor_position(target_bytes).map_or(0, |e| u64::from(e.at_bytes)),
+        };
+        self.end_hint_bytes = self.end_hint_bytes.min(boundary);
+    }
+}
+
+/// A batch that starts at or before the one that holds the offset.
+fn start_hint(index: &OffsetIndex, wish: &Wish) -> u64 {
+    index.floor(wish.from_offset).map_or(0, |e| u64::from(e.at_bytes))
+}
+
+/// The start of a batch before which everything lies below `upto_offset`.
+fn upto_hint(index: &OffsetIndex, wish: &Wish) -> u64 {
+    index.floor(wish.upto_offset - 1).map_or(0, |e| u64::from(e.at_bytes))
+}
+
+/// Start and base offset of the first batch that reaches the offset.
+async fn find_start<F: SegmentFile>(
+    walker: &mut Walker<'_, F>,
+    view: &View<F>,
+    wish: &Wish,
+) -> Result<Option<(u64, i64)>, ReadError> {
+    if view.start.is_some() {
+        return Ok(view.start);
+    }
+    let mut at_bytes = view.start_hint_bytes;
+    while let Some(header) = walker.expect_header(at_bytes).await? {
+        if header.last_offset() >= wish.from_offset {
+            return Ok(Some((at_bytes, header.base_offset)));
+        }
+        at_bytes += header.size_bytes() as u64;
+    }
+    Ok(None)
+}
+
+/// The boundary at which the read ends: whole batches, all below `upto_offset`, within the size.
+async fn find_end<F: SegmentFile>(
+    walker: &mut Walker<'_, F>,
+    view: &View<F>,
+    wish: &Wish,
+    start_bytes: u64,
+) -> Result<u64, ReadError> {
+    if let Some(end_bytes) = view.end.filter(|end| *end > start_bytes || !wish.at_least_one) {
+        return Ok(end_bytes);
+    }
+    let target_bytes = start_bytes.saturating_add(wish.max_bytes);
+    let mut at_bytes = view.end_hint_bytes.max(start_bytes);
+    while let Some(header) = walker.expect_header(at_bytes).await? {
+        let next_bytes = at_bytes + header.size_bytes() as u64;
+        let first = at_bytes == start_bytes && wish.at_least_one;
+        if header.last_offset() >= wish.upto_offset || (next_bytes > target_bytes && !first) {
+            break;
+        }
+        at_bytes = next_bytes;
+    }
+    Ok(at_bytes)
+}
+
+/// Both indexes of a segment, if both files are there and whole.
+pub(crate) fn read_indexes(
+    dir: &std::path::Path,
+    base_offset: i64,
+    size_bytes: u64,
+) -> Result<Option<(OffsetIndex, TimeIndex)>, IoFault> {
+    let Some(index) = side_file::read_if_present(&OffsetIndex::path(dir, base_offset))? else {
+        return Ok(None);
+    };
+    let Some(times) = side_file::read_if_present(&TimeIndex::path(dir, base_offset))? else {
+        return Ok(None);
+    };
+    let index = OffsetIndex::parse(base_offset, &index, size_bytes);
+    Ok(index.zip(TimeIndex::parse(base_offset, &times)))
+}
+
+/// Looks for the batch that holds `offset` in `file`, from `at_bytes` on.
+pub(crate) async fn batch_at<F: SegmentFile>(
+    walker: &mut Walker<'_, F>,
+    mut at_bytes: u64,
+    mut wanted: impl FnMut(&plimsoll_records::BatchHeader) -> bool,
+) -> Result<Option<(u64, plimsoll_records::Batch)>, ReadError> {
+    while let Some(header) = walker.expect_header(at_bytes).await? {
+        if wanted(&header) {
+            return match walker.batch(at_bytes).await? {
+                Found::Some(batch) => Ok(Some((at_bytes, batch))),
+                Found::End => Ok(None),
+                Found::Bad(problem) => Err(walker.corrupt(at_bytes, problem)),
+            };
+        }
+        at_bytes += header.size_bytes() as u64;
+    }
+    Ok(None)
+}

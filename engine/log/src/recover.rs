@@ -1,0 +1,300 @@
+//! Opening a log: finding its valid end and rebuilding what memory must know (rule E32).
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+
+use plimsoll_io::{IoFault, IoOp, SegmentStore};
+use uuid::Uuid;
+
+use crate::config::LogConfig;
+use crate::epochs::EpochCache;
+use crate::error::LogError;
+use crate::layout::{self, LOG_SUFFIX};
+use crate::log::Log;
+use crate::marks::{Marks, Waiters};
+use crate::offset_index::OffsetIndex;
+use crate::partition_metadata;
+use crate::producers::Producers;
+use crate::pump::block_tail;
+use crate::scan::{self, Cut, OnDisk, Rebuilt, Scanned};
+use crate::segment::{Active, OpenSegments, Sealed};
+use crate::side_file;
+use crate::snapshot;
+use crate::state::{Shared, State, SyncState, now_ms};
+use crate::time_index::TimeIndex;
+use crate::write_line::WriteLine;
+
+/// What opening a log found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Segments found.
+    pub segments: usize,
+    /// Segments whose every batch was checked.
+    pub segments_scanned: usize,
+    /// Bytes checked.
+    pub bytes_scanned: u64,
+    /// Reserved space cut off: zeroes behind the last batch.
+    pub padding_bytes: u64,
+    /// Bytes cut off that were not zeroes, beginning with the first bad batch.
+    pub truncated_bytes: u64,
+    /// Segments removed because they lay behind a cut.
+    pub segments_removed: usize,
+    /// Where and why the log was cut, if data was lost.
+    pub first_bad: Option<String>,
+}
+
+impl<S: SegmentStore> Log<S> {
+    /// Opens the log in `dir` (`…/<topic>-<partition>`), which is created with its `partition.metadata` if new.
+    ///
+    /// After a clean stop nothing is scanned but the end of the last segment. Otherwise every segment that
+    /// reaches `recovery_point` (`None`: all) is checked batch by batch; the log is cut at the first bad one, and
+    /// what remains is synced before this returns.
+    pub async fn open(
+        store: S,
+        dir: &Path,
+        topic_id: Uuid,
+        config: LogConfig,
+        recovery_point: Option<i64>,
+        clean: bool,
+    ) -> Result<(Log<S>, RecoveryReport), LogError> {
+        prepare_directory(dir, topic_id)?;
+        finish_swaps(dir)?;
+        let recovery_point = if clean { i64::MAX } else { recovery_point.unwrap_or(i64::MIN) };
+        let mut opening = Opening::find(store, dir, config).await?;
+        let (active, sealed) = opening.rebuild(recovery_point).await?;
+        let Opening { store, config, rebuilt: Rebuilt { producers, epochs, .. }, report, end_offset, .. } =
+            opening;
+        let start_offset = sealed.first().map_or(active.base_offset, |s| s.base_offset);
+        let tail = block_tail(&*active.file, active.tail.size_bytes).await?;
+        let line =
+            WriteLine::new(Arc::clone(&active.file), active.tail.size_bytes, tail, config.write_max_bytes);
+        let state = State {
+            marks: Marks::starting_at(start_offset, end_offset),
+            sealed,
+            active,
+            open: OpenSegments::new(),
+            pending: Vec::new(),
+            unwritten: VecDeque::new(),
+            line: Some(line),
+            pump_waker: None,
+            sync: SyncState::default(),
+            sealing: VecDeque::new(),
+            producers,
+            epochs,
+            waiters: Waiters::default(),
+            held: false,
+            repairing: false,
+            closed: false,
+            space_cut: None,
+            observer: None,
+        };
+        Ok((Log { shared: Shared::new(store, dir.to_owned(), config, state) }, report))
+    }
+}
+
+fn prepare_directory(dir: &Path, topic_id: Uuid) -> Result<(), LogError> {
+    if !dir.exists() {
+        std::fs::create_dir_all(dir).map_err(|e| IoFault::new(IoOp::Create, dir, 0, e))?;
+        if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+            side_file::fsync_directory(parent)?;
+        }
+    }
+    match partition_metadata::read_topic_id(dir)? {
+        Some(found) if found != topic_id => {
+            Err(LogError::TopicId { dir: dir.to_owned(), found, expected: topic_id })
+        }
+        Some(_) => Ok(()),
+        None => Ok(partition_metadata::write_topic_id(dir, topic_id)?),
+    }
+}
+
+/// Clears what compaction or deletion left half done: `.cleaned` and `.deleted` files go, and so does a `.swap`
+/// that belongs to an unfinished cleaning; complete ones take their names (rule E32).
+fn finish_swaps(dir: &Path) -> Result<(), LogError> {
+    let names = side_file::list_names(dir)?;
+    let with = |suffix: &'static str| {
+        let stems = names.iter().filter_map(move |name| Some((name, name.strip_suffix(suffix)?)));
+        stems.filter_map(|(name, stem)| {
+            let (offset, kind) = layout::parse_segment_name(stem.trim_end_matches('.'))?;
+            Some((name.as_str(), offset, kind))
+        })
+    };
+    let first_cleaned = with(layout::CLEANED_SUFFIX).map(|(_, offset, _)| offset).min();
+    for (name, _, _) in with(layout::CLEANED_SUFFIX).chain(with(layout::DELETED_SUFFIX)) {
+        side_file::remove_if_present(&dir.join(name))?;
+    }
+    for (name, offset, kind) in with(layout::SWAP_SUFFIX) {
+        let path = dir.join(name);
+        // A swap at or above an unfinished cleaning was made from segments that are all still there.
+        if first_cleaned.is_some_and(|cleaned| offset >= cleaned) {
+            side_file::remove_if_present(&path)?;
+            continue;
+        }
+        let to = layout::segment_path(dir, offset, kind);
+        std::fs::rename(&path, &to).map_err(|e| IoFault::new(IoOp::Create, &*to, 0, e))?;
+    }
+    Ok(side_file::fsync_directory(dir)?)
+}
+
+/// The state of opening.
+struct Opening<'a, S: SegmentStore> {
+    store: S,
+    dir: &'a Path,
+    config: LogConfig,
+    /// Segments not yet looked at, oldest first.
+    segments: VecDeque<OnDisk<S::File>>,
+    rebuilt: Rebuilt,
+    report: RecoveryReport,
+    /// One past the last valid offset so far.
+    end_offset: i64,
+}
+
+impl<'a, S: SegmentStore> Opening<'a, S> {
+    async fn find(store: S, dir: &'a Path, config: LogConfig) -> Result<Self, LogError> {
+        let mut segments = VecDeque::new();
+        for name in side_file::list_names(dir)? {
+            let Some((base_offset, LOG_SUFFIX)) = layout::parse_segment_name(&name) else { continue };
+            let (file, len_bytes) = store.open(&dir.join(&name)).await?;
+            segments.push_back(OnDisk { file: Arc::new(file), base_offset, len_bytes });
+        }
+        let epochs = EpochCache::read(dir)?;
+        let rebuilt = Rebuilt { producers: Producers::default(), epochs, now_ms: now_ms() };
+        let report = RecoveryReport { segments: segments.len(), ..RecoveryReport::default() };
+        let end_offset = segments.front().map_or(0, |s| s.base_offset);
+        Ok(Self { store, dir, config, segments, rebuilt, report, end_offset })
+    }
+
+    /// Goes through the segments: trusts those below `recovery_point` (`i64::MAX`: all), scans the others, and
+    /// makes the last one active.
+    async fn rebuild(&mut self, recovery_point: i64) -> Result<(Active<S::File>, Vec<Sealed>), LogError> {
+        self.replay(self.scan_from(recovery_point)).await?;
+        let mut sealed = Vec::new();
+        let mut active = None;
+        while let Some(segment) = self.segments.pop_front() {
+            let next_base = self.segments.front().map(|next| next.base_offset);
+            if let Some(next_base) = next_base.filter(|next| *next <= recovery_point) {
+                let OnDisk { base_offset, len_bytes, .. } = segment;
+                sealed.push(Sealed {
+                    base_offset,
+                    next_offset: next_base,
+                    size_bytes: len_bytes,
+                    newest: None,
+                });
+                self.end_offset = next_base;
+                continue;
+            }
+            let Scanned { active: scanned, end_offset, cut } = match recovery_point == i64::MAX {
+                true => self.resume(segment).await?,
+                false => self.scan(segment).await?,
+            };
+            self.end_offset = end_offset;
+            self.drop_if_broken(&cut, &scanned).await?;
+            match self.segments.is_empty() {
+                false => sealed.push(self.seal_scanned(scanned)?),
+                true => active = Some(scanned),
+            }
+        }
+        let active = match active {
+            Some(active) => active,
+            None => self.first_segment().await?,
+        };
+        self.rebuilt.epochs.truncate_from_end(self.end_offset);
+        snapshot::prune(self.dir, self.end_offset, usize::MAX)?;
+        Ok((active, sealed))
+    }
+
+    /// The base of the first segment that is not trusted, or `i64::MAX`.
+    fn scan_from(&self, recovery_point: i64) -> i64 {
+        if recovery_point == i64::MAX {
+            return i64::MAX;
+        }
+        let next = self.segments.iter().skip(1).map(|s| Some(s.base_offset)).chain([None]);
+        let untrusted =
+            self.segments.iter().zip(next).find(|(_, next)| next.is_none_or(|n| n > recovery_point));
+        untrusted.map_or(i64::MAX, |(segment, _)| segment.base_offset)
+    }
+
+    /// Producer state up to `upto_offset`: the nearest snapshot, and the batches behind it.
+    async fn replay(&mut self, upto_offset: i64) -> Result<(), LogError> {
+        let Rebuilt { producers, now_ms, .. } = &mut self.rebuilt;
+        let mut from_offset = self.end_offset;
+        if let Some((offset, loaded)) = snapshot::load_newest(self.dir, upto_offset, *now_ms)? {
+            (from_offset, *producers) = (offset, loaded);
+        }
+        for (i, segment) in self.segments.iter().enumerate() {
+            let next_base = self.segments.get(i + 1).map_or(i64::MAX, |next| next.base_offset);
+            if segment.base_offset < upto_offset && next_base > from_offset {
+                let OnDisk { file, len_bytes, .. } = segment;
+                let range = (from_offset, upto_offset);
+                scan::replay_producers(&**file, (0, *len_bytes), range, producers, *now_ms).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn resume(&mut self, segment: OnDisk<S::File>) -> Result<Scanned<S::File>, LogError> {
+        match scan::resume(&segment, self.dir, &self.config, self.rebuilt.now_ms).await? {
+            Some(resumed) => Ok(resumed),
+            None => self.scan(segment).await,
+        }
+    }
+
+    async fn scan(&mut self, segment: OnDisk<S::File>) -> Result<Scanned<S::File>, LogError> {
+        // Stale index files must not outlive a scan: whoever opens the segment next would believe them.
+        self.forget_indexes(segment.base_offset)?;
+        let scanned = scan::scan(segment, &self.config, &mut self.rebuilt).await?;
+        self.report.segments_scanned += 1;
+        self.report.bytes_scanned += scanned.active.tail.size_bytes;
+        Ok(scanned)
+    }
+
+    fn forget_indexes(&self, base_offset: i64) -> Result<(), IoFault> {
+        side_file::remove_if_present(&OffsetIndex::path(self.dir, base_offset))?;
+        side_file::remove_if_present(&TimeIndex::path(self.dir, base_offset))
+    }
+
+    /// Writes the indexes of a scanned segment that stays sealed.
+    fn seal_scanned(&self, mut scanned: Active<S::File>) -> Result<Sealed, LogError> {
+        scanned.finish_times();
+        let Active { base_offset, tail, index, times, .. } = scanned;
+        crate::sync_task::write_indexes(self.dir, base_offset, &index.to_bytes(), &times.to_bytes())?;
+        let next_offset = self.end_offset;
+        Ok(Sealed { base_offset, next_offset, size_bytes: tail.size_bytes, newest: Some(tail.newest) })
+    }
+
+    /// Notes a cut, and removes the segments behind one that lost data. Zeroes at a segment's end lose nothing
+    /// if the next segment continues where it stopped.
+    async fn drop_if_broken(&mut self, cut: &Cut, scanned: &Active<S::File>) -> Result<(), LogError> {
+        let continues = self.segments.front().is_none_or(|next| next.base_offset == self.end_offset);
+        match cut {
+            Cut::Nothing => return Ok(()),
+            Cut::Padding { len_bytes } => self.report.padding_bytes += len_bytes,
+            Cut::Lost { len_bytes, problem } => {
+                self.report.truncated_bytes += len_bytes;
+                let path = layout::segment_path(self.dir, scanned.base_offset, LOG_SUFFIX);
+                let first_bad = format!("{} {problem}", path.display());
+                tracing::warn!(first_bad, len_bytes, "cutting the log at the first bad batch");
+                self.report.first_bad = Some(first_bad);
+            }
+        }
+        if matches!(cut, Cut::Padding { .. }) && continues {
+            return Ok(());
+        }
+        for OnDisk { base_offset, len_bytes, .. } in std::mem::take(&mut self.segments) {
+            self.report.segments_removed += 1;
+            self.report.truncated_bytes += len_bytes;
+            self.store.remove(&layout::segment_path(self.dir, base_offset, LOG_SUFFIX)).await?;
+            self.forget_indexes(base_offset)?;
+        }
+        Ok(())
+    }
+
+    async fn first_segment(&self) -> Result<Active<S::File>, LogError> {
+        let base_offset = self.end_offset;
+        let (file, reserved_bytes) =
+            crate::room::create_segment(&self.store, self.dir, base_offset, &self.config).await?;
+        let step_bytes = self.config.reserve_step_min_bytes;
+        Ok(Active::empty(Arc::new(file), base_offset, self.rebuilt.now_ms, reserved_bytes, step_bytes))
+    }
+}

@@ -1,0 +1,217 @@
+//! One segment on opening: checked batch by batch, resumed from its indexes, or walked for its producers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use plimsoll_io::{IoFault, SegmentFile};
+use plimsoll_records::Batch;
+
+use crate::admit::coordinator_epoch;
+use crate::config::LogConfig;
+use crate::epochs::EpochCache;
+use crate::error::LogError;
+use crate::producers::Producers;
+use crate::read::read_indexes;
+use crate::segment::{Active, Tail};
+use crate::walk::{Found, Walker};
+
+/// One read of a scan.
+const SCAN_CHUNK_BYTES: usize = 1 << 20;
+
+/// A segment file as found.
+pub(crate) struct OnDisk<F> {
+    pub(crate) file: Arc<F>,
+    pub(crate) base_offset: i64,
+    pub(crate) len_bytes: u64,
+}
+
+/// What lay behind the last valid batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Nothing.
+    Nothing,
+    /// Reserved space: zeroes only.
+    Padding { len_bytes: u64 },
+    /// Something that is not a valid batch.
+    Lost { len_bytes: u64, problem: String },
+}
+
+/// A segment that can take batches again.
+pub(crate) struct Scanned<F> {
+    pub(crate) active: Active<F>,
+    pub(crate) end_offset: i64,
+    pub(crate) cut: Cut,
+}
+
+/// What batches tell beyond their place: memory that spans segments.
+#[derive(Debug)]
+pub(crate) struct Rebuilt {
+    pub(crate) producers: Producers,
+    pub(crate) epochs: EpochCache,
+    pub(crate) now_ms: i64,
+}
+
+impl Rebuilt {
+    fn note(&mut self, batch: &Batch) {
+        let header = batch.header();
+        self.producers.apply(header, coordinator_epoch(batch), self.now_ms);
+        self.epochs.assign(header.leader_epoch, header.base_offset);
+    }
+}
+
+/// Checks every batch, cuts the file behind the last good one and makes the rest durable.
+pub(crate) async fn scan<F: SegmentFile>(
+    on_disk: OnDisk<F>,
+    config: &LogConfig,
+    rebuilt: &mut Rebuilt,
+) -> Result<Scanned<F>, IoFault> {
+    let OnDisk { file, base_offset, len_bytes } = on_disk;
+    let mut active =
+        Active::empty(Arc::clone(&file), base_offset, rebuilt.now_ms, 0, config.reserve_step_min_bytes);
+    let mut walker = Walker::new(&*file, len_bytes, SCAN_CHUNK_BYTES);
+    let mut end_offset = base_offset;
+    let problem = loop {
+        let batch = match walker.batch(active.tail.size_bytes).await? {
+            Found::Some(batch) => batch,
+            Found::End => break None,
+            Found::Bad(problem) => break Some(problem),
+        };
+        if let Err(problem) = check(&batch, base_offset, end_offset) {
+            break Some(problem);
+        }
+        end_offset = batch.header().next_offset();
+        active.note(batch.header(), u64::from(config.index_interval_bytes));
+        rebuilt.note(&batch);
+    };
+    let size_bytes = active.tail.size_bytes;
+    let cut = match problem {
+        None => Cut::Nothing,
+        Some(problem) => what_was_cut(&mut walker, size_bytes, len_bytes, problem).await?,
+    };
+    if len_bytes > size_bytes {
+        file.truncate(size_bytes).await?;
+    }
+    file.sync().await?;
+    active.written_bytes = size_bytes;
+    active.reserved_bytes = size_bytes;
+    Ok(Scanned { active, end_offset, cut })
+}
+
+/// A batch counts if it is whole, continues the offsets, and its CRC matches.
+fn check(batch: &Batch, base_offset: i64, end_offset: i64) -> Result<(), String> {
+    let header = batch.header();
+    if header.base_offset < end_offset {
+        return Err(format!("batch at offset {} follows offset {end_offset}", header.base_offset));
+    }
+    if crate::offset_index::relative(base_offset, header.last_offset()).is_none() {
+        return Err(format!("offset {} does not belong to this segment", header.last_offset()));
+    }
+    batch.verify_crc().map_err(|error| error.to_string())
+}
+
+async fn what_was_cut<F: SegmentFile>(
+    walker: &mut Walker<'_, F>,
+    from_bytes: u64,
+    upto_bytes: u64,
+    problem: String,
+) -> Result<Cut, IoFault> {
+    let len_bytes = upto_bytes - from_bytes;
+    let mut at_bytes = from_bytes;
+    while at_bytes < upto_bytes {
+        let next_bytes = (at_bytes + SCAN_CHUNK_BYTES as u64).min(upto_bytes);
+        if walker.bytes(at_bytes..next_bytes).await?.iter().any(|b| *b != 0) {
+            let problem = format!("byte {from_bytes}: {problem}");
+            return Ok(Cut::Lost { len_bytes, problem });
+        }
+        at_bytes = next_bytes;
+    }
+    Ok(Cut::Padding { len_bytes })
+}
+
+/// Continues the last segment of a clean stop from its indexes. `None` if they do not fit the file.
+pub(crate) async fn resume<F: SegmentFile>(
+    on_disk: &OnDisk<F>,
+    dir: &Path,
+    config: &LogConfig,
+    now_ms: i64,
+) -> Result<Option<Scanned<F>>, LogError> {
+    let OnDisk { ref file, base_offset, len_bytes } = *on_disk;
+    let Some((index, times)) = read_indexes(dir, base_offset, len_bytes)? else { return Ok(None) };
+    let seed = Active::empty(Arc::clone(file), base_offset, now_ms, len_bytes, config.reserve_step_min_bytes);
+    Ok(continue_from(Active { index, times, ..seed }, len_bytes, i64::MAX, config).await?)
+}
+
+/// Rebuilds an active segment from its indexes, as it was when it ended before the batch that reaches
+/// `upto_offset`. Only the batches behind the last index entry before that are looked at. `None` if indexes and
+/// file do not fit.
+pub(crate) async fn continue_from<F: SegmentFile>(
+    mut active: Active<F>,
+    limit_bytes: u64,
+    upto_offset: i64,
+    config: &LogConfig,
+) -> Result<Option<Scanned<F>>, IoFault> {
+    let file = Arc::clone(&active.file);
+    let mut walker = Walker::new(&*file, limit_bytes, SCAN_CHUNK_BYTES);
+    let first_timestamp = match walker.header(0).await? {
+        Found::Some(header) => Some(header.max_timestamp),
+        Found::End => None,
+        Found::Bad(_) => return Ok(None),
+    };
+    let entry = active.index.floor(upto_offset.saturating_sub(1));
+    // The indexed batch is walked again, so that it counts towards the next entry as it did before.
+    let size_bytes = entry.map_or(0, |e| u64::from(e.at_bytes));
+    active.index.truncate(entry.map_or(0, |e| u64::from(e.at_bytes) + 1));
+    active.times.truncate(entry.map_or(active.base_offset, |e| e.last_offset + 1));
+    active.tail = Tail { size_bytes, since_index_bytes: 0, newest: active.times.last(), first_timestamp };
+    let mut end_offset = active.base_offset;
+    loop {
+        match walker.header(active.tail.size_bytes).await? {
+            Found::Some(header) if header.last_offset() < upto_offset => {
+                end_offset = header.next_offset();
+                active.note(&header, u64::from(config.index_interval_bytes));
+            }
+            Found::Some(header) => {
+                end_offset = upto_offset.min(header.base_offset).max(end_offset);
+                break;
+            }
+            Found::End => break,
+            Found::Bad(_) => return Ok(None),
+        }
+    }
+    active.tail.first_timestamp = first_timestamp.filter(|_| active.tail.size_bytes > 0);
+    active.written_bytes = active.tail.size_bytes;
+    Ok(Some(Scanned { active, end_offset, cut: Cut::Nothing }))
+}
+
+/// Applies the producers of a segment's batches that end in `from_offset..upto_offset`, of those in
+/// `at_bytes..limit_bytes`.
+pub(crate) async fn replay_producers<F: SegmentFile>(
+    file: &F,
+    (mut at_bytes, limit_bytes): (u64, u64),
+    (from_offset, upto_offset): (i64, i64),
+    producers: &mut Producers,
+    now_ms: i64,
+) -> Result<(), IoFault> {
+    let mut walker = Walker::new(file, limit_bytes, SCAN_CHUNK_BYTES);
+    loop {
+        let header = match walker.header(at_bytes).await? {
+            Found::Some(header) if header.last_offset() < upto_offset => header,
+            Found::Some(_) | Found::End => return Ok(()),
+            Found::Bad(problem) => {
+                tracing::warn!(path = %file.path().display(), at_bytes, problem, "producer state ends at a bad batch");
+                return Ok(());
+            }
+        };
+        if header.has_producer_id() && header.last_offset() >= from_offset {
+            let coordinator_epoch = match header.attributes.is_control() {
+                true => match walker.batch(at_bytes).await? {
+                    Found::Some(batch) => coordinator_epoch(&batch),
+                    Found::End | Found::Bad(_) => None,
+                },
+                false => None,
+            };
+            producers.apply(&header, coordinator_epoch, now_ms);
+        }
+        at_bytes += header.size_bytes() as u64;
+    }
+}

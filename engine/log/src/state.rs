@@ -1,0 +1,235 @@
+//! Everything that changes, behind one short lock: no I/O and no await happen under it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use plimsoll_io::{Chunk, IoFault, SegmentStore};
+use plimsoll_records::Batch;
+use tokio::sync::Notify;
+
+use crate::config::LogConfig;
+use crate::epochs::EpochCache;
+use crate::marks::{Marks, WaitError, Waiters, Wakes};
+use crate::producers::{ProducerUndo, Producers};
+use crate::segment::{Active, OpenSegments, Opened, Sealed, Tail};
+use crate::write_line::WriteLine;
+
+/// Told of every change of `written`, `durable`, `start_offset`, generation or fault.
+pub type Observer = Arc<dyn Fn(&Marks) + Send + Sync>;
+
+/// What the handle, the pump and the sync task share.
+pub(crate) struct Shared<S: SegmentStore> {
+    pub(crate) store: S,
+    pub(crate) dir: PathBuf,
+    pub(crate) config: LogConfig,
+    state: Mutex<State<S::File>>,
+    /// Held while the segment or its room changes; everyone who needs that waits here.
+    pub(crate) room: tokio::sync::Mutex<()>,
+    /// Fires when writes land, a pump or a sync comes to rest, or the log fails.
+    pub(crate) progress: Notify,
+}
+
+/// Accepted but not yet wholly written.
+#[derive(Debug)]
+pub(crate) struct Unwritten {
+    pub(crate) end_bytes: u64,
+    pub(crate) next_offset: i64,
+    pub(crate) tail_before: Tail,
+    pub(crate) producer: Option<ProducerUndo>,
+}
+
+/// A segment on its way from active to sealed.
+#[derive(Debug)]
+pub(crate) struct Sealing<F> {
+    pub(crate) opened: Arc<Opened<F>>,
+    pub(crate) next_offset: i64,
+    /// Offset and bytes of the producer snapshot taken at the roll.
+    pub(crate) snapshot: (i64, Vec<u8>),
+}
+
+/// What the sync task has to do.
+#[derive(Debug, Default)]
+pub(crate) struct SyncState {
+    /// A task is at it.
+    pub(crate) running: bool,
+    /// Somebody wants everything below this offset durable.
+    pub(crate) wanted: i64,
+    /// The `flush.ms` timer runs.
+    pub(crate) timer: bool,
+}
+
+/// A generation that began because batches found no space, and where the log was cut.
+#[derive(Clone, Debug)]
+pub(crate) struct SpaceCut {
+    pub(crate) generation: u64,
+    pub(crate) end_offset: i64,
+    pub(crate) fault: Arc<IoFault>,
+}
+
+/// The log's state. Invariant: all unwritten batches belong to the active segment, because a roll first waits
+/// for what was accepted.
+pub(crate) struct State<F> {
+    pub(crate) marks: Marks,
+    pub(crate) sealed: Vec<Sealed>,
+    pub(crate) active: Active<F>,
+    pub(crate) open: OpenSegments<F>,
+    /// Accepted pieces that no pump has taken yet.
+    pub(crate) pending: Vec<Chunk>,
+    pub(crate) unwritten: VecDeque<Unwritten>,
+    /// Parked here while no pump runs; whoever takes it is the pump.
+    pub(crate) line: Option<WriteLine<F>>,
+    pub(crate) pump_waker: Option<Waker>,
+    pub(crate) sync: SyncState,
+    pub(crate) sealing: VecDeque<Arc<Sealing<F>>>,
+    pub(crate) producers: Producers,
+    pub(crate) epochs: EpochCache,
+    pub(crate) waiters: Waiters,
+    /// A roll or truncation is replacing the active segment: nothing is accepted meanwhile.
+    pub(crate) held: bool,
+    /// A full disk is being cut back: nothing is accepted meanwhile.
+    pub(crate) repairing: bool,
+    pub(crate) closed: bool,
+    pub(crate) space_cut: Option<SpaceCut>,
+    pub(crate) observer: Option<Observer>,
+}
+
+impl<S: SegmentStore> Shared<S> {
+    pub(crate) fn new(store: S, dir: PathBuf, config: LogConfig, state: State<S::File>) -> Arc<Self> {
+        let (room, progress) = (tokio::sync::Mutex::new(()), Notify::new());
+        Arc::new(Self { store, dir, config, state: Mutex::new(state), room, progress })
+    }
+
+    /// Locks for reading, or for changes that move no mark.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<S::File>> {
+        // A panic under the lock leaves marks that only ever grew; they remain the best knowledge there is.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state; afterwards, without the lock, wakes waiters and tells the observer.
+    pub(crate) fn update<R>(&self, change: impl FnOnce(&mut State<S::File>, &mut Wakes) -> R) -> R {
+        let mut wakes = Wakes::default();
+        let mut state = self.lock();
+        let before = state.visible();
+        let result = change(&mut state, &mut wakes);
+        state.marks.assert_order();
+        let mut notice = None;
+        if before != state.visible() {
+            let State { marks, waiters, observer, .. } = &mut *state;
+            waiters.reached(marks, &mut wakes);
+            notice = observer.clone().map(|observer| (observer, marks.clone()));
+        }
+        drop(state);
+        wakes.send();
+        if let Some((observer, marks)) = notice {
+            observer(&marks);
+        }
+        result
+    }
+
+    /// Takes the log out of service for good: the first fault stays, everyone who waits gets it.
+    pub(crate) fn poison(&self, fault: IoFault) {
+        tracing::error!(dir = %self.dir.display(), %fault, "the log goes offline: a write or sync failed and is not retried");
+        self.update(|state, wakes| {
+            let fault = Arc::clone(state.marks.fault.get_or_insert_with(|| Arc::new(fault)));
+            state.pending.clear();
+            state.waiters.fail_all(&WaitError::Fault(fault), wakes);
+        });
+        self.progress.notify_waiters();
+    }
+
+    /// Waits until `ready` says so, looking again at every sign of progress.
+    pub(crate) async fn until<R>(&self, mut ready: impl FnMut(&mut State<S::File>) -> Option<R>) -> R {
+        loop {
+            let progress = self.progress.notified();
+            if let Some(result) = ready(&mut self.lock()) {
+                return result;
+            }
+            progress.await;
+        }
+    }
+
+    /// Waits until everything accepted is written, or the log has failed.
+    pub(crate) async fn drained(&self) -> Result<(), Arc<IoFault>> {
+        self.until(|state| match &state.marks.fault {
+            Some(fault) => Some(Err(Arc::clone(fault))),
+            None if state.line.is_some() && state.pending.is_empty() && !state.repairing => Some(Ok(())),
+            None => None,
+        })
+        .await
+    }
+}
+
+impl<F> State<F> {
+    fn visible(&self) -> (i64, i64, i64, u64, bool) {
+        let Marks { start_offset, written, durable, generation, ref fault, .. } = self.marks;
+        (start_offset, written, durable, generation, fault.is_some())
+    }
+
+    /// Queues an accepted batch for the pump.
+    pub(crate) fn enqueue(&mut self, batch: &Batch) {
+        self.pending.push(Chunk::Inline(*batch.prefix()));
+        self.pending.push(Chunk::Shared(batch.rest().clone()));
+    }
+
+    /// Bytes accepted and not yet written.
+    pub(crate) fn backlog_bytes(&self) -> u64 {
+        self.active.tail.size_bytes - self.active.written_bytes
+    }
+
+    /// Notes that the active segment is written up to `upto_bytes`, which may lie inside a batch.
+    pub(crate) fn landed(&mut self, upto_bytes: u64) {
+        while let Some(batch) = self.unwritten.pop_front_if(|b| b.end_bytes <= upto_bytes) {
+            self.marks.written = batch.next_offset;
+            self.active.written_bytes = batch.end_bytes;
+        }
+    }
+
+    /// Starts a generation and fails every waiter of the old one.
+    pub(crate) fn next_generation(&mut self, wakes: &mut Wakes) {
+        let waited = self.marks.generation;
+        self.marks.generation += 1;
+        let error = WaitError::GenerationChanged { waited, current: self.marks.generation };
+        self.waiters.fail_all(&error, wakes);
+    }
+
+    /// Cuts off everything that is not written, because the disk is full. Returns where the file must end.
+    pub(crate) fn cut_unwritten(&mut self, fault: Arc<IoFault>, wakes: &mut Wakes) -> u64 {
+        self.marks.generation += 1;
+        self.waiters.fail_all(&WaitError::NoSpace, wakes);
+        self.pending.clear();
+        let mut tail = self.active.tail;
+        while let Some(batch) = self.unwritten.pop_back() {
+            tail = batch.tail_before;
+            if let Some(undo) = &batch.producer {
+                self.producers.undo(undo);
+            }
+        }
+        let end_offset = self.marks.written;
+        self.marks.accepted = end_offset;
+        self.sync.wanted = self.sync.wanted.min(end_offset);
+        self.active.cut_back(tail, end_offset);
+        self.active.reserved_bytes = tail.size_bytes;
+        self.space_cut = Some(SpaceCut { generation: self.marks.generation, end_offset, fault });
+        tail.size_bytes
+    }
+}
+
+impl<F> fmt::Debug for State<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("marks", &self.marks)
+            .field("sealed", &self.sealed.len())
+            .field("active_base_offset", &self.active.base_offset)
+            .field("unwritten", &self.unwritten.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Milliseconds since 1970 by the machine's clock.
+pub(crate) fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,222 @@
+//! Finding offsets by time.
+
+use plimsoll_io::SegmentStore;
+use plimsoll_records::{Batch, Decompressor, RecordLimits};
+
+use crate::error::ReadError;
+use crate::log::Log;
+use crate::offset_index::OffsetIndex;
+use crate::read::batch_at;
+use crate::state::State;
+use crate::time_index::TimeEntry;
+use crate::walk::Walker;
+
+const LOOKUP_CHUNK_BYTES: usize = 64 << 10;
+
+/// A record found by its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimestampOffset {
+    /// The record's timestamp, in milliseconds.
+    pub timestamp: i64,
+    /// The record's offset.
+    pub offset: i64,
+    /// The leader epoch in which it was written; -1 if unknown.
+    pub leader_epoch: i32,
+}
+
+/// Where in a segment to begin looking.
+struct Start<F> {
+    file: std::sync::Arc<F>,
+    limit_bytes: u64,
+    at_bytes: u64,
+}
+
+impl<S: SegmentStore> Log<S> {
+    /// The first record below `upto_offset` (and below `written`) whose timestamp is at least `timestamp`.
+    pub async fn offset_for_timestamp(
+        &self,
+        timestamp: i64,
+        upto_offset: i64,
+    ) -> Result<Option<TimestampOffset>, ReadError> {
+        let (upto_offset, start_offset) = {
+            let marks = &self.shared.lock().marks;
+            (upto_offset.min(marks.written), marks.start_offset)
+        };
+        let mut next = Some(i64::MIN);
+        while let Some(from_base) = next {
+            let (start, following) = self.segment_for_time(from_base, timestamp).await?;
+            next = following;
+            let Some(start) = start else { continue };
+            let matches = |t: i64, offset: i64| t >= timestamp && offset >= start_offset;
+            if let Some(found) = self.first_record(&start, timestamp, start_offset, matches).await? {
+                return Ok(Some(found).filter(|f| f.offset < upto_offset));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The record below `upto_offset` with the largest timestamp; the first of them if several have it
+    /// (KIP-734). `None` if there is no record.
+    pub async fn max_timestamp(&self, upto_offset: i64) -> Result<Option<TimestampOffset>, ReadError> {
+        let upto_offset = upto_offset.min(self.marks().written);
+        let mut best: Option<TimestampOffset> = None;
+        for segment in self.segments().into_iter().filter(|s| s.base_offset < upto_offset) {
+            let newest = self.newest_below(segment.base_offset, upto_offset).await?;
+            let Some(newest) = newest.filter(|n| best.is_none_or(|b| n.timestamp > b.timestamp)) else {
+                continue;
+            };
+            let Some(start) = self.start_at(segment.base_offset, |index| index.floor(newest.offset)).await?
+            else {
+                continue;
+            };
+            let matches = |t: i64, _: i64| t == newest.timestamp;
+            let found = self.first_record(&start, newest.timestamp, i64::MIN, matches).await?;
+            best = found.filter(|f| f.offset < upto_offset).or(best);
+        }
+        Ok(best)
+    }
+
+    /// The largest timestamp of a segment, reading its time index if needed. `None` if it has none or is gone.
+    pub async fn largest_timestamp(&self, base_offset: i64) -> Result<Option<i64>, ReadError> {
+        Ok(self.newest_of(base_offset).await?.map(|e| e.timestamp))
+    }
+
+    async fn newest_of(&self, base_offset: i64) -> Result<Option<TimeEntry>, ReadError> {
+        if let Some(known) = self.shared.lock().newest_known(base_offset) {
+            return Ok(known);
+        }
+        Ok(self.open_sealed(base_offset).await?.and_then(|opened| opened.times.last()))
+    }
+
+    /// The batch with the largest timestamp below `upto_offset`: from the time index where that suffices.
+    async fn newest_below(&self, base_offset: i64, upto_offset: i64) -> Result<Option<TimeEntry>, ReadError> {
+        let newest = self.newest_of(base_offset).await?;
+        if newest.is_none_or(|n| n.offset < upto_offset) {
+            return Ok(newest);
+        }
+        let Some(start) = self.start_at(base_offset, |_| None).await? else { return Ok(None) };
+        let mut walker = Walker::new(&*start.file, start.limit_bytes, LOOKUP_CHUNK_BYTES);
+        let (mut at_bytes, mut best) = (0, None::<TimeEntry>);
+        while let Some(header) = walker.expect_header(at_bytes).await? {
+            if header.last_offset() >= upto_offset {
+                break;
+            }
+            let entry = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
+            best = best.filter(|b| b.timestamp >= entry.timestamp).or(Some(entry));
+            at_bytes += header.size_bytes() as u64;
+        }
+        Ok(best)
+    }
+
+    /// The first segment from `from_base` on, where to begin in it if it reaches `timestamp`, and the base of the
+    /// segment after it.
+    async fn segment_for_time(
+        &self,
+        from_base: i64,
+        timestamp: i64,
+    ) -> Result<(Option<Start<S::File>>, Option<i64>), ReadError> {
+        let bases: Vec<i64> =
+            self.segments().iter().map(|s| s.base_offset).filter(|b| *b >= from_base).take(2).collect();
+        let Some(&base_offset) = bases.first() else { return Ok((None, None)) };
+        let following = bases.get(1).copied();
+        if self.newest_of(base_offset).await?.is_none_or(|n| n.timestamp < timestamp) {
+            return Ok((None, following));
+        }
+        let start = match self.time_floor(base_offset, timestamp).await? {
+            Some(entry) => self.start_at(base_offset, |index| index.floor(entry.offset)).await?,
+            None => self.start_at(base_offset, |_| None).await?,
+        };
+        Ok((start, following))
+    }
+
+    async fn time_floor(&self, base_offset: i64, timestamp: i64) -> Result<Option<TimeEntry>, ReadError> {
+        {
+            let state = self.shared.lock();
+            if state.active.base_offset == base_offset {
+                return Ok(state.active.times.floor(timestamp));
+            }
+        }
+        Ok(self.open_sealed(base_offset).await?.and_then(|opened| opened.times.floor(timestamp)))
+    }
+
+    async fn start_at(
+        &self,
+        base_offset: i64,
+        pick: impl Fn(&OffsetIndex) -> Option<crate::offset_index::OffsetEntry>,
+    ) -> Result<Option<Start<S::File>>, ReadError> {
+        let position = |index: &OffsetIndex| pick(index).map_or(0, |e| u64::from(e.at_bytes));
+        {
+            let State { active, .. } = &*self.shared.lock();
+            if active.base_offset == base_offset {
+                let file = std::sync::Arc::clone(&active.file);
+                let at_bytes = position(&active.index);
+                return Ok(Some(Start { file, limit_bytes: active.written_bytes, at_bytes }));
+            }
+        }
+        let opened = self.open_sealed(base_offset).await?;
+        Ok(opened.map(|opened| Start {
+            file: std::sync::Arc::clone(&opened.file),
+            limit_bytes: opened.size_bytes,
+            at_bytes: position(&opened.index),
+        }))
+    }
+
+    /// The first record that `matches`, in batches that reach `timestamp` and `start_offset`.
+    async fn first_record(
+        &self,
+        start: &Start<S::File>,
+        timestamp: i64,
+        start_offset: i64,
+        matches: impl Fn(i64, i64) -> bool,
+    ) -> Result<Option<TimestampOffset>, ReadError> {
+        let mut walker = Walker::new(&*start.file, start.limit_bytes, LOOKUP_CHUNK_BYTES);
+        let limits = RecordLimits { decompressed_max_bytes: self.shared.config.decompressed_max_bytes };
+        let mut at_bytes = start.at_bytes;
+        let wanted = |h: &plimsoll_records::BatchHeader| {
+            h.max_timestamp >= timestamp && h.last_offset() >= start_offset
+        };
+        while let Some((found_bytes, batch)) = batch_at(&mut walker, at_bytes, wanted).await? {
+            let problem = match first_match(&batch, limits, &matches) {
+                Ok(Some((timestamp, offset))) => {
+                    let leader_epoch = batch.header().leader_epoch;
+                    return Ok(Some(TimestampOffset { timestamp, offset, leader_epoch }));
+                }
+                Ok(None) => None,
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(problem) = problem {
+                return Err(walker.corrupt(found_bytes, problem));
+            }
+            at_bytes = found_bytes + batch.size_bytes() as u64;
+        }
+        Ok(None)
+    }
+}
+
+impl<F> State<F> {
+    /// The largest timestamp of a segment as far as it is known without reading.
+    fn newest_known(&self, base_offset: i64) -> Option<Option<TimeEntry>> {
+        if self.active.base_offset == base_offset {
+            return Some(self.active.tail.newest);
+        }
+        match self.sealed.iter().find(|s| s.base_offset == base_offset) {
+            Some(sealed) => sealed.newest,
+            None => Some(None),
+        }
+    }
+}
+
+fn first_match(
+    batch: &Batch,
+    limits: RecordLimits,
+    matches: &impl Fn(i64, i64) -> bool,
+) -> Result<Option<(i64, i64)>, plimsoll_records::RecordError> {
+    let mut decompressor = Decompressor::new();
+    for record in batch.records(&mut decompressor, limits) {
+        let record = record?;
+        if matches(record.timestamp, record.offset) {
+            return Ok(Some((record.timestamp, record.offset)));
+        }
+    }
+    Ok(None)
+}

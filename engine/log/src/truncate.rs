@@ -1,0 +1,218 @@
+//! Truncation: cutting the log's end off, as a follower does when its leader knows better.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use plimsoll_io::{FaultKind, IoFault, IoOp, SegmentFile, SegmentStore};
+
+use crate::error::{LogError, ReadError};
+use crate::log::Log;
+use crate::offset_index::OffsetIndex;
+use crate::producers::Producers;
+use crate::pump::block_tail;
+use crate::room::Hold;
+use crate::scan::{Scanned, continue_from, replay_producers};
+use crate::segment::Active;
+use crate::side_file;
+use crate::snapshot;
+use crate::state::{State, SyncState, now_ms};
+use crate::time_index::TimeIndex;
+use crate::write_line::WriteLine;
+
+/// How long a truncation waits for readers that still hold slices behind the cut: at most two seconds.
+const BUSY_TRIES: usize = 100;
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+impl<S: SegmentStore> Log<S> {
+    /// Cuts off everything at and behind `offset`, in a new generation. An offset inside a batch takes the whole
+    /// batch with it, because what is left of the log must continue with whole batches. Producer state and epochs
+    /// follow. Returns the log end offset now. At or above the end, only the generation changes.
+    ///
+    /// The recovery point may move down: checkpoint it before acknowledging anything new.
+    ///
+    /// Cancel safety: waiters of the old generation fail at once; if dropped later the log may be cut or not, and
+    /// the call can be repeated.
+    pub async fn truncate_to(&self, offset: i64) -> Result<i64, LogError> {
+        let _turn = self.shared.room.lock().await;
+        let _hold = Hold::new(&self.shared);
+        self.new_generation();
+        self.settled().await?;
+        let (first_base, accepted) = {
+            let state = self.shared.lock();
+            (state.sealed.first().map_or(state.active.base_offset, |s| s.base_offset), state.marks.accepted)
+        };
+        if offset >= accepted {
+            return Ok(accepted);
+        }
+        if offset <= first_base {
+            self.restart_at(offset).await?;
+            return Ok(offset);
+        }
+        self.cut_at(offset).await
+    }
+
+    /// Throws everything away and goes on with an empty log at `offset`, in a new generation. For followers
+    /// whose leader's log starts behind their end (rule E28), or inside a batch (rule E17).
+    pub async fn truncate_fully_and_start_at(&self, offset: i64) -> Result<(), LogError> {
+        let _turn = self.shared.room.lock().await;
+        let _hold = Hold::new(&self.shared);
+        self.new_generation();
+        self.settled().await?;
+        self.restart_at(offset).await
+    }
+
+    async fn restart_at(&self, offset: i64) -> Result<(), LogError> {
+        let bases: Vec<i64> = self.segments().iter().map(|s| s.base_offset).collect();
+        // Newest first: a crash in between leaves a shorter log, never one with a hole.
+        for base_offset in bases.into_iter().rev() {
+            self.remove_segment(base_offset).await?;
+        }
+        for taken_at in snapshot::offsets(&self.shared.dir)? {
+            side_file::remove_if_present(&snapshot::path(&self.shared.dir, taken_at))?;
+        }
+        let (file, reserved_bytes) = self.create_segment(offset).await?;
+        let config = &self.shared.config;
+        let file = Arc::new(file);
+        let line = WriteLine::new(Arc::clone(&file), 0, Vec::new(), config.write_max_bytes);
+        let active = Active::empty(file, offset, now_ms(), reserved_bytes, config.reserve_step_min_bytes);
+        let epochs = self.shared.update(|state, _| {
+            (state.active, state.line) = (active, Some(line));
+            state.sealed.clear();
+            state.sealing.clear();
+            state.open.forget_if(|_| true);
+            state.producers = Producers::default();
+            state.epochs.clear();
+            state.sync = SyncState::default();
+            let marks = &mut state.marks;
+            (marks.start_offset, marks.accepted, marks.written, marks.durable) =
+                (offset, offset, offset, offset);
+            state.epochs.clone()
+        });
+        Ok(self.write_epochs(epochs).await?)
+    }
+
+    /// Cuts inside the log: the segment that `offset` lies in becomes the active one.
+    async fn cut_at(&self, offset: i64) -> Result<i64, LogError> {
+        let base_offset = self.segment_of(offset);
+        let Scanned { mut active, end_offset, .. } = self.rewound(base_offset, offset).await?;
+        active.reserved_bytes = active.tail.size_bytes;
+        let cut = self.cut_files(&active, base_offset, end_offset).await;
+        let tail = cut.inspect_err(|fault| self.shared.poison(fault.clone()))?;
+        let producers = self.producers_upto(&active, end_offset).await?;
+        let max_bytes = self.shared.config.write_max_bytes;
+        let line = WriteLine::new(Arc::clone(&active.file), active.tail.size_bytes, tail, max_bytes);
+        let epochs = self.shared.update(|state, _| {
+            (state.active, state.line) = (active, Some(line));
+            state.sealed.retain(|s| s.base_offset < base_offset);
+            state.open.forget_if(|base| base >= base_offset);
+            state.producers = producers;
+            state.epochs.truncate_from_end(end_offset);
+            state.sync.wanted = state.sync.wanted.min(end_offset);
+            let marks = &mut state.marks;
+            (marks.accepted, marks.written) = (end_offset, end_offset);
+            marks.durable = marks.durable.min(end_offset);
+            marks.start_offset = marks.start_offset.min(end_offset);
+            state.epochs.clone()
+        });
+        self.write_epochs(epochs).await?;
+        Ok(end_offset)
+    }
+
+    /// The base of the segment that `offset` lies in.
+    fn segment_of(&self, offset: i64) -> i64 {
+        let segments = self.segments();
+        let after = segments.partition_point(|s| s.base_offset <= offset);
+        after.checked_sub(1).and_then(|i| segments.get(i)).map_or(offset, |s| s.base_offset)
+    }
+
+    /// The segment as it was when it ended before the batch that reaches `offset`. Changes nothing yet.
+    async fn rewound(&self, base_offset: i64, offset: i64) -> Result<Scanned<S::File>, LogError> {
+        let config = &self.shared.config;
+        let (file, index, times, limit_bytes) = match self.active_parts(base_offset) {
+            Some(parts) => parts,
+            None => {
+                let opened = self.open_sealed(base_offset).await.map_err(unreadable)?;
+                let opened = opened.ok_or(LogError::Closed)?;
+                (Arc::clone(&opened.file), opened.index.clone(), opened.times.clone(), opened.size_bytes)
+            }
+        };
+        let path = file.path().to_owned();
+        let seed = Active::empty(file, base_offset, now_ms(), 0, config.reserve_step_min_bytes);
+        let rewound = continue_from(Active { index, times, ..seed }, limit_bytes, offset, config).await?;
+        rewound.ok_or_else(|| {
+            let message = "indexes and batches do not fit; restart the broker to have the segment recovered";
+            LogError::Fault(IoFault::with_kind(IoOp::Read, path, 0, FaultKind::Other, message))
+        })
+    }
+
+    #[expect(
+        clippy::type_complexity,
+        reason = "file, both indexes and the limit, taken apart at once by the caller"
+    )]
+    fn active_parts(&self, base_offset: i64) -> Option<(Arc<S::File>, OffsetIndex, TimeIndex, u64)> {
+        let State { active, .. } = &*self.shared.lock();
+        let parts =
+            || (Arc::clone(&active.file), active.index.clone(), active.times.clone(), active.written_bytes);
+        (active.base_offset == base_offset).then(parts)
+    }
+
+    /// Removes later segments, newest first, and cuts the file. Returns the data of its last block.
+    async fn cut_files(
+        &self,
+        active: &Active<S::File>,
+        base_offset: i64,
+        end_offset: i64,
+    ) -> Result<Vec<u8>, IoFault> {
+        for gone in self.segments().into_iter().rev().filter(|s| s.base_offset > base_offset) {
+            self.remove_segment(gone.base_offset).await?;
+        }
+        // Stale indexes must not be believed after a crash; they are written again at the next roll or close.
+        side_file::remove_if_present(&OffsetIndex::path(&self.shared.dir, base_offset))?;
+        side_file::remove_if_present(&TimeIndex::path(&self.shared.dir, base_offset))?;
+        snapshot::prune(&self.shared.dir, end_offset, usize::MAX)?;
+        cut_patiently(&*active.file, active.tail.size_bytes).await?;
+        block_tail(&*active.file, active.tail.size_bytes).await
+    }
+
+    /// Producer state as it was at `end_offset`: the nearest snapshot, and the batches behind it.
+    async fn producers_upto(&self, active: &Active<S::File>, end_offset: i64) -> Result<Producers, LogError> {
+        let now_ms = now_ms();
+        let loaded = snapshot::load_newest(&self.shared.dir, end_offset, now_ms)?;
+        let (from_offset, mut producers) = loaded.unwrap_or((i64::MIN, Producers::default()));
+        let range = (from_offset, end_offset);
+        let start = |index: &OffsetIndex| index.floor(from_offset).map_or(0, |e| u64::from(e.at_bytes));
+        let older = self.segments().into_iter().filter(|s| s.base_offset < active.base_offset);
+        for segment in older.filter(|s| s.next_offset > from_offset) {
+            let Some(opened) = self.open_sealed(segment.base_offset).await.map_err(unreadable)? else {
+                continue;
+            };
+            let bytes = (start(&opened.index), opened.size_bytes);
+            replay_producers(&*opened.file, bytes, range, &mut producers, now_ms).await?;
+        }
+        let bytes = (start(&active.index), active.tail.size_bytes);
+        replay_producers(&*active.file, bytes, range, &mut producers, now_ms).await?;
+        Ok(producers)
+    }
+}
+
+fn unreadable(error: ReadError) -> LogError {
+    match error {
+        ReadError::Fault(fault) => LogError::Fault(fault),
+        ReadError::Corrupt { ref path, at_bytes, .. } => {
+            let message = error.to_string();
+            LogError::Fault(IoFault::with_kind(IoOp::Read, &**path, at_bytes, FaultKind::Other, message))
+        }
+        ReadError::OutOfRange { .. } => LogError::Closed,
+    }
+}
+
+/// Cuts the file, waiting for readers that still hold slices behind the cut where the backend minds them.
+async fn cut_patiently<F: SegmentFile>(file: &F, size_bytes: u64) -> Result<(), IoFault> {
+    for _ in 0..BUSY_TRIES {
+        match file.truncate(size_bytes).await {
+            Err(fault) if fault.kind == FaultKind::Busy => tokio::time::sleep(BUSY_PAUSE).await,
+            other => return other,
+        }
+    }
+    file.truncate(size_bytes).await
+}

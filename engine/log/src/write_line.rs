@@ -1,0 +1,144 @@
+//! From accepted pieces to writes: gathered as they are, or copied into aligned blocks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use plimsoll_io::{Block, Chunk, SegmentFile, WriteBufs};
+
+/// Capacity of the blocks of a direct write: the largest size that the registered pool holds.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// One write, ready to go.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) at_bytes: u64,
+    pub(crate) bufs: WriteBufs,
+    /// End of the data in it; padding lies behind.
+    pub(crate) end_bytes: u64,
+    /// It ends inside a block, which the next write will write again: that one must wait.
+    pub(crate) partial: bool,
+}
+
+/// The queue of one segment file and where it stands. Knows no I/O: it says what to write next.
+#[derive(Debug)]
+pub(crate) struct WriteLine<F> {
+    pub(crate) file: Arc<F>,
+    queue: VecDeque<Chunk>,
+    queue_bytes: usize,
+    /// End of the data handed out as writes.
+    at_bytes: u64,
+    /// Data of the block that `at_bytes` lies in, for writing it again. Empty without alignment.
+    tail: Vec<u8>,
+    align_bytes: usize,
+    bufs_max: usize,
+    write_max_bytes: usize,
+}
+
+impl<F: SegmentFile> WriteLine<F> {
+    /// A line that continues at `at_bytes`; `tail` is what its block holds already.
+    pub(crate) fn new(file: Arc<F>, at_bytes: u64, tail: Vec<u8>, write_max_bytes: usize) -> Self {
+        let limits = file.limits();
+        let align_bytes = limits.align_bytes.max(1);
+        debug_assert_eq!(tail.len() as u64, at_bytes % align_bytes as u64);
+        let write_max_bytes = write_max_bytes.next_multiple_of(align_bytes).max(BLOCK_BYTES);
+        let (queue, queue_bytes, bufs_max) = (VecDeque::new(), 0, limits.bufs_max.max(1));
+        Self { file, queue, queue_bytes, at_bytes, tail, align_bytes, bufs_max, write_max_bytes }
+    }
+
+    /// Takes accepted pieces, leaving the vector's memory to its owner.
+    pub(crate) fn extend(&mut self, pieces: &mut Vec<Chunk>) {
+        for piece in pieces.drain(..) {
+            self.queue_bytes += piece.as_slice().len();
+            self.queue.push_back(piece);
+        }
+    }
+
+    /// Nothing left to hand out.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue_bytes == 0
+    }
+
+    /// The next write must not start while the last one is in flight: they share a block.
+    pub(crate) fn shares_block(&self) -> bool {
+        !self.tail.is_empty()
+    }
+
+    /// The next write. `None` if the queue is empty.
+    pub(crate) fn next(&mut self) -> Option<Write> {
+        match () {
+            () if self.is_empty() => None,
+            () if self.align_bytes == 1 => Some(self.gather()),
+            () => Some(self.fill_blocks()),
+        }
+    }
+
+    /// Whole pieces, up to the limits, without a copy.
+    fn gather(&mut self) -> Write {
+        let at_bytes = self.at_bytes;
+        let (mut chunks, mut len_bytes) = (Vec::with_capacity(self.queue.len().min(self.bufs_max)), 0);
+        while chunks.len() < self.bufs_max && len_bytes < self.write_max_bytes {
+            let Some(piece) = self.queue.pop_front() else { break };
+            len_bytes += piece.as_slice().len();
+            chunks.push(piece);
+        }
+        self.queue_bytes -= len_bytes;
+        self.at_bytes += len_bytes as u64;
+        Write { at_bytes, bufs: WriteBufs::Gather(chunks), end_bytes: self.at_bytes, partial: false }
+    }
+
+    /// Aligned blocks that begin with the tail of the last write. While more data waits than fits, the write
+    /// ends at a block's border, so that the next may be in flight with it.
+    fn fill_blocks(&mut self) -> Write {
+        let at_bytes = self.at_bytes - self.tail.len() as u64;
+        let max_bytes = self.write_max_bytes.min(self.bufs_max.saturating_mul(BLOCK_BYTES));
+        let total_bytes = (self.tail.len() + self.queue_bytes).min(max_bytes);
+        let mut tail = Bytes::from(std::mem::take(&mut self.tail));
+        let mut left_bytes = total_bytes - tail.len();
+        let (mut blocks, mut open_bytes) = (Vec::new(), total_bytes);
+        while open_bytes > 0 {
+            let mut block = Block::take(open_bytes.min(BLOCK_BYTES));
+            let taken = block.extend_from_slice(&tail);
+            tail.advance(taken);
+            left_bytes -= self.move_into(&mut block, left_bytes);
+            open_bytes -= block.len().min(open_bytes);
+            blocks.push(block);
+        }
+        self.at_bytes = at_bytes + total_bytes as u64;
+        let partial_bytes = total_bytes % self.align_bytes;
+        if let Some(last) = blocks.last_mut() {
+            let whole_bytes = last.len() - partial_bytes.min(last.len());
+            self.tail = last.get(whole_bytes..).unwrap_or_default().to_vec();
+            last.pad_to(self.align_bytes);
+        }
+        let (end_bytes, partial) = (self.at_bytes, partial_bytes > 0);
+        Write { at_bytes, bufs: WriteBufs::Blocks(blocks), end_bytes, partial }
+    }
+
+    /// Moves up to `max_bytes` from the queue into `block`, splitting the piece at its end.
+    fn move_into(&mut self, block: &mut Block, max_bytes: usize) -> usize {
+        let mut moved = 0;
+        while moved < max_bytes && block.remaining() > 0 {
+            let Some(piece) = self.queue.pop_front() else { break };
+            let bytes = piece.as_slice();
+            let wanted = bytes.get(..bytes.len().min(max_bytes - moved)).unwrap_or(bytes);
+            let taken = block.extend_from_slice(wanted);
+            moved += taken;
+            if taken < bytes.len() {
+                self.queue.push_front(rest_of(piece, taken));
+            }
+        }
+        self.queue_bytes -= moved;
+        moved
+    }
+}
+
+fn rest_of(piece: Chunk, taken: usize) -> Chunk {
+    match piece {
+        Chunk::Inline(bytes) => Chunk::Shared(Bytes::copy_from_slice(bytes.get(taken..).unwrap_or_default())),
+        Chunk::Shared(mut bytes) => {
+            bytes.advance(taken);
+            Chunk::Shared(bytes)
+        }
+    }
+}
