@@ -17,6 +17,7 @@ pub mod recorder;
 pub mod schedule;
 pub mod stamp;
 pub mod timeline;
+pub mod verify;
 pub mod workload;
 
 pub use pacer::Pacer;
