@@ -12,6 +12,7 @@ use crate::mmap::{MmapFile, MmapStore};
 use crate::page_cache::{PageCacheFile, PageCacheStore};
 use crate::sim::{SimFile, SimStore};
 use crate::slice::Records;
+use crate::uring::{Unavailable, UringFile, UringStore};
 
 /// A store of any backend.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub enum AnyStore {
     PageCache(PageCacheStore),
     /// Through a map.
     Mmap(MmapStore),
+    /// Through a ring, around the page cache.
+    Uring(UringStore),
     /// In memory.
     Sim(SimStore),
 }
@@ -31,29 +34,20 @@ pub enum AnyFile {
     PageCache(PageCacheFile),
     /// Through a map.
     Mmap(MmapFile),
+    /// Through a ring, around the page cache.
+    Uring(UringFile),
     /// In memory.
     Sim(SimFile),
 }
 
 /// Builds the store that `config` names, or says why this machine cannot run it. There is no silent fallback.
-pub fn open_store(config: &IoConfig) -> Result<AnyStore, OpenStoreError> {
+pub fn open_store(config: &IoConfig) -> Result<AnyStore, Unavailable> {
     match config.backend {
         Backend::PageCache => Ok(AnyStore::PageCache(PageCacheStore::new(config.preallocation))),
         Backend::Mmap => Ok(AnyStore::Mmap(MmapStore::new(config.preallocation))),
-        Backend::IoUring => Err(OpenStoreError::NotBuilt { backend: config.backend }),
+        Backend::IoUring => Ok(AnyStore::Uring(UringStore::new(config.preallocation)?)),
         Backend::Sim => Ok(AnyStore::Sim(SimStore::default())),
     }
-}
-
-/// Why a backend cannot run here.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum OpenStoreError {
-    /// Not part of this build.
-    #[error("the {backend} backend is not part of this build")]
-    NotBuilt {
-        /// What was asked for.
-        backend: Backend,
-    },
 }
 
 /// Runs one expression on whichever backend it is.
@@ -62,6 +56,7 @@ macro_rules! each {
         match $on {
             $kind::PageCache($it) => $body,
             $kind::Mmap($it) => $body,
+            $kind::Uring($it) => $body,
             $kind::Sim($it) => $body,
         }
     };
@@ -74,6 +69,7 @@ impl SegmentStore for AnyStore {
         match self {
             AnyStore::PageCache(store) => store.create(path, reserve_bytes).await.map(AnyFile::PageCache),
             AnyStore::Mmap(store) => store.create(path, reserve_bytes).await.map(AnyFile::Mmap),
+            AnyStore::Uring(store) => store.create(path, reserve_bytes).await.map(AnyFile::Uring),
             AnyStore::Sim(store) => store.create(path, reserve_bytes).await.map(AnyFile::Sim),
         }
     }
@@ -84,6 +80,7 @@ impl SegmentStore for AnyStore {
                 store.open(path).await.map(|(file, len)| (AnyFile::PageCache(file), len))
             }
             AnyStore::Mmap(store) => store.open(path).await.map(|(file, len)| (AnyFile::Mmap(file), len)),
+            AnyStore::Uring(store) => store.open(path).await.map(|(file, len)| (AnyFile::Uring(file), len)),
             AnyStore::Sim(store) => store.open(path).await.map(|(file, len)| (AnyFile::Sim(file), len)),
         }
     }

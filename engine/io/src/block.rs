@@ -109,10 +109,16 @@ impl Block {
         taken
     }
 
-    /// Appends zeroes up to the next multiple of `align_bytes` (at most the capacity).
+    /// Appends zeroes up to the next multiple of `align_bytes` (at most the capacity). Nothing to an empty block.
     pub fn pad_to(&mut self, align_bytes: usize) {
+        let padded_bytes = self.len_bytes.next_multiple_of(align_bytes.max(1));
+        self.extend_with_zeroes(padded_bytes - self.len_bytes);
+    }
+
+    /// Appends up to `count` zeroes, as many as fit.
+    pub fn extend_with_zeroes(&mut self, count: usize) {
         let start = self.len_bytes;
-        self.len_bytes = start.next_multiple_of(align_bytes.max(1)).min(self.capacity_bytes);
+        self.len_bytes += count.min(self.remaining());
         if let Some(pad) = self.get_mut(start..) {
             pad.fill(0);
         }

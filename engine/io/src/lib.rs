@@ -21,8 +21,9 @@ mod page_cache;
 mod reserve;
 pub mod sim;
 mod slice;
+mod uring;
 
-pub use any::{AnyFile, AnyStore, OpenStoreError, open_store};
+pub use any::{AnyFile, AnyStore, open_store};
 pub use block::{BLOCK_ALIGN_BYTES, Block, blocks_outstanding_bytes};
 pub use config::{Backend, IoConfig, Preallocation, UnknownWord};
 pub use dir::{DirectoryLock, fsync_directory, write_atomically};
@@ -32,3 +33,4 @@ pub use mmap::{MmapFile, MmapStore};
 pub use page_cache::{PageCacheFile, PageCacheStore};
 pub use sim::{SimConfig, SimFile, SimStore};
 pub use slice::{FileSlice, Records};
+pub use uring::{Unavailable, UringFile, UringStore, probe_io_uring};

@@ -18,12 +18,35 @@ use crate::fault::{FaultKind, IoFault, IoOp};
 use crate::reserve::take_room;
 use crate::slice::SliceSource;
 
+/// How a backend opens its files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenHow {
+    pub(crate) preallocation: Preallocation,
+    /// For `open(2)`, besides reading and writing.
+    pub(crate) flags: i32,
+    /// Room begins and ends at multiples of this.
+    pub(crate) align_bytes: u64,
+}
+
+impl OpenHow {
+    /// Rounds up; lengths beyond what any file can have stay as they are, for the kernel to refuse.
+    fn aligned(&self, len_bytes: u64) -> u64 {
+        len_bytes.checked_next_multiple_of(self.align_bytes.max(1)).unwrap_or(len_bytes)
+    }
+}
+
+impl From<Preallocation> for OpenHow {
+    fn from(preallocation: Preallocation) -> OpenHow {
+        OpenHow { preallocation, flags: 0, align_bytes: 1 }
+    }
+}
+
 /// One open file, shared by its handle, its slices and the blocking calls in flight.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     file: File,
     path: Arc<Path>,
-    preallocation: Preallocation,
+    how: OpenHow,
     /// Below this, writes find room and zero-filling is over.
     room_upto_bytes: AtomicU64,
     /// Held while the room changes: by reservations, truncation and writes that go beyond the room.
@@ -41,38 +64,33 @@ impl SliceSource for OpenFile {
 }
 
 impl OpenFile {
-    fn new(file: File, path: Arc<Path>, preallocation: Preallocation, len_bytes: u64) -> Arc<OpenFile> {
-        let room_upto_bytes = AtomicU64::new(len_bytes);
-        Arc::new(OpenFile { file, path, preallocation, room_upto_bytes, room_change: Arc::default() })
+    fn new(file: File, path: Arc<Path>, how: OpenHow, len_bytes: u64) -> Arc<OpenFile> {
+        let room_upto_bytes = AtomicU64::new(how.aligned(len_bytes));
+        Arc::new(OpenFile { file, path, how, room_upto_bytes, room_change: Arc::default() })
     }
 
-    /// Creates the file with room for `reserve_bytes` and a durable directory entry. `flags` go to `open(2)`.
+    /// Creates the file with room for `reserve_bytes` and a durable directory entry.
     pub(crate) async fn create(
         path: &Path,
-        preallocation: Preallocation,
+        how: OpenHow,
         reserve_bytes: u64,
-        flags: i32,
     ) -> Result<Arc<OpenFile>, IoFault> {
         let path: Arc<Path> = path.into();
         let task_path = Arc::clone(&path);
-        blocking(IoOp::Create, &path, move || create_blocking(task_path, preallocation, reserve_bytes, flags))
-            .await
+        blocking(IoOp::Create, &path, move || create_blocking(task_path, how, reserve_bytes)).await
     }
 
     /// Opens an existing file for reading and writing and returns its length.
-    pub(crate) async fn open(
-        path: &Path,
-        preallocation: Preallocation,
-        flags: i32,
-    ) -> Result<(Arc<OpenFile>, u64), IoFault> {
+    pub(crate) async fn open(path: &Path, how: OpenHow) -> Result<(Arc<OpenFile>, u64), IoFault> {
         let path: Arc<Path> = path.into();
         let task_path = Arc::clone(&path);
         blocking(IoOp::Open, &path, move || {
             let fault = |error| IoFault::new(IoOp::Open, Arc::clone(&task_path), 0, error);
             let mut options = OpenOptions::new();
-            let file = options.read(true).write(true).custom_flags(flags).open(&task_path).map_err(fault)?;
+            let file =
+                options.read(true).write(true).custom_flags(how.flags).open(&task_path).map_err(fault)?;
             let len_bytes = file.metadata().map_err(fault)?.len();
-            Ok((OpenFile::new(file, task_path, preallocation, len_bytes), len_bytes))
+            Ok((OpenFile::new(file, task_path, how, len_bytes), len_bytes))
         })
         .await
     }
@@ -120,13 +138,14 @@ impl OpenFile {
         if upto_bytes <= self.room_upto_bytes() {
             return Ok(());
         }
+        let upto_bytes = self.how.aligned(upto_bytes);
         let guard = self.lock_room().await;
         let this = Arc::clone(self);
         blocking(IoOp::Reserve, &self.path, move || {
             let _guard = guard;
             let from_bytes = this.room_upto_bytes();
             if upto_bytes > from_bytes {
-                take_room(&this.file, this.preallocation, from_bytes..upto_bytes)
+                take_room(&this.file, this.how.preallocation, from_bytes..upto_bytes)
                     .map_err(|error| this.fault(IoOp::Reserve, from_bytes, error))?;
                 this.room_upto_bytes.store(upto_bytes, Ordering::Release);
             }
@@ -179,7 +198,7 @@ impl OpenFile {
         blocking(IoOp::Truncate, &self.path, move || {
             let _guard = guard;
             this.file.set_len(len_bytes).map_err(|error| this.fault(IoOp::Truncate, len_bytes, error))?;
-            this.room_upto_bytes.store(len_bytes, Ordering::Release);
+            this.room_upto_bytes.store(this.how.aligned(len_bytes), Ordering::Release);
             Ok(())
         })
         .await
@@ -207,17 +226,12 @@ impl OpenFile {
     }
 }
 
-fn create_blocking(
-    path: Arc<Path>,
-    preallocation: Preallocation,
-    reserve_bytes: u64,
-    flags: i32,
-) -> Result<Arc<OpenFile>, IoFault> {
+fn create_blocking(path: Arc<Path>, how: OpenHow, reserve_bytes: u64) -> Result<Arc<OpenFile>, IoFault> {
     let fault = |error| IoFault::new(IoOp::Create, Arc::clone(&path), 0, error);
     let mut options = OpenOptions::new();
     let file =
-        options.read(true).write(true).create_new(true).custom_flags(flags).open(&path).map_err(fault)?;
-    let room = take_room(&file, preallocation, 0..reserve_bytes).map_err(fault);
+        options.read(true).write(true).create_new(true).custom_flags(how.flags).open(&path).map_err(fault)?;
+    let room = take_room(&file, how.preallocation, 0..how.aligned(reserve_bytes)).map_err(fault);
     if let Err(first) = room.and_then(|()| fsync_directory(parent(&path))) {
         // Nobody knows the file yet, so what failed is its creation and it must not stay behind.
         if let Err(error) = fs::remove_file(&path) {
@@ -225,7 +239,7 @@ fn create_blocking(
         }
         return Err(first);
     }
-    Ok(OpenFile::new(file, path, preallocation, reserve_bytes))
+    Ok(OpenFile::new(file, path, how, reserve_bytes))
 }
 
 /// Runs `work` on one of tokio's blocking threads. Dropping the future lets the work finish unobserved.

@@ -40,11 +40,11 @@ impl SegmentStore for PageCacheStore {
     type File = PageCacheFile;
 
     async fn create(&self, path: &Path, reserve_bytes: u64) -> Result<PageCacheFile, IoFault> {
-        Ok(PageCacheFile { open: OpenFile::create(path, self.preallocation, reserve_bytes, 0).await? })
+        Ok(PageCacheFile { open: OpenFile::create(path, self.preallocation.into(), reserve_bytes).await? })
     }
 
     async fn open(&self, path: &Path) -> Result<(PageCacheFile, u64), IoFault> {
-        let (open, len_bytes) = OpenFile::open(path, self.preallocation, 0).await?;
+        let (open, len_bytes) = OpenFile::open(path, self.preallocation.into()).await?;
         Ok((PageCacheFile { open }, len_bytes))
     }
 

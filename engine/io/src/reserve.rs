@@ -58,7 +58,7 @@ fn fallocate(file: &File, range: &Range<u64>) -> io::Result<()> {
 /// Whole blocks of memory at aligned places, so that it also works on a file opened for direct I/O.
 fn zero_fill(file: &File, range: &Range<u64>) -> io::Result<()> {
     let mut zeroes = Block::take(ZERO_FILL_STEP_BYTES);
-    zeroes.pad_to(ZERO_FILL_STEP_BYTES);
+    zeroes.extend_with_zeroes(ZERO_FILL_STEP_BYTES);
     match fallocate(file, range) {
         // Taking all blocks first finds a full disk early; where the file system cannot, the zeroes will.
         Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
@@ -68,9 +68,57 @@ fn zero_fill(file: &File, range: &Range<u64>) -> io::Result<()> {
     let mut at_bytes = range.start;
     while at_bytes < range.end {
         let step_bytes = (range.end - at_bytes).min(ZERO_FILL_STEP_BYTES as u64 - at_bytes % align);
-        let step = zeroes.get(..step_bytes as usize).unwrap_or(&zeroes);
+        let step = zeroes.get(..step_bytes as usize).ok_or(io::ErrorKind::InvalidInput)?;
         file.write_all_at(step, at_bytes)?;
         at_bytes += step_bytes;
     }
     file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{SeekFrom, seek};
+
+    /// Where the first initialised block is; unwritten extents count as holes once nothing is dirty.
+    fn first_data(file: &File) -> Option<u64> {
+        seek(file, SeekFrom::Data(0)).ok()
+    }
+
+    fn new_file() -> File {
+        tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap()
+    }
+
+    #[test]
+    fn zero_fill_initialises_blocks_and_leaves_what_was_written() {
+        let file = new_file();
+        file.write_all_at(b"kept", 0).unwrap();
+        take_room(&file, Preallocation::ZeroFill, 4..3_000_000).unwrap();
+        let mut bytes = vec![1; 3_000_000];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!(&bytes[..4], b"kept");
+        assert!(bytes[4..].iter().all(|byte| *byte == 0));
+        assert_eq!(seek(&file, SeekFrom::Hole(0)).unwrap(), 3_000_000);
+    }
+
+    #[test]
+    fn fallocate_lengthens_the_file_and_none_does_not() {
+        let file = new_file();
+        take_room(&file, Preallocation::None, 0..1 << 20).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 0);
+        take_room(&file, Preallocation::Fallocate, 0..1 << 20).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 1 << 20);
+        assert_eq!(first_data(&file), None);
+    }
+
+    #[test]
+    fn impossible_room_is_refused_in_every_manner_and_leaves_the_length() {
+        for manner in [Preallocation::None, Preallocation::Fallocate, Preallocation::ZeroFill] {
+            let file = new_file();
+            file.write_all_at(b"kept", 0).unwrap();
+            let error = take_room(&file, manner, 4..1 << 50).unwrap_err();
+            assert!(matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EFBIG)), "{manner}: {error}");
+            assert_eq!(file.metadata().unwrap().len(), 4);
+        }
+    }
 }

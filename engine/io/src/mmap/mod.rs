@@ -62,12 +62,12 @@ impl SegmentStore for MmapStore {
     type File = MmapFile;
 
     async fn create(&self, path: &Path, reserve_bytes: u64) -> Result<MmapFile, IoFault> {
-        let open = OpenFile::create(path, self.preallocation, reserve_bytes, 0).await?;
+        let open = OpenFile::create(path, self.preallocation.into(), reserve_bytes).await?;
         MmapFile::new(open, 0, reserve_bytes.max(1).next_multiple_of(VIEW_STEP_BYTES))
     }
 
     async fn open(&self, path: &Path) -> Result<(MmapFile, u64), IoFault> {
-        let (open, len_bytes) = OpenFile::open(path, self.preallocation, 0).await?;
+        let (open, len_bytes) = OpenFile::open(path, self.preallocation.into()).await?;
         let file = MmapFile::new(open, len_bytes, len_bytes)?;
         file.may_have_holes.store(true, Ordering::Relaxed);
         Ok((file, len_bytes))

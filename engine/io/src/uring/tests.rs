@@ -1,0 +1,193 @@
+//! What only the ring can get wrong: depth, dropped futures, several threads and runtimes, wake-ups.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+
+use super::*;
+
+/// The store, or a printed reason why the test did not run.
+fn store() -> Option<UringStore> {
+    UringStore::new(Preallocation::Fallocate).inspect_err(|reason| println!("SKIPPED: {reason}")).ok()
+}
+
+fn block(fill: u8, len_bytes: usize) -> Block {
+    let mut block = Block::take(len_bytes);
+    block.extend_from_slice(&vec![fill; len_bytes]);
+    block
+}
+
+fn blocks(fill: u8, len_bytes: usize) -> WriteBufs {
+    WriteBufs::Blocks(vec![block(fill, len_bytes)])
+}
+
+async fn new_file(store: &UringStore, directory: &tempfile::TempDir) -> UringFile {
+    store.create(&directory.path().join("0.log"), 8 << 20).await.unwrap()
+}
+
+fn here() -> tempfile::TempDir {
+    // The build directory: temporary directories may lie on a file system without direct I/O.
+    tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
+}
+
+#[tokio::test]
+async fn many_writes_are_in_flight_at_once_and_land_where_they_belong() {
+    let Some(store) = store() else { return };
+    let directory = here();
+    let file = Arc::new(new_file(&store, &directory).await);
+    let local = tokio::task::LocalSet::new();
+    let writes: Vec<_> = (0..40u8)
+        .map(|index| {
+            let file = Arc::clone(&file);
+            local.spawn_local(async move {
+                file.write_at(u64::from(index) * 8192, blocks(index, 8192)).await.result
+            })
+        })
+        .collect();
+    local.await;
+    for write in writes {
+        write.await.unwrap().unwrap();
+    }
+    let all = file.read_at(0..40 * 8192).await.unwrap();
+    assert!(all.chunks(8192).zip(0u8..).all(|(chunk, index)| chunk.iter().all(|byte| *byte == index)));
+}
+
+#[tokio::test]
+async fn one_write_of_many_blocks_fills_the_queue_more_than_once() {
+    let Some(store) = store() else { return };
+    let directory = here();
+    let file = new_file(&store, &directory).await;
+    let ring = ring::current().unwrap();
+    // More parts than the submission queue takes at once.
+    let bufs = WriteBufs::Blocks((0..600u32).map(|index| block(index as u8, 4096)).collect());
+    let request = Request::write(Arc::clone(&file.open), 0, bufs);
+    ring.start(request).await.result.unwrap();
+    let all = file.read_at(0..600 * 4096).await.unwrap();
+    assert!(
+        all.chunks(4096)
+            .zip(0u32..)
+            .all(|(chunk, index)| chunk[0] == index as u8 && chunk[4095] == index as u8)
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_write_keeps_its_memory_until_the_kernel_is_done() {
+    let Some(store) = store() else { return };
+    let directory = here();
+    let file = new_file(&store, &directory).await;
+    for round in 0..50u8 {
+        let mut write = Box::pin(file.write_at(0, blocks(round, 65_536)));
+        std::future::poll_fn(|context| {
+            let _ = write.as_mut().poll(context);
+            Poll::Ready(())
+        })
+        .await;
+        drop(write);
+        // Blocks that the pool hands out now must not be those in flight.
+        let scribble = block(255, 65_536);
+        file.sync().await.unwrap();
+        drop(scribble);
+    }
+    let bytes = file.read_at(0..65_536).await.unwrap();
+    assert!(bytes.iter().all(|byte| *byte == bytes[0] && *byte != 255));
+}
+
+#[tokio::test]
+async fn a_future_nobody_polls_does_not_hold_up_the_others() {
+    let Some(store) = store() else { return };
+    let directory = here();
+    let file = new_file(&store, &directory).await;
+    let mut idle = pin!(file.write_at(0, blocks(1, 65_536)));
+    std::future::poll_fn(|context| {
+        let _ = idle.as_mut().poll(context);
+        Poll::Ready(())
+    })
+    .await;
+    for _ in 0..20 {
+        file.sync().await.unwrap();
+        file.write_at(65_536, blocks(2, 4096)).await.result.unwrap();
+    }
+    idle.await.result.unwrap();
+}
+
+#[test]
+fn a_file_serves_several_threads_each_with_its_own_ring() {
+    let Some(store) = store() else { return };
+    let directory = here();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let file = Arc::new(runtime().block_on(new_file(&store, &directory)));
+    std::thread::scope(|scope| {
+        for thread in 0..4u64 {
+            let file = Arc::clone(&file);
+            scope.spawn(move || {
+                runtime().block_on(async {
+                    for round in 0..25 {
+                        let at_bytes = (round * 4 + thread) * 4096;
+                        file.write_at(at_bytes, blocks(thread as u8, 4096)).await.result.unwrap();
+                    }
+                    file.sync().await.unwrap();
+                });
+            });
+        }
+    });
+    let all = runtime().block_on(file.read_at(0..100 * 4096)).unwrap();
+    assert!(
+        all.chunks(4096)
+            .enumerate()
+            .all(|(index, chunk)| chunk.iter().all(|byte| usize::from(*byte) == index % 4))
+    );
+}
+
+#[test]
+fn runtimes_may_follow_each_other_and_be_multi_threaded() {
+    let Some(store) = store() else { return };
+    let directory = here();
+    for (round, threads) in [(0u8, 0), (1, 2), (2, 0), (3, 2)] {
+        let mut builder = match threads {
+            0 => tokio::runtime::Builder::new_current_thread(),
+            _ => tokio::runtime::Builder::new_multi_thread(),
+        };
+        let runtime = builder.enable_all().build().unwrap();
+        runtime.block_on(async {
+            let path = directory.path().join(round.to_string());
+            let file = store.create(&path, 1 << 20).await.unwrap();
+            for at_bytes in [0, 65_536, 131_072] {
+                file.write_at(at_bytes, blocks(round, 65_536)).await.result.unwrap();
+                file.sync().await.unwrap();
+            }
+            assert_eq!(&file.read_at(65_535..65_537).await.unwrap()[..], &[round; 2]);
+        });
+    }
+}
+
+#[tokio::test]
+async fn reads_at_odd_places_and_up_to_an_odd_end() {
+    let Some(store) = store() else { return };
+    let directory = here();
+    let path = directory.path().join("odd");
+    let content: Vec<u8> = (0..1_500_000u32).map(|index| (index % 251) as u8).collect();
+    std::fs::write(&path, &content).unwrap();
+    let (file, len_bytes) = store.open(&path).await.unwrap();
+    assert_eq!(len_bytes, 1_500_000);
+    for range in [0..1, 4095..4097, 1_499_999..1_500_000, 3..1_500_000, 7..7] {
+        let bytes = file.read_at(range.clone()).await.unwrap();
+        assert_eq!(&bytes[..], &content[range.start as usize..range.end as usize]);
+    }
+    for range in [1_499_999..1_500_001, 0..1_500_001, 2_000_000..2_000_001, 0..1 << 40] {
+        assert_eq!(file.read_at(range).await.unwrap_err().kind, FaultKind::EndOfFile);
+    }
+}
+
+#[tokio::test]
+async fn a_gathered_or_crooked_write_is_refused_with_its_buffers() {
+    let Some(store) = store() else { return };
+    let directory = here();
+    let file = new_file(&store, &directory).await;
+    let gather = WriteBufs::Gather(vec![crate::Chunk::Inline([1; 16])]);
+    let crooked = WriteBufs::Blocks(vec![block(1, 100)]);
+    for (at_bytes, bufs) in [(0, gather), (0, crooked), (512, blocks(1, 4096))] {
+        let done = file.write_at(at_bytes, bufs).await;
+        assert_eq!(done.result.unwrap_err().kind, FaultKind::Misuse);
+        assert_eq!(done.bufs.count(), 1);
+    }
+}
