@@ -51,7 +51,7 @@ impl Catalog {
     }
 
     pub(crate) fn by_name(&self, name: &str) -> Option<Arc<Topic>> {
-        self.read(|maps| maps.by_name.get(name).cloned())
+        self.read(|maps| maps.by_name.get(name.as_bytes()).cloned())
     }
 
     pub(crate) fn by_id(&self, id: Uuid) -> Option<Arc<Topic>> {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use plimsoll_controller::ControlError;
-use plimsoll_io::{IoFault, OpenStoreError};
+use plimsoll_io::{IoFault, Unavailable};
 use plimsoll_log::{LogError, SideError};
 
 use crate::config::ConfigError;
@@ -17,7 +17,7 @@ pub enum BrokerError {
     Config(#[from] ConfigError),
     /// The backend does not work here.
     #[error("the storage backend cannot run here: {0}")]
-    Storage(#[from] OpenStoreError),
+    Storage(#[from] Unavailable),
     /// The log directory cannot be made or read.
     #[error("the log directory {}: {source}", path.display())]
     LogDir {

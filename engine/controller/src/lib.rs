@@ -46,6 +46,9 @@ pub enum ControlError {
     /// The command is in the log but could not be made durable.
     #[error("a metadata command could not be made durable: {0}")]
     Durable(#[from] WaitError),
+    /// The command cannot be written as a record, for instance because it is too large.
+    #[error("the command cannot be written as a record: {0}")]
+    Unwritable(String),
     /// The metadata log holds something that is no command.
     #[error("the metadata log holds no valid command at offset {offset}: {reason}; restore the log directory from a backup")]
     Corrupt {

@@ -5,7 +5,7 @@ use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
 use plimsoll_io::AnyStore;
-use plimsoll_log::records::{BatchBuilder, Codec, Compressor, Decompressor};
+use plimsoll_log::records::{Batch, BatchBuilder, Codec, Compressor, Decompressor, RecordLimits};
 use plimsoll_log::{AnyLog, AppendRequest, Durability, Level, Log, LogConfig, Origin};
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -54,13 +54,11 @@ impl LocalController {
     }
 
     async fn commit(&self, command: &Command, compressor: &mut Compressor) -> Result<(), ControlError> {
-        let value = serde_json::to_vec(command)
-            .map_err(|error| ControlError::Corrupt { offset: -1, reason: error.to_string() })?;
+        let value = serde_json::to_vec(command).map_err(|error| unwritable(&error))?;
         let mut builder = BatchBuilder::new(Codec::None);
-        builder.push(now_ms(), None, Some(&value), &[]);
-        let batch = builder.finish(compressor);
-        let appended =
-            self.log.append(AppendRequest { batch, leader_epoch: 0, origin: Origin::Replica }).await?;
+        builder.push(now_ms(), None, Some(&value), &[]).map_err(|error| unwritable(&error))?;
+        let batch = builder.finish(compressor).map_err(|error| unwritable(&error))?;
+        let appended = self.log.append(AppendRequest { batch, leader_epoch: 0, origin: Origin::Client }).await?;
         let upto_offset = appended.last_offset + 1;
         Ok(self.log.wait(appended.generation, Level::Durable, upto_offset).await?)
     }
@@ -87,6 +85,10 @@ impl Controller for LocalController {
     }
 }
 
+fn unwritable(error: &dyn std::fmt::Display) -> ControlError {
+    ControlError::Unwritable(error.to_string())
+}
+
 async fn replay(log: &AnyLog) -> Result<Image, ControlError> {
     let mut image = Image::default();
     let mut decompressor = Decompressor::new();
@@ -108,12 +110,12 @@ async fn replay_some(
 ) -> Result<i64, ControlError> {
     let corrupt = |offset: i64, reason: String| ControlError::Corrupt { offset, reason };
     let read = log.read(from, end, REPLAY_BYTES, true).await.map_err(|e| corrupt(from, e.to_string()))?;
-    let mut bytes: Bytes = read.records.into_bytes().map_err(|e| corrupt(from, e.to_string()))?;
+    let mut bytes: Bytes = read.records.to_bytes().map_err(|e| corrupt(from, e.to_string()))?;
     let mut next = from;
     while let Some(batch) =
-        plimsoll_log::records::Batch::split_from(&mut bytes).map_err(|e| corrupt(next, e.to_string()))?
+        Batch::split_from(&mut bytes).map_err(|e| corrupt(next, e.to_string()))?
     {
-        for record in batch.records(decompressor).map_err(|e| corrupt(next, e.to_string()))? {
+        for record in batch.records(decompressor, RecordLimits::default()) {
             let record = record.map_err(|e| corrupt(next, e.to_string()))?;
             let value = record.value.unwrap_or_default();
             let command: Command =

@@ -67,8 +67,8 @@ async fn look_up(
     let epoch = partition.leader_epoch();
     match asked.timestamp {
         LATEST => Ok((-1, bounds.high_watermark, epoch)),
-        EARLIEST => Ok((-1, bounds.log_start, epoch_at(partition, bounds.log_start))),
-        EARLIEST_LOCAL if version >= 8 => Ok((-1, bounds.log_start, epoch_at(partition, bounds.log_start))),
+        EARLIEST => Ok((-1, bounds.log_start, partition.epoch_at(bounds.log_start))),
+        EARLIEST_LOCAL if version >= 8 => Ok((-1, bounds.log_start, partition.epoch_at(bounds.log_start))),
         LATEST_TIERED if version >= 9 => Ok(NOTHING),
         MAX_TIMESTAMP if version >= 7 => {
             let found = partition.log().max_timestamp(bounds.high_watermark).await;
@@ -87,9 +87,4 @@ fn stored<T, E: std::fmt::Display>(found: Result<T, E>) -> Result<T, ErrorCode> 
         error!("a lookup by time failed: {failed}");
         ErrorCode::KafkaStorageError
     })
-}
-
-/// The leader epoch that wrote `offset`.
-fn epoch_at(partition: &Partition, offset: i64) -> i32 {
-    partition.log().epoch_at(offset).unwrap_or_else(|| partition.leader_epoch())
 }

@@ -190,9 +190,9 @@ fn rejected(rejection: &Rejection) -> PartitionProduceResponse {
 fn append_failed(error: &AppendError) -> PartitionProduceResponse {
     let code = match error {
         AppendError::Producer(ProducerError::OutOfOrderSequence { .. }) => ErrorCode::OutOfOrderSequenceNumber,
-        AppendError::Producer(ProducerError::InvalidProducerEpoch { .. }) => ErrorCode::InvalidProducerEpoch,
-        AppendError::BatchTooLarge { .. } => ErrorCode::RecordListTooLarge,
-        AppendError::Batch(_) => ErrorCode::CorruptMessage,
+        AppendError::Producer(ProducerError::InvalidEpoch { .. }) => ErrorCode::InvalidProducerEpoch,
+        AppendError::TooLarge { .. } => ErrorCode::RecordListTooLarge,
+        AppendError::Corrupt(_) => ErrorCode::CorruptMessage,
         AppendError::Closed => ErrorCode::NotLeaderOrFollower,
         _ => ErrorCode::KafkaStorageError,
     };

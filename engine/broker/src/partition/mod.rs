@@ -61,6 +61,8 @@ impl Partition {
             Durability::Fsync => Level::Durable,
         };
         let (log, report) = Log::open(store, dir, topic_id, config, recovery.point, recovery.clean).await?;
+        // The epoch begins at the log end even before its first batch (rule E27).
+        log.assign_leader_epoch(leader_epoch).await?;
         let watchers = Arc::new(Watchers::default());
         let observed = watchers.clone();
         log.set_observer(Arc::new(move |_: &Marks| observed.wake()));
@@ -75,6 +77,17 @@ impl Partition {
     /// The epoch it leads in.
     pub fn leader_epoch(&self) -> i32 {
         self.leader_epoch
+    }
+
+    /// Whether its device failed.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.log.marks().fault.is_some()
+    }
+
+    /// The leader epoch that wrote `offset`, -1 if that is not known without reading.
+    pub(crate) fn epoch_at(&self, offset: i64) -> i32 {
+        let latest = self.log.latest_epoch().filter(|entry| entry.start_offset <= offset);
+        latest.map_or(-1, |entry| entry.epoch)
     }
 
     /// Its log.
@@ -125,7 +138,7 @@ impl Partition {
         let bounds = self.bounds();
         let out_of_range = offset < bounds.log_start || offset > bounds.log_end;
         if !out_of_range && offset >= bounds.high_watermark {
-            return Ok((bounds, ReadOut::empty(offset)));
+            return Ok((bounds, ReadOut::default()));
         }
         let out = self.log.read(offset, bounds.high_watermark, max_bytes, at_least_one).await?;
         Ok((bounds, out))
