@@ -374,7 +374,7 @@ mod tests {
         for capacity_bytes in [1, 4096, 4097, 65_536, 262_145, 3 << 20] {
             let block = Block::take(capacity_bytes);
             assert_eq!(block.as_ptr() as usize % BLOCK_ALIGN_BYTES, 0);
-            assert!(block.capacity() >= capacity_bytes && block.capacity() % BLOCK_ALIGN_BYTES == 0);
+            assert!(block.capacity() >= capacity_bytes && block.capacity().is_multiple_of(BLOCK_ALIGN_BYTES));
             assert!(block.is_empty());
         }
     }

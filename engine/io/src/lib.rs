@@ -4,7 +4,8 @@
 //! no policy. [`open_store`] turns configuration into an [`AnyStore`], so that everything above is generic inside
 //! and chooses once. Buffers are owned and come back: [`WriteBufs`] in, [`Done`] out; direct backends use
 //! [`Block`]s from one pool. Reads give [`Records`], in memory or as a [`FileSlice`] for `sendfile`. Every failure
-//! is an [`IoFault`]. [`SimStore`] is the double with a memory of what is durable.
+//! is an [`IoFault`]. [`SimStore`] is the double with a memory of what is durable; [`Metered`] counts and [`Faulty`]
+//! fails around any store; the `suite` (a feature) holds every one of them to the trait's sentences.
 //!
 //! This crate must not know what is in the files: no batches, offsets, topics or requests.
 
@@ -14,13 +15,17 @@ mod config;
 mod dice;
 mod dir;
 mod fault;
+mod faulty;
 mod file;
+mod metered;
 mod mmap;
 mod open_file;
 mod page_cache;
 mod reserve;
 pub mod sim;
 mod slice;
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
 mod uring;
 
 pub use any::{AnyFile, AnyStore, open_store};
@@ -28,7 +33,9 @@ pub use block::{BLOCK_ALIGN_BYTES, Block, blocks_outstanding_bytes};
 pub use config::{Backend, IoConfig, Preallocation, UnknownWord};
 pub use dir::{DirectoryLock, fsync_directory, write_atomically};
 pub use fault::{FaultKind, IoFault, IoOp};
+pub use faulty::{Faults, Faulty, FaultyFile};
 pub use file::{Chunk, Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
+pub use metered::{Meter, Metered, MeteredFile, OpSummary};
 pub use mmap::{MmapFile, MmapStore};
 pub use page_cache::{PageCacheFile, PageCacheStore};
 pub use sim::{SimConfig, SimFile, SimStore};

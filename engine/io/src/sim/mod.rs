@@ -31,7 +31,7 @@ pub struct SimConfig {
     pub seed: u64,
     /// What files ask of their callers; alignment above 1 makes them look like a direct backend.
     pub limits: IoLimits,
-    /// Most bytes that all files together may hold; more is [`FaultKind::NoSpace`].
+    /// Most bytes that all files together may hold, 1 GiB by default; more is [`FaultKind::NoSpace`].
     pub capacity_bytes: u64,
     /// Lets operations wait a random number of turns before they act, so that they overtake each other.
     pub reorder: bool,
@@ -40,7 +40,7 @@ pub struct SimConfig {
 impl Default for SimConfig {
     fn default() -> SimConfig {
         let limits = IoLimits { align_bytes: 1, bufs_max: 1024, in_flight_max: 1 };
-        SimConfig { seed: 0, limits, capacity_bytes: u64::MAX, reorder: false }
+        SimConfig { seed: 0, limits, capacity_bytes: 1 << 30, reorder: false }
     }
 }
 
@@ -292,8 +292,7 @@ fn check_capacity(
     more_bytes: u64,
 ) -> Result<(), IoFault> {
     let total_bytes = disk.used_bytes().saturating_add(more_bytes);
-    // Memory is the other limit of this disk: a length that cannot be held is refused, not attempted.
-    if total_bytes > config.capacity_bytes.min(isize::MAX as u64) {
+    if total_bytes > config.capacity_bytes {
         let error = std::io::Error::from_raw_os_error(libc::ENOSPC);
         return Err(IoFault::new(op, Arc::clone(path), 0, error));
     }

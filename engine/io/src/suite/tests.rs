@@ -1,0 +1,160 @@
+//! One contract, every store: backends, the double, decorators around them.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{Backend, IoConfig, Preallocation};
+use crate::sim::SimConfig;
+use crate::{Faults, Faulty, Metered, MmapStore, PageCacheStore, SimStore, UringStore, open_store};
+
+const MANNERS: [Preallocation; 3] = [Preallocation::None, Preallocation::Fallocate, Preallocation::ZeroFill];
+
+/// In the build directory: temporary directories may lie on a file system without direct I/O.
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
+}
+
+/// A ring store, or a printed reason why the test did not run.
+fn uring(manner: Preallocation) -> Option<UringStore> {
+    UringStore::new(manner).inspect_err(|reason| println!("SKIPPED io_uring: {reason}")).ok()
+}
+
+fn direct_sim(reorder: bool) -> SimStore {
+    let limits = IoLimits { align_bytes: 4096, bufs_max: 1024, in_flight_max: 8 };
+    SimStore::new(SimConfig { limits, reorder, seed: 3, ..SimConfig::default() })
+}
+
+async fn holds<S: SegmentStore>(store: S) {
+    run_all(&store, directory().path()).await;
+}
+
+#[tokio::test]
+async fn page_cache_holds_the_contract() {
+    for manner in MANNERS {
+        holds(PageCacheStore::new(manner)).await;
+    }
+}
+
+#[tokio::test]
+async fn mmap_holds_the_contract() {
+    for manner in MANNERS {
+        holds(MmapStore::new(manner)).await;
+    }
+}
+
+#[tokio::test]
+async fn io_uring_holds_the_contract() {
+    for manner in MANNERS {
+        let Some(store) = uring(manner) else { return };
+        holds(store).await;
+    }
+}
+
+#[tokio::test]
+async fn sim_holds_the_contract() {
+    holds(SimStore::default()).await;
+    holds(SimStore::new(SimConfig { reorder: true, seed: 7, ..SimConfig::default() })).await;
+    holds(direct_sim(false)).await;
+    holds(direct_sim(true)).await;
+}
+
+#[tokio::test]
+async fn decorators_hold_the_contract() {
+    holds(Metered::new(PageCacheStore::default())).await;
+    holds(Metered::new(MmapStore::default())).await;
+    holds(Faulty::new(PageCacheStore::default(), Faults::new(1))).await;
+    holds(Faulty::new(MmapStore::default(), Faults::new(1))).await;
+    holds(Metered::new(Faulty::new(direct_sim(true), Faults::new(1)))).await;
+    let Some(store) = uring(Preallocation::Fallocate) else { return };
+    holds(Metered::new(store.clone())).await;
+    holds(Faulty::new(store, Faults::new(1))).await;
+}
+
+#[tokio::test]
+async fn any_store_holds_the_contract_and_says_what_runs() {
+    for backend in [Backend::PageCache, Backend::Mmap, Backend::IoUring, Backend::Sim] {
+        let config = IoConfig { backend, preallocation: Preallocation::Fallocate };
+        match open_store(&config) {
+            Ok(store) => {
+                assert_eq!(store.backend(), backend);
+                holds(store).await;
+            }
+            Err(reason) => println!("SKIPPED {backend}: {reason}"),
+        }
+    }
+}
+
+fn run(future: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn random_operations_match_on_every_backend(seed: u64, manner in 0..3usize) {
+        let directory = directory();
+        run(async {
+            let manner = MANNERS[manner];
+            random_operations_match_a_model(&PageCacheStore::new(manner), directory.path(), seed).await;
+            random_operations_match_a_model(&MmapStore::new(manner), directory.path(), seed ^ 1).await;
+            random_operations_match_a_model(&direct_sim(true), directory.path(), seed).await;
+            if let Some(store) = uring(manner) {
+                random_operations_match_a_model(&store, directory.path(), seed ^ 2).await;
+            }
+        });
+    }
+
+    /// What was synced survives every crash, and every other byte comes from some write or is zero.
+    #[test]
+    fn a_crash_keeps_what_was_synced_and_invents_nothing(seed: u64, synced in 0..20usize, later in 0..20usize) {
+        run(async {
+            let store = SimStore::default();
+            let path = Path::new("/crash");
+            let file = store.create(path, 0).await.unwrap();
+            let mut at_bytes = 0;
+            for index in 0..synced + later {
+                write(&file, at_bytes, &vec![index as u8 + 1; 700]).await;
+                at_bytes += 700;
+                if index + 1 == synced {
+                    file.sync().await.unwrap();
+                }
+            }
+            let image = store.crash(seed).live_bytes(path).unwrap();
+            assert!(image.len() >= synced * 700 && image.len() <= (synced + later) * 700);
+            for (index, byte) in image.iter().enumerate() {
+                let written = (index / 700) as u8 + 1;
+                assert!(*byte == written || (index / 700 >= synced && *byte == 0), "byte {index} is {byte}");
+            }
+        });
+    }
+}
+
+#[test]
+fn crashes_differ_by_seed_and_some_tear_a_write() {
+    run(async {
+        let store = SimStore::default();
+        let path = Path::new("/torn");
+        let file = store.create(path, 0).await.unwrap();
+        write(&file, 0, &vec![1; 4096]).await;
+        let images: Vec<Vec<u8>> = (0..64).map(|seed| store.crash(seed).live_bytes(path).unwrap()).collect();
+        let torn = |image: &&Vec<u8>| image.contains(&1) && (image.len() < 4096 || image.contains(&0));
+        assert!(images.iter().any(|image| image.is_empty()));
+        assert!(images.iter().any(|image| *image == vec![1; 4096]));
+        assert!(images.iter().filter(torn).count() > 5);
+        assert_eq!(images[5], store.crash(5).live_bytes(path).unwrap());
+    });
+}
+
+#[test]
+fn a_removal_may_be_undone_by_a_crash_but_never_a_creation() {
+    run(async {
+        let store = SimStore::default();
+        store.create(Path::new("/kept"), 0).await.unwrap();
+        store.create(Path::new("/gone"), 0).await.unwrap();
+        store.remove(Path::new("/gone")).await.unwrap();
+        let back = (0..32).filter(|seed| store.crash(*seed).live_bytes(Path::new("/gone")).is_some()).count();
+        assert!((1..32).contains(&back));
+        assert!((0..32).all(|seed| store.crash(seed).live_bytes(Path::new("/kept")).is_some()));
+    });
+}
