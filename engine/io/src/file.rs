@@ -35,7 +35,8 @@ pub trait SegmentStore: Clone + Send + Sync + 'static {
     /// make that longer than the data; recovery finds the end by checking batches.
     fn open(&self, path: &Path) -> impl Future<Output = Result<(Self::File, u64), IoFault>>;
 
-    /// Unlinks the file. Handles and slices already given out stay readable until dropped.
+    /// Unlinks the file. Handles and slices already given out stay readable until dropped. The removal survives a
+    /// crash only after [`fsync_directory`](crate::fsync_directory).
     fn remove(&self, path: &Path) -> impl Future<Output = Result<(), IoFault>>;
 
     /// The backend that really runs, for result files and messages.
@@ -52,11 +53,16 @@ pub trait SegmentFile: fmt::Debug + Send + Sync + 'static {
 
     /// Makes room up to `upto_bytes`, so that later writes below it find space.
     /// Fails with [`FaultKind::NoSpace`](crate::FaultKind::NoSpace) and changes nothing then.
-    /// May lengthen the file; never changes bytes already written.
+    /// May lengthen the file; never changes bytes already written. Under [`Preallocation::None`] it only asks
+    /// whether there is room at this moment.
+    ///
+    /// [`Preallocation::None`]: crate::Preallocation::None
     fn reserve(&self, upto_bytes: u64) -> impl Future<Output = Result<(), IoFault>>;
 
     /// Writes all of `bufs` at `at_bytes` and finishes short writes itself. The buffers come back on
-    /// every path. `at_bytes` and each buffer obey [`SegmentFile::limits`].
+    /// every path but one: when the kernel gives up a ring it may still read them. `at_bytes` and each buffer obey
+    /// [`SegmentFile::limits`], or nothing is written ([`FaultKind::Misuse`](crate::FaultKind::Misuse)). A fault's
+    /// `at_bytes` is the first byte not known to be written; what lies behind it may be written in part.
     ///
     /// Cancel safety: dropping the future never frees memory that the kernel still reads, and the write
     /// may or may not happen; callers that need to know must not drop it.
@@ -67,8 +73,8 @@ pub trait SegmentFile: fmt::Debug + Send + Sync + 'static {
     /// backend reads the enclosing blocks and hands out the part asked for.
     fn read_at(&self, range: Range<u64>) -> impl Future<Output = Result<Bytes, IoFault>>;
 
-    /// A zero-copy view of bytes already written, or `None` if this backend has none.
-    /// The view stays valid when the file is unlinked.
+    /// A zero-copy view of bytes already written, or `None` if this backend has none or the range was never
+    /// written: then use [`SegmentFile::read_at`]. The view stays valid when the file is unlinked.
     fn slice(&self, range: Range<u64>) -> Option<Records>;
 
     /// Makes bytes whose `write_at` completed before this call durable (`fdatasync` semantics, including
@@ -76,8 +82,11 @@ pub trait SegmentFile: fmt::Debug + Send + Sync + 'static {
     /// pages clean, and a second success proves nothing (Rebello et al., USENIX ATC 2020).
     fn sync(&self) -> impl Future<Output = Result<(), IoFault>>;
 
-    /// Cuts or extends the file to exactly `len_bytes`. The caller guarantees that no live slice reaches
-    /// past it.
+    /// Cuts or extends the file to exactly `len_bytes`; an extension reads as zeroes. No write is in flight behind
+    /// `len_bytes`.
+    ///
+    /// Better no live slice reaches past it, though nothing breaks: bytes in memory (a map's too) keep what they
+    /// were, while a file slice, when sent, shows what the file has by then or fails with `UnexpectedEof`.
     fn truncate(&self, len_bytes: u64) -> impl Future<Output = Result<(), IoFault>>;
 }
 

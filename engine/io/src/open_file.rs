@@ -207,10 +207,12 @@ impl OpenFile {
     /// `fdatasync` on a blocking thread.
     pub(crate) async fn sync_data(self: &Arc<Self>) -> Result<(), IoFault> {
         let this = Arc::clone(self);
-        blocking(IoOp::Sync, &self.path, move || {
-            this.file.sync_data().map_err(|error| this.fault(IoOp::Sync, 0, error))
-        })
-        .await
+        blocking(IoOp::Sync, &self.path, move || this.sync_data_blocking()).await
+    }
+
+    /// `fdatasync`, once: the standard library's would retry an interrupted one.
+    pub(crate) fn sync_data_blocking(&self) -> Result<(), IoFault> {
+        rustix::fs::fdatasync(&self.file).map_err(|errno| self.fault(IoOp::Sync, 0, errno))
     }
 
     /// Refuses a read that ends behind the file before memory is taken for it.

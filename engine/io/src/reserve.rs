@@ -72,7 +72,7 @@ fn zero_fill(file: &File, range: &Range<u64>) -> io::Result<()> {
         file.write_all_at(step, at_bytes)?;
         at_bytes += step_bytes;
     }
-    file.sync_data()
+    Ok(rustix::fs::fdatasync(file)?)
 }
 
 #[cfg(test)]

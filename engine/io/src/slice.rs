@@ -155,3 +155,80 @@ impl fmt::Debug for FileSlice {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    struct Source(File);
+
+    impl SliceSource for Source {
+        fn file(&self) -> &File {
+            &self.0
+        }
+
+        fn path(&self) -> &Path {
+            Path::new("/data/t-0/0.log")
+        }
+    }
+
+    fn content() -> Vec<u8> {
+        (0..100_000u32).map(|index| (index % 251) as u8).collect()
+    }
+
+    fn slice(at_bytes: u64, len_bytes: usize) -> FileSlice {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&content(), 0).unwrap();
+        FileSlice::new(Arc::new(Source(file)), at_bytes, len_bytes)
+    }
+
+    #[test]
+    fn sendfile_sends_the_slice_in_pieces_and_then_zero() {
+        let slice = slice(1000, 50_000);
+        let (socket, mut peer) = UnixStream::pair().unwrap();
+        let receiver = std::thread::spawn(move || {
+            let mut received = Vec::new();
+            peer.read_to_end(&mut received).map(|_| received)
+        });
+        let mut sent = 0;
+        loop {
+            match slice.sendfile_to(&socket, sent, 7000).unwrap() {
+                0 => break,
+                more => sent += more,
+            }
+        }
+        drop(socket);
+        assert_eq!(receiver.join().unwrap().unwrap(), content()[1000..51_000]);
+    }
+
+    #[test]
+    fn a_full_socket_would_block() {
+        let slice = slice(0, 100_000);
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let full = (0..100_000).find_map(|_| slice.sendfile_to(&socket, 0, 100_000).err());
+        assert_eq!(full.unwrap().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_file_cut_below_the_slice_is_an_error_that_names_it() {
+        let slice = slice(0, 100_000);
+        slice.file.file().set_len(10).unwrap();
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        let error = slice.sendfile_to(&socket, 10, 1000).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(error.to_string().contains("/data/t-0/0.log"));
+        assert_eq!(slice.read().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn parts_are_clamped_to_the_slice() {
+        let part = slice(1000, 50).slice(40, 100);
+        assert_eq!((part.at_bytes(), part.len()), (1040, 10));
+        assert_eq!(&part.read().unwrap()[..], &content()[1040..1050]);
+        assert!(part.slice(20, 1).is_empty());
+    }
+}

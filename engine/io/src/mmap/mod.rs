@@ -288,7 +288,7 @@ impl SegmentFile for MmapFile {
         blocking(IoOp::Sync, self.open.path(), move || {
             let fault = |error| open.fault(IoOp::Sync, dirty.start, error);
             view.flush(dirty.clone()).map_err(fault)?;
-            open.file().sync_data().map_err(fault)
+            open.sync_data_blocking()
         })
         .await
     }

@@ -133,9 +133,10 @@ impl Request {
         let Some(part) = self.parts.get_mut(index) else { return Next::Wait };
         let end = match usize::try_from(result) {
             Ok(count) => part.advance(&self.body, count),
-            Err(_) => match -result {
-                libc::EINTR | libc::EAGAIN => End::Open,
-                errno => End::Failed(io::Error::from_raw_os_error(errno)),
+            Err(_) => match (-result, &self.body) {
+                // A sync is never retried: after a failure its second success proves nothing.
+                (libc::EINTR | libc::EAGAIN, Body::Write(_) | Body::Read(_)) => End::Open,
+                (errno, _) => End::Failed(io::Error::from_raw_os_error(errno)),
             },
         };
         let at_bytes = part.at_bytes + part.done_bytes as u64;
@@ -285,6 +286,14 @@ mod tests {
         let Finished { gapless_bytes, result, .. } = request.into_finished();
         let fault = result.unwrap_err();
         assert_eq!((fault.errno(), fault.at_bytes, gapless_bytes), (Some(libc::ENOSPC), 16_384, 16_384));
+    }
+
+    #[tokio::test]
+    async fn a_sync_is_never_retried() {
+        let (_directory, open) = open().await;
+        let mut request = Request::sync(open);
+        assert_eq!(request.completed(0, -libc::EAGAIN), Next::Over);
+        assert!(request.into_finished().result.unwrap_err().is_poison());
     }
 
     #[tokio::test]

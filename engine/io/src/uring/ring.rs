@@ -53,7 +53,7 @@ pub(super) fn current() -> io::Result<Rc<Ring>> {
         rings.retain(|(_, ring)| {
             usable(ring) && (Rc::strong_count(ring) > 1 || !ring.core.borrow().is_idle())
         });
-        let ring = Rc::new(Ring::new(&handle)?);
+        let ring = Rc::new(Ring::new(&handle, build()?)?);
         rings.push((id, Rc::clone(&ring)));
         Ok(ring)
     })
@@ -98,8 +98,7 @@ impl Wake for Alarm {
 }
 
 impl Ring {
-    fn new(handle: &Handle) -> io::Result<Ring> {
-        let io = build()?;
+    fn new(handle: &Handle, io: IoUring) -> io::Result<Ring> {
         let eventfd = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         io.submitter().register_eventfd(eventfd.as_raw_fd())?;
         let arena_registered = register_arena(&io);
@@ -191,10 +190,26 @@ fn build() -> io::Result<IoUring> {
     match deferred {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
             tracing::info!("this kernel has no deferred task runs (Linux 6.1): the ring uses plain ones");
-            IoUring::builder().setup_cqsize(COMPLETIONS).build(SUBMISSIONS)
+            build_plain()
         }
         other => other,
     }
+}
+
+fn build_plain() -> io::Result<IoUring> {
+    IoUring::builder().setup_cqsize(COMPLETIONS).build(SUBMISSIONS)
+}
+
+/// Gives this thread the ring that an older kernel, without memory to pin, would get.
+#[cfg(test)]
+pub(super) fn use_plain_ring() {
+    let handle = Handle::current();
+    let ring = Ring::new(&handle, build_plain().unwrap()).unwrap();
+    let mut core = ring.core.borrow_mut();
+    core.io.submitter().unregister_buffers().unwrap();
+    core.arena_registered = false;
+    drop(core);
+    RINGS.with_borrow_mut(|rings| rings.push((handle.id(), Rc::new(ring))));
 }
 
 /// Pins the block arena for this ring. Where the limit of locked memory forbids it, writes work unregistered.

@@ -191,3 +191,41 @@ async fn a_gathered_or_crooked_write_is_refused_with_its_buffers() {
         assert_eq!(done.bufs.count(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_plain_ring_without_registered_memory_does_the_same_work() {
+    let Some(store) = store() else { return };
+    let directory = here();
+    ring::use_plain_ring();
+    let file = new_file(&store, &directory).await;
+    let bufs = WriteBufs::Blocks((0..64u8).map(|index| block(index, 65_536)).collect());
+    file.write_at(0, bufs).await.result.unwrap();
+    file.sync().await.unwrap();
+    let all = file.read_at(0..64 * 65_536).await.unwrap();
+    assert!(all.chunks(65_536).zip(0u8..).all(|(chunk, index)| chunk.iter().all(|byte| *byte == index)));
+}
+
+#[test]
+fn a_thread_may_end_with_writes_in_flight() {
+    let Some(store) = store() else { return };
+    let directory = here();
+    let path = directory.path().join("abandoned");
+    let thread_path = path.clone();
+    let write = move || {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let file = store.create(&thread_path, 8 << 20).await.unwrap();
+            for index in 0..32u64 {
+                let mut write = Box::pin(file.write_at(index * 65_536, blocks(7, 65_536)));
+                std::future::poll_fn(|context| {
+                    let _ = write.as_mut().poll(context);
+                    Poll::Ready(())
+                })
+                .await;
+            }
+        });
+    };
+    std::thread::spawn(write).join().unwrap();
+    // The ring waits for the kernel before the thread is gone, so each write has happened.
+    let bytes = std::fs::read(path).unwrap();
+    assert!(bytes[..32 * 65_536].iter().all(|byte| *byte == 7));
+}
