@@ -32,7 +32,7 @@ def records(count):
     """Keys, values and headers with the awkward cases among them: null, empty, binary, large."""
     for index in range(count):
         key = None if index % 7 == 0 else f"key-{index % 5}".encode()
-        value = None if index % 11 == 3 else bytes([index % 256]) * (index % 300)
+        value = None if index % 11 == 3 and key else bytes([index % 256]) * (index % 300)
         yield key, value, [("index", str(index).encode()), ("empty", b"")]
 
 

@@ -28,7 +28,10 @@ fn main() -> ExitCode {
     start_logging(cli.verbose, cli.quiet);
     let json = cli.verb.wants_json();
     let outcome = match cli.verb {
-        Verb::Broker(options) => broker::run(&options),
+        Verb::Broker(options) => {
+            plimsoll_target::follow_parent();
+            broker::run(&options)
+        }
         Verb::Corpus(options) => corpus::run(&options),
         Verb::Completions { shell } => pages::completions(shell),
         Verb::Man { directory } => pages::man(directory.as_deref()),
