@@ -17,6 +17,7 @@ use crate::offset_index::OffsetIndex;
 use crate::partition_metadata;
 use crate::producers::Producers;
 use crate::pump::block_tail;
+use crate::read::read_indexes;
 use crate::scan::{self, Cut, OnDisk, Rebuilt, Scanned};
 use crate::segment::{Active, OpenSegments, Sealed};
 use crate::side_file;
@@ -184,12 +185,13 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
                 self.end_offset = next_base;
                 continue;
             }
+            let was_sealed = self.was_sealed(&segment)?;
             let Scanned { active: scanned, end_offset, cut } = match recovery_point == i64::MAX {
                 true => self.resume(segment).await?,
                 false => self.scan(segment).await?,
             };
             self.end_offset = end_offset;
-            self.drop_if_broken(&cut, &scanned).await?;
+            self.drop_if_broken(&cut, scanned.base_offset, was_sealed).await?;
             match self.segments.is_empty() {
                 false => sealed.push(self.seal_scanned(scanned)?),
                 true => active = Some(scanned),
@@ -249,6 +251,12 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         Ok(scanned)
     }
 
+    /// Index files are written only once a sealed segment is synced, and removed before it is rolled. So where
+    /// they fit, the segment is complete, and a gap behind it was there before.
+    fn was_sealed(&self, segment: &OnDisk<S::File>) -> Result<bool, IoFault> {
+        Ok(read_indexes(self.dir, segment.base_offset, segment.len_bytes)?.is_some())
+    }
+
     fn forget_indexes(&self, base_offset: i64) -> Result<(), IoFault> {
         side_file::remove_if_present(&OffsetIndex::path(self.dir, base_offset))?;
         side_file::remove_if_present(&TimeIndex::path(self.dir, base_offset))
@@ -264,23 +272,32 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
     }
 
     /// Notes a cut, and removes the segments behind one that lost data. Zeroes at a segment's end lose nothing
-    /// if the next segment continues where it stopped.
-    async fn drop_if_broken(&mut self, cut: &Cut, scanned: &Active<S::File>) -> Result<(), LogError> {
-        let continues = self.segments.front().is_none_or(|next| next.base_offset == self.end_offset);
-        match cut {
-            Cut::Nothing => return Ok(()),
-            Cut::Padding { len_bytes } => self.report.padding_bytes += len_bytes,
-            Cut::Lost { len_bytes, problem } => {
-                self.report.truncated_bytes += len_bytes;
-                let path = layout::segment_path(self.dir, scanned.base_offset, LOG_SUFFIX);
-                let first_bad = format!("{} {problem}", path.display());
-                tracing::warn!(first_bad, len_bytes, "cutting the log at the first bad batch");
-                self.report.first_bad = Some(first_bad);
+    /// if the next segment continues where it stopped, or if it was sealed so.
+    async fn drop_if_broken(
+        &mut self,
+        cut: &Cut,
+        base_offset: i64,
+        was_sealed: bool,
+    ) -> Result<(), LogError> {
+        let next_base = self.segments.front().map(|next| next.base_offset);
+        let hole = next_base.filter(|next| *next != self.end_offset && !was_sealed);
+        let problem = match (cut, hole) {
+            (Cut::Lost { problem, .. }, _) => Some(problem.clone()),
+            (_, Some(next)) => {
+                Some(format!("ends at offset {}, the next segment begins at {next}", self.end_offset))
             }
+            (_, None) => None,
+        };
+        match cut {
+            Cut::Nothing => {}
+            Cut::Padding { len_bytes } => self.report.padding_bytes += len_bytes,
+            Cut::Lost { len_bytes, .. } => self.report.truncated_bytes += len_bytes,
         }
-        if matches!(cut, Cut::Padding { .. }) && continues {
-            return Ok(());
-        }
+        let Some(problem) = problem else { return Ok(()) };
+        let path = layout::segment_path(self.dir, base_offset, LOG_SUFFIX);
+        let first_bad = format!("{}: {problem}", path.display());
+        tracing::warn!(first_bad, "cutting the log where it stops being whole");
+        self.report.first_bad = Some(first_bad);
         for OnDisk { base_offset, len_bytes, .. } in std::mem::take(&mut self.segments) {
             self.report.segments_removed += 1;
             self.report.truncated_bytes += len_bytes;

@@ -8,10 +8,13 @@ use plimsoll_io::{FaultKind, IoFault, IoOp, SegmentFile, SegmentStore};
 use crate::error::AppendError;
 use crate::layout::{self, LOG_SUFFIX};
 use crate::log::Log;
+use crate::offset_index::OffsetIndex;
 use crate::segment::{Active, Opened, Sealed};
+use crate::side_file;
 use crate::snapshot;
 use crate::state::{Sealing, Shared, State, now_ms};
 use crate::sync_task;
+use crate::time_index::TimeIndex;
 use crate::write_line::WriteLine;
 
 /// Reservations end at a multiple of this, so that direct writes may pad their last block.
@@ -76,6 +79,7 @@ impl<S: SegmentStore> Log<S> {
             }
             next_base.unwrap_or(state.marks.accepted).max(state.marks.accepted)
         };
+        self.forget_indexes(active_base).map_err(|f| self.refused(f))?;
         let (file, reserved_bytes) = self.create_segment(base_offset).await.map_err(|f| self.refused(f))?;
         let config = &self.shared.config;
         let step_bytes = config.reserve_step_min_bytes.saturating_mul(2).min(config.reserve_step_max_bytes);
@@ -85,6 +89,13 @@ impl<S: SegmentStore> Log<S> {
         self.shared.lock().replace_active(next, line, config.open_sealed_max);
         sync_task::kick(&self.shared);
         Ok(())
+    }
+
+    /// Removes index files left from an earlier clean stop, when the segment was shorter: recovery would take them
+    /// for a sign that the segment is whole. Creating the next segment makes the removal durable.
+    fn forget_indexes(&self, base_offset: i64) -> Result<(), IoFault> {
+        side_file::remove_if_present(&OffsetIndex::path(&self.shared.dir, base_offset))?;
+        side_file::remove_if_present(&TimeIndex::path(&self.shared.dir, base_offset))
     }
 
     /// Creates the file of a segment with its first reservation. A file of that name can only be left from a

@@ -147,17 +147,19 @@ async fn sync_active<S: SegmentStore>(
     Ok(())
 }
 
-/// Cuts a rolled segment to its size, writes its indexes and snapshot, syncs it, and moves the recovery point.
+/// Cuts a rolled segment to its size and syncs it, then writes its indexes and snapshot. In this order, because
+/// recovery takes index files for a sign that the segment is whole.
 async fn seal<S: SegmentStore>(shared: &Shared<S>, sealing: &Arc<Sealing<S::File>>) -> Result<(), IoFault> {
     let opened = &sealing.opened;
     // Zeroes left behind the last batch would be taken for batches once the recovery point has passed them.
     opened.file.truncate(opened.size_bytes).await?;
+    opened.file.sync().await?;
     let (dir, for_files) = (shared.dir.clone(), Arc::clone(sealing));
     let base_offset = opened.base_offset;
     let (index, times) = (opened.index.to_bytes(), opened.times.to_bytes());
     let written = tokio::task::spawn_blocking(move || {
-        write_indexes(&dir, base_offset, &index, &times)?;
-        write_snapshot(&dir, for_files.snapshot.0, &for_files.snapshot.1)
+        write_snapshot(&dir, for_files.snapshot.0, &for_files.snapshot.1)?;
+        write_indexes(&dir, base_offset, &index, &times)
     });
     // Indexes can be rebuilt and an older snapshot replayed, so their failure must not stop the log.
     match written.await {
@@ -165,7 +167,6 @@ async fn seal<S: SegmentStore>(shared: &Shared<S>, sealing: &Arc<Sealing<S::File
         Ok(Err(fault)) => tracing::warn!(%fault, "could not write a rolled segment's indexes or snapshot"),
         Err(error) => tracing::warn!(%error, "writing a rolled segment's indexes was cut short"),
     }
-    opened.file.sync().await?;
     shared.update(|state, _| sealed(state, sealing));
     Ok(())
 }

@@ -1,0 +1,255 @@
+//! What the integration tests share: batches, a runtime, and a simulated disk with scripted faults.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use plimsoll_io::{
+    Backend, Done, IoFault, IoLimits, IoOp, Records, SegmentFile, SegmentStore, SimConfig, SimFile, SimStore,
+    WriteBufs,
+};
+use plimsoll_log::{AppendError, AppendRequest, Appended, Log, LogConfig, Origin, RecoveryReport};
+use plimsoll_records::{Batch, BatchBuilder, Codec, Compressor, ProducerStamp};
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+use uuid::Uuid;
+
+pub(crate) const TOPIC_ID: Uuid = Uuid::from_u128(0x00c0_ffee);
+
+/// Runs `test` as the data path runs: one thread, local tasks, virtual time.
+pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    LocalSet::new().block_on(&runtime.expect("runtime"), test)
+}
+
+/// A batch of `records` values of `value_bytes`, stamped from `timestamp` on, one millisecond apart.
+pub(crate) fn batch_at(timestamp: i64, records: usize, value_bytes: usize) -> Batch {
+    stamped(ProducerStamp::NONE, timestamp, records, value_bytes)
+}
+
+pub(crate) fn batch(records: usize, value_bytes: usize) -> Batch {
+    batch_at(1_000, records, value_bytes)
+}
+
+/// A batch of an idempotent producer.
+pub(crate) fn produced(id: i64, epoch: i16, base_sequence: i32, records: usize) -> Batch {
+    stamped(ProducerStamp { id, epoch, base_sequence }, 1_000, records, 20)
+}
+
+pub(crate) fn stamped(stamp: ProducerStamp, timestamp: i64, records: usize, value_bytes: usize) -> Batch {
+    thread_local! {
+        static SALT: RefCell<u8> = const { RefCell::new(0) };
+    }
+    let salt = SALT.with_borrow_mut(|s| {
+        *s = s.wrapping_add(1);
+        *s
+    });
+    let mut builder = BatchBuilder::new(Codec::None);
+    builder.set_producer(stamp);
+    for i in 0..records {
+        let value = vec![salt ^ i as u8; value_bytes];
+        builder.push(timestamp + i as i64, Some(b"key"), Some(&value), &[]).expect("push");
+    }
+    builder.finish(&mut Compressor::new()).expect("finish")
+}
+
+pub(crate) async fn append<S: SegmentStore>(log: &Log<S>, batch: Batch) -> Result<Appended, AppendError> {
+    log.append(AppendRequest { batch, leader_epoch: 0, origin: Origin::Client }).await
+}
+
+pub(crate) async fn replicate<S: SegmentStore>(log: &Log<S>, batch: Batch) -> Result<Appended, AppendError> {
+    log.append(AppendRequest { batch, leader_epoch: -1, origin: Origin::Replica }).await
+}
+
+pub(crate) async fn open<S: SegmentStore>(
+    store: S,
+    dir: &Path,
+    config: LogConfig,
+    recovery_point: Option<i64>,
+    clean: bool,
+) -> (Log<S>, RecoveryReport) {
+    Log::open(store, dir, TOPIC_ID, config, recovery_point, clean).await.expect("open")
+}
+
+/// All batches of the log, read in steps of `max_bytes`.
+pub(crate) async fn read_all<S: SegmentStore>(log: &Log<S>, max_bytes: usize) -> Vec<Batch> {
+    let marks = log.marks();
+    let (mut offset, mut batches) = (marks.start_offset, Vec::new());
+    while offset < marks.written {
+        let out = log.read(offset, i64::MAX, max_bytes, true).await.expect("read");
+        let mut bytes = out.records.to_bytes().expect("bytes");
+        assert!(!bytes.is_empty(), "a read below `written` finds a batch: {offset} of {marks:?}");
+        while let Some(batch) = Batch::split_from(&mut bytes).expect("batch") {
+            batch.verify_crc().expect("crc");
+            offset = batch.header().next_offset();
+            batches.push(batch);
+        }
+        assert!(bytes.is_empty(), "reads return whole batches");
+    }
+    batches
+}
+
+/// Small segments and indexes, so that a few batches reach every corner.
+pub(crate) fn small_config() -> LogConfig {
+    LogConfig {
+        segment_bytes: 16 << 10,
+        index_interval_bytes: 512,
+        reserve_step_min_bytes: 4096,
+        reserve_step_max_bytes: 16384,
+        ..LogConfig::default()
+    }
+}
+
+/// What the simulated disk is told to do wrong, and what it counts.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    /// Errnos for the next operations of each kind; 0 lets one pass.
+    pub(crate) next: Mutex<Vec<(IoOp, i32)>>,
+    /// While set, syncs wait.
+    pub(crate) hold_syncs: AtomicU32,
+    pub(crate) released: Notify,
+    pub(crate) syncs: AtomicU32,
+    pub(crate) writes: AtomicU32,
+    pub(crate) in_flight: AtomicU32,
+    pub(crate) in_flight_most: AtomicU32,
+}
+
+impl Script {
+    pub(crate) fn fail(&self, op: IoOp, errno: i32) {
+        self.next.lock().expect("script").push((op, errno));
+    }
+
+    pub(crate) fn clear(&self) {
+        self.next.lock().expect("script").clear();
+    }
+
+    fn take(&self, op: IoOp, path: &Path) -> Result<(), IoFault> {
+        let mut next = self.next.lock().expect("script");
+        let Some(i) = next.iter().position(|(o, _)| *o == op) else { return Ok(()) };
+        let (_, errno) = next.remove(i);
+        if errno == 0 {
+            return Ok(());
+        }
+        Err(IoFault::new(op, path, 0, io::Error::from_raw_os_error(errno)))
+    }
+
+    pub(crate) fn release_syncs(&self) {
+        self.hold_syncs.store(0, Ordering::SeqCst);
+        self.released.notify_waiters();
+    }
+}
+
+/// A [`SimStore`] whose file names are visible in a real directory, where the log looks for them.
+#[derive(Clone, Debug)]
+pub(crate) struct TestStore {
+    pub(crate) sim: SimStore,
+    pub(crate) script: Arc<Script>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TestFile {
+    sim: SimFile,
+    script: Arc<Script>,
+}
+
+impl TestStore {
+    pub(crate) fn new(config: SimConfig) -> Self {
+        Self { sim: SimStore::new(config), script: Arc::default() }
+    }
+
+    /// What a power cut would leave.
+    pub(crate) fn crash(&self, seed: u64) -> Self {
+        Self { sim: self.sim.crash(seed), script: Arc::default() }
+    }
+}
+
+pub(crate) const INLINE: IoLimits = IoLimits { align_bytes: 1, bufs_max: 64, in_flight_max: 1 };
+pub(crate) const DIRECT: IoLimits = IoLimits { align_bytes: 512, bufs_max: 8, in_flight_max: 4 };
+
+pub(crate) fn inline_store() -> TestStore {
+    TestStore::new(SimConfig { limits: INLINE, ..SimConfig::default() })
+}
+
+pub(crate) fn direct_store(seed: u64) -> TestStore {
+    TestStore::new(SimConfig { seed, limits: DIRECT, reorder: true, ..SimConfig::default() })
+}
+
+impl SegmentStore for TestStore {
+    type File = TestFile;
+
+    async fn create(&self, path: &Path, reserve_bytes: u64) -> Result<TestFile, IoFault> {
+        self.script.take(IoOp::Create, path)?;
+        let sim = self.sim.create(path, reserve_bytes).await?;
+        std::fs::write(path, b"").expect("marker file");
+        Ok(TestFile { sim, script: Arc::clone(&self.script) })
+    }
+
+    async fn open(&self, path: &Path) -> Result<(TestFile, u64), IoFault> {
+        let (sim, len_bytes) = self.sim.open(path).await?;
+        Ok((TestFile { sim, script: Arc::clone(&self.script) }, len_bytes))
+    }
+
+    async fn remove(&self, path: &Path) -> Result<(), IoFault> {
+        self.sim.remove(path).await?;
+        std::fs::remove_file(path).expect("marker file");
+        Ok(())
+    }
+
+    fn backend(&self) -> Backend {
+        Backend::Sim
+    }
+}
+
+impl SegmentFile for TestFile {
+    fn limits(&self) -> IoLimits {
+        self.sim.limits()
+    }
+
+    fn path(&self) -> &Path {
+        self.sim.path()
+    }
+
+    async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
+        self.script.take(IoOp::Reserve, self.path())?;
+        self.sim.reserve(upto_bytes).await
+    }
+
+    async fn write_at(&self, at_bytes: u64, bufs: WriteBufs) -> Done<WriteBufs> {
+        self.script.writes.fetch_add(1, Ordering::SeqCst);
+        if let Err(fault) = self.script.take(IoOp::Write, self.path()) {
+            return Done { bufs, result: Err(fault) };
+        }
+        let now = self.script.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.script.in_flight_most.fetch_max(now, Ordering::SeqCst);
+        let done = self.sim.write_at(at_bytes, bufs).await;
+        self.script.in_flight.fetch_sub(1, Ordering::SeqCst);
+        done
+    }
+
+    async fn read_at(&self, range: Range<u64>) -> Result<Bytes, IoFault> {
+        self.sim.read_at(range).await
+    }
+
+    fn slice(&self, range: Range<u64>) -> Option<Records> {
+        self.sim.slice(range)
+    }
+
+    async fn sync(&self) -> Result<(), IoFault> {
+        self.script.syncs.fetch_add(1, Ordering::SeqCst);
+        while self.script.hold_syncs.load(Ordering::SeqCst) > 0 {
+            self.script.released.notified().await;
+        }
+        self.script.take(IoOp::Sync, self.path())?;
+        self.sim.sync().await
+    }
+
+    async fn truncate(&self, len_bytes: u64) -> Result<(), IoFault> {
+        self.script.take(IoOp::Truncate, self.path())?;
+        self.sim.truncate(len_bytes).await
+    }
+}

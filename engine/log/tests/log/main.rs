@@ -1,0 +1,8 @@
+//! The log from outside: over every backend, over disks that fail, and over disks that lost power.
+
+mod common;
+mod contract;
+mod crash;
+mod faults;
+mod idempotence;
+mod model;
