@@ -63,7 +63,9 @@ async fn poll_once<T>(mut future: std::pin::Pin<&mut impl Future<Output = T>>) -
 
 fn benchmark(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-    let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("directory");
+    let program = std::env::current_exe().expect("program");
+    // Beside the program: temporary directories may lie in memory.
+    let directory = tempfile::tempdir_in(program.parent().expect("directory")).expect("directory");
     let mut group = criterion.benchmark_group("append");
     group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     for backend in [Backend::PageCache, Backend::Mmap, Backend::IoUring] {

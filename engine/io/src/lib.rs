@@ -21,11 +21,14 @@ mod metered;
 mod mmap;
 mod open_file;
 mod page_cache;
+mod pool;
 mod reserve;
 pub mod sim;
 mod slice;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
+#[cfg(test)]
+mod testing;
 mod uring;
 
 pub use any::{AnyFile, AnyStore, open_store};

@@ -86,7 +86,7 @@ mod tests {
     }
 
     fn new_file() -> File {
-        tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap()
+        tempfile::tempfile_in(crate::testing::directory().path()).unwrap()
     }
 
     #[test]

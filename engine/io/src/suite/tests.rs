@@ -5,14 +5,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::{Backend, IoConfig, Preallocation};
 use crate::sim::SimConfig;
+use crate::testing::directory;
 use crate::{Faults, Faulty, Metered, MmapStore, PageCacheStore, SimStore, UringStore, open_store};
 
 const MANNERS: [Preallocation; 3] = [Preallocation::None, Preallocation::Fallocate, Preallocation::ZeroFill];
-
-/// In the build directory: temporary directories may lie on a file system without direct I/O.
-fn directory() -> tempfile::TempDir {
-    tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
-}
 
 /// A ring store, or a printed reason why the test did not run.
 fn uring(manner: Preallocation) -> Option<UringStore> {

@@ -9,6 +9,7 @@
 mod probe;
 mod request;
 mod ring;
+mod state;
 
 use std::ops::Range;
 use std::path::Path;

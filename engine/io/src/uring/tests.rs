@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use super::*;
+use crate::testing::directory;
 
 /// The store, or a printed reason why the test did not run.
 fn store() -> Option<UringStore> {
@@ -25,15 +26,10 @@ async fn new_file(store: &UringStore, directory: &tempfile::TempDir) -> UringFil
     store.create(&directory.path().join("0.log"), 8 << 20).await.unwrap()
 }
 
-fn here() -> tempfile::TempDir {
-    // The build directory: temporary directories may lie on a file system without direct I/O.
-    tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
-}
-
 #[tokio::test]
 async fn many_writes_are_in_flight_at_once_and_land_where_they_belong() {
     let Some(store) = store() else { return };
-    let directory = here();
+    let directory = directory();
     let file = Arc::new(new_file(&store, &directory).await);
     let local = tokio::task::LocalSet::new();
     let writes: Vec<_> = (0..40u8)
@@ -55,7 +51,7 @@ async fn many_writes_are_in_flight_at_once_and_land_where_they_belong() {
 #[tokio::test]
 async fn one_write_of_many_blocks_fills_the_queue_more_than_once() {
     let Some(store) = store() else { return };
-    let directory = here();
+    let directory = directory();
     let file = new_file(&store, &directory).await;
     let ring = ring::current().unwrap();
     // More parts than the submission queue takes at once.
@@ -73,7 +69,7 @@ async fn one_write_of_many_blocks_fills_the_queue_more_than_once() {
 #[tokio::test]
 async fn a_dropped_write_keeps_its_memory_until_the_kernel_is_done() {
     let Some(store) = store() else { return };
-    let directory = here();
+    let directory = directory();
     let file = new_file(&store, &directory).await;
     for round in 0..50u8 {
         let mut write = Box::pin(file.write_at(0, blocks(round, 65_536)));
@@ -95,7 +91,7 @@ async fn a_dropped_write_keeps_its_memory_until_the_kernel_is_done() {
 #[tokio::test]
 async fn a_future_nobody_polls_does_not_hold_up_the_others() {
     let Some(store) = store() else { return };
-    let directory = here();
+    let directory = directory();
     let file = new_file(&store, &directory).await;
     let mut idle = pin!(file.write_at(0, blocks(1, 65_536)));
     std::future::poll_fn(|context| {
@@ -113,7 +109,7 @@ async fn a_future_nobody_polls_does_not_hold_up_the_others() {
 #[test]
 fn a_file_serves_several_threads_each_with_its_own_ring() {
     let Some(store) = store() else { return };
-    let directory = here();
+    let directory = directory();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let file = Arc::new(runtime().block_on(new_file(&store, &directory)));
     std::thread::scope(|scope| {
@@ -141,7 +137,7 @@ fn a_file_serves_several_threads_each_with_its_own_ring() {
 #[test]
 fn runtimes_may_follow_each_other_and_be_multi_threaded() {
     let Some(store) = store() else { return };
-    let directory = here();
+    let directory = directory();
     for (round, threads) in [(0u8, 0), (1, 2), (2, 0), (3, 2)] {
         let mut builder = match threads {
             0 => tokio::runtime::Builder::new_current_thread(),
@@ -163,7 +159,7 @@ fn runtimes_may_follow_each_other_and_be_multi_threaded() {
 #[tokio::test]
 async fn reads_at_odd_places_and_up_to_an_odd_end() {
     let Some(store) = store() else { return };
-    let directory = here();
+    let directory = directory();
     let path = directory.path().join("odd");
     let content: Vec<u8> = (0..1_500_000u32).map(|index| (index % 251) as u8).collect();
     std::fs::write(&path, &content).unwrap();
@@ -181,7 +177,7 @@ async fn reads_at_odd_places_and_up_to_an_odd_end() {
 #[tokio::test]
 async fn a_gathered_or_crooked_write_is_refused_with_its_buffers() {
     let Some(store) = store() else { return };
-    let directory = here();
+    let directory = directory();
     let file = new_file(&store, &directory).await;
     let gather = WriteBufs::Gather(vec![crate::Chunk::Inline([1; 16])]);
     let crooked = WriteBufs::Blocks(vec![block(1, 100)]);
@@ -195,7 +191,7 @@ async fn a_gathered_or_crooked_write_is_refused_with_its_buffers() {
 #[tokio::test]
 async fn a_plain_ring_without_registered_memory_does_the_same_work() {
     let Some(store) = store() else { return };
-    let directory = here();
+    let directory = directory();
     ring::use_plain_ring();
     let file = new_file(&store, &directory).await;
     let bufs = WriteBufs::Blocks((0..64u8).map(|index| block(index, 65_536)).collect());
@@ -208,7 +204,7 @@ async fn a_plain_ring_without_registered_memory_does_the_same_work() {
 #[test]
 fn a_thread_may_end_with_writes_in_flight() {
     let Some(store) = store() else { return };
-    let directory = here();
+    let directory = directory();
     let path = directory.path().join("abandoned");
     let thread_path = path.clone();
     let write = move || {
