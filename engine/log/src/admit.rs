@@ -67,6 +67,7 @@ impl<F: SegmentFile> State<F> {
             return Ok(Admission::Needs(blocked));
         }
         self.assign_offsets(batch, origin)?;
+        self.check_epoch(batch, origin)?;
         let header = *batch.header();
         match self.producers.check(&header, origin)? {
             Verdict::Duplicate(original) => return Ok(Admission::Duplicate(self.duplicate(&original))),
@@ -104,6 +105,15 @@ impl<F: SegmentFile> State<F> {
             return Err(AppendError::UnexpectedOffset { first_offset, last_offset, log_end_offset });
         }
         Ok(())
+    }
+
+    /// A leader of the past must not append: it would undo what is known of later epochs.
+    fn check_epoch(&self, batch: &Batch, origin: Origin) -> Result<(), AppendError> {
+        let (epoch, latest) = (batch.header().leader_epoch, self.epochs.latest());
+        match latest.filter(|latest| origin == Origin::Client && epoch >= 0 && epoch < latest.epoch) {
+            Some(latest) => Err(AppendError::StaleEpoch { epoch, current: latest.epoch }),
+            None => Ok(()),
+        }
     }
 
     fn duplicate(&self, original: &BatchMeta) -> Appended {

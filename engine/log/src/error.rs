@@ -75,10 +75,18 @@ pub enum AppendError {
         /// One past the log's last offset.
         log_end_offset: i64,
     },
+    /// A client's batch came through a leader whose epoch is over.
+    #[error("leader epoch {epoch} is over, the log has reached epoch {current}")]
+    StaleEpoch {
+        /// The epoch to be stamped.
+        epoch: i32,
+        /// The log's latest.
+        current: i32,
+    },
     /// A replica's batch is damaged.
     #[error(transparent)]
     Corrupt(#[from] BatchError),
-    /// The leader-epoch checkpoint could not be written or offsets ran out.
+    /// Offsets have run out.
     #[error("the batch would pass the largest offset")]
     OffsetsExhausted,
     /// The log was closed.

@@ -1,4 +1,23 @@
-//! One partition's log on disk.
+//! One partition's log on disk, in Kafka's layout, over any [`plimsoll_io::SegmentStore`].
+//!
+//! [`Log`] is the handle. An append is admitted under one short lock in the order of rule E15 (`admit`): offsets,
+//! producer check ([`Producers`], rule E14), room, acceptance. What needs I/O first happens outside the lock and one
+//! at a time (`room`): rolling, reserving space, checkpointing an epoch ([`EpochCache`]). An accepted batch is queued
+//! in a `WriteLine`, which says what to write next (gathered pieces, or aligned blocks whose last is written again),
+//! and the pump (`pump`) keeps the writes in flight: whoever appends polls it once in place, and only what does not
+//! finish then becomes a local task. A second task (`sync_task`) syncs, seals rolled segments and writes their
+//! indexes. Progress is published as [`Marks`] in offsets of the whole log; waiters and marks carry a generation,
+//! which truncation, loss of leadership and a full disk end.
+//!
+//! Reading (`read`, `time_lookup`) goes by a sparse [`OffsetIndex`] and [`TimeIndex`], whole in memory, and hands out
+//! zero-copy slices where the backend has them. Opening (`recover`, `scan`) trusts what lies below the recovery point,
+//! checks the rest batch by batch and cuts at the first bad one. The small files around it ([`OffsetCheckpoint`],
+//! [`MetaProperties`], [`layout`], [`snapshot`]) are Kafka's byte for byte, for the log and for the broker above.
+//!
+//! After a failed write or sync the log is offline for good and says why; a sync is never retried. A full disk is an
+//! ordinary error: space is reserved before a batch is accepted, and what finds none is cut off again.
+//!
+//! This crate must not know sockets, replication, requests, or which backend runs.
 
 mod admit;
 mod checkpoint;

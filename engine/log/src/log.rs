@@ -168,7 +168,7 @@ impl<S: SegmentStore> Log<S> {
                 return Ok(());
             }
             if level == Level::Durable {
-                state.sync.wanted = state.sync.wanted.max(upto_offset.min(state.marks.accepted));
+                state.sync.wanted = state.sync.wanted.max(upto_offset);
             }
             state.waiters.add(level, upto_offset)
         };

@@ -166,32 +166,23 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         Ok(Self { store, dir, config, segments, rebuilt, report, end_offset })
     }
 
-    /// Goes through the segments: trusts those below `recovery_point` (`i64::MAX`: all), scans the others, and
-    /// makes the last one active.
+    /// Goes through the segments: trusts the first ones that lie below `recovery_point` (`i64::MAX`: all), scans
+    /// the others, and makes the last one active.
     async fn rebuild(&mut self, recovery_point: i64) -> Result<(Active<S::File>, Vec<Sealed>), LogError> {
-        self.replay(self.scan_from(recovery_point)).await?;
-        let mut sealed = Vec::new();
+        let clean = recovery_point == i64::MAX;
+        let trusted = self.trusted_count(recovery_point);
+        let scan_from = self.segments.get(trusted).filter(|_| !clean).map_or(i64::MAX, |s| s.base_offset);
+        self.replay(scan_from).await?;
+        let mut sealed: Vec<Sealed> = self.trust(trusted);
         let mut active = None;
         while let Some(segment) = self.segments.pop_front() {
-            let next_base = self.segments.front().map(|next| next.base_offset);
-            if let Some(next_base) = next_base.filter(|next| *next <= recovery_point) {
-                let OnDisk { base_offset, len_bytes, .. } = segment;
-                sealed.push(Sealed {
-                    base_offset,
-                    next_offset: next_base,
-                    size_bytes: len_bytes,
-                    newest: None,
-                });
-                self.end_offset = next_base;
-                continue;
-            }
-            let was_sealed = self.was_sealed(&segment)?;
-            let Scanned { active: scanned, end_offset, cut } = match recovery_point == i64::MAX {
+            let (base_offset, was_sealed) = (segment.base_offset, self.was_sealed(&segment)?);
+            let Scanned { active: scanned, end_offset, cut } = match clean {
                 true => self.resume(segment).await?,
                 false => self.scan(segment).await?,
             };
             self.end_offset = end_offset;
-            self.drop_if_broken(&cut, scanned.base_offset, was_sealed).await?;
+            self.drop_if_broken(&cut, base_offset, was_sealed).await?;
             match self.segments.is_empty() {
                 false => sealed.push(self.seal_scanned(scanned)?),
                 true => active = Some(scanned),
@@ -206,15 +197,29 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         Ok((active, sealed))
     }
 
-    /// The base of the first segment that is not trusted, or `i64::MAX`.
-    fn scan_from(&self, recovery_point: i64) -> i64 {
-        if recovery_point == i64::MAX {
-            return i64::MAX;
+    /// How many segments need no scan. Never the last. A segment below the recovery point must also have its
+    /// index files: a truncation removes them, and the checkpoint may be older than that.
+    fn trusted_count(&self, recovery_point: i64) -> usize {
+        let next_bases = self.segments.iter().skip(1).map(|s| s.base_offset);
+        let pairs = self.segments.iter().zip(next_bases);
+        let trusted = |base: i64, next: i64| {
+            let indexed =
+                || OffsetIndex::path(self.dir, base).exists() && TimeIndex::path(self.dir, base).exists();
+            recovery_point == i64::MAX || (next <= recovery_point && indexed())
+        };
+        pairs.take_while(|(segment, next)| trusted(segment.base_offset, *next)).count()
+    }
+
+    /// Takes the first `count` segments as they are.
+    fn trust(&mut self, count: usize) -> Vec<Sealed> {
+        let mut sealed = Vec::with_capacity(count);
+        for _ in 0..count {
+            let Some(OnDisk { base_offset, len_bytes, .. }) = self.segments.pop_front() else { break };
+            let next_offset = self.segments.front().map_or(base_offset, |next| next.base_offset);
+            sealed.push(Sealed { base_offset, next_offset, size_bytes: len_bytes, newest: None });
+            self.end_offset = next_offset;
         }
-        let next = self.segments.iter().skip(1).map(|s| Some(s.base_offset)).chain([None]);
-        let untrusted =
-            self.segments.iter().zip(next).find(|(_, next)| next.is_none_or(|n| n > recovery_point));
-        untrusted.map_or(i64::MAX, |(segment, _)| segment.base_offset)
+        sealed
     }
 
     /// Producer state up to `upto_offset`: the nearest snapshot, and the batches behind it.

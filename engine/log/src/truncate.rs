@@ -42,6 +42,7 @@ impl<S: SegmentStore> Log<S> {
             (state.sealed.first().map_or(state.active.base_offset, |s| s.base_offset), state.marks.accepted)
         };
         if offset >= accepted {
+            self.drop_empty_epoch(accepted).await?;
             return Ok(accepted);
         }
         if offset <= first_base {
@@ -61,16 +62,22 @@ impl<S: SegmentStore> Log<S> {
         self.restart_at(offset).await
     }
 
+    /// Forgets an epoch that this log began as a leader without appending to it: another leader may have given
+    /// the same offset to another epoch.
+    async fn drop_empty_epoch(&self, end_offset: i64) -> Result<(), IoFault> {
+        let mut epochs = self.shared.lock().epochs.clone();
+        let before = epochs.entries().len();
+        epochs.truncate_from_end(end_offset);
+        if epochs.entries().len() < before {
+            self.write_epochs(epochs.clone()).await?;
+            self.shared.lock().epochs = epochs;
+        }
+        Ok(())
+    }
+
     async fn restart_at(&self, offset: i64) -> Result<(), LogError> {
-        let bases: Vec<i64> = self.segments().iter().map(|s| s.base_offset).collect();
-        // Newest first: a crash in between leaves a shorter log, never one with a hole.
-        for base_offset in bases.into_iter().rev() {
-            self.remove_segment(base_offset).await?;
-        }
-        for taken_at in snapshot::offsets(&self.shared.dir)? {
-            side_file::remove_if_present(&snapshot::path(&self.shared.dir, taken_at))?;
-        }
-        let (file, reserved_bytes) = self.create_segment(offset).await?;
+        let restarted = self.restart_files(offset).await;
+        let (file, reserved_bytes) = restarted.inspect_err(|fault| self.shared.poison(fault.clone()))?;
         let config = &self.shared.config;
         let file = Arc::new(file);
         let line = WriteLine::new(Arc::clone(&file), 0, Vec::new(), config.write_max_bytes);
@@ -89,6 +96,19 @@ impl<S: SegmentStore> Log<S> {
             state.epochs.clone()
         });
         Ok(self.write_epochs(epochs).await?)
+    }
+
+    /// Removes every file of the log and creates its new first segment.
+    async fn restart_files(&self, offset: i64) -> Result<(S::File, u64), IoFault> {
+        let bases: Vec<i64> = self.segments().iter().map(|s| s.base_offset).collect();
+        // Newest first: a crash in between leaves a shorter log, never one with a hole.
+        for base_offset in bases.into_iter().rev() {
+            self.remove_segment(base_offset).await?;
+        }
+        for taken_at in snapshot::offsets(&self.shared.dir)? {
+            side_file::remove_if_present(&snapshot::path(&self.shared.dir, taken_at))?;
+        }
+        self.create_segment(offset).await
     }
 
     /// Cuts inside the log: the segment that `offset` lies in becomes the active one.
@@ -145,10 +165,6 @@ impl<S: SegmentStore> Log<S> {
         })
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "file, both indexes and the limit, taken apart at once by the caller"
-    )]
     fn active_parts(&self, base_offset: i64) -> Option<(Arc<S::File>, OffsetIndex, TimeIndex, u64)> {
         let State { active, .. } = &*self.shared.lock();
         let parts =

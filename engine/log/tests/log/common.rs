@@ -124,10 +124,6 @@ impl Script {
         self.next.lock().expect("script").push((op, errno));
     }
 
-    pub(crate) fn clear(&self) {
-        self.next.lock().expect("script").clear();
-    }
-
     fn take(&self, op: IoOp, path: &Path) -> Result<(), IoFault> {
         let mut next = self.next.lock().expect("script");
         let Some(i) = next.iter().position(|(o, _)| *o == op) else { return Ok(()) };

@@ -1,10 +1,11 @@
 //! What every log does, whichever backend carries it.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::common::*;
 use plimsoll_io::{MmapStore, PageCacheStore, Preallocation, SegmentStore, UringStore, probe_io_uring};
-use plimsoll_log::{AppendError, Level, Log, LogConfig, LogError, ReadError};
+use plimsoll_log::{AppendError, Durability, Level, Log, LogConfig, LogError, ReadError};
 use plimsoll_records::Batch;
 use uuid::Uuid;
 
@@ -358,6 +359,121 @@ fn files_are_named_as_kafka_names_them() {
         ];
         assert_eq!(names, expected);
     });
+}
+
+#[test]
+fn e31_indexes_on_disk_are_what_kafkas_dump_tool_checks() {
+    run(async {
+        let (_guard, dir) = temp();
+        let store = PageCacheStore::new(Preallocation::Fallocate);
+        let (log, _) = open(store, &dir, small_config(), None, false).await;
+        fill(&log, 60).await;
+        log.close().await.expect("close");
+        for segment in log.segments() {
+            let path = dir.join(format!("{:020}.log", segment.base_offset));
+            let log_bytes = bytes::Bytes::from(std::fs::read(&path).expect("log"));
+            let index_bytes = std::fs::read(path.with_extension("index")).expect("index");
+            assert!(index_bytes.len() >= 8 || segment.active);
+            for entry in index_bytes.chunks(8) {
+                let last_offset =
+                    segment.base_offset + i64::from(i32::from_be_bytes(entry[..4].try_into().expect("4")));
+                let at = i32::from_be_bytes(entry[4..].try_into().expect("4")) as usize;
+                let header =
+                    plimsoll_records::BatchHeader::parse(&log_bytes[at..]).expect("a batch starts there");
+                assert_eq!(header.last_offset(), last_offset);
+            }
+            let mut batches = Vec::new();
+            let mut rest = log_bytes.clone();
+            while let Some(batch) = Batch::split_from(&mut rest).expect("batch") {
+                batches.push(*batch.header());
+            }
+            assert!(rest.is_empty(), "no padding");
+            let times = std::fs::read(path.with_extension("timeindex")).expect("timeindex");
+            for entry in times.chunks(12) {
+                let timestamp = i64::from_be_bytes(entry[..8].try_into().expect("8"));
+                let offset =
+                    segment.base_offset + i64::from(i32::from_be_bytes(entry[8..].try_into().expect("4")));
+                let batch =
+                    batches.iter().find(|h| h.last_offset() == offset).expect("the last offset of a batch");
+                assert_eq!(batch.max_timestamp, timestamp);
+            }
+            let largest = batches.iter().map(|h| h.max_timestamp).max();
+            let last =
+                times.chunks(12).next_back().map(|e| i64::from_be_bytes(e[..8].try_into().expect("8")));
+            assert_eq!(last, largest, "the last entry is the segment's largest timestamp");
+        }
+    });
+}
+
+/// Two runtimes on two threads append to one log, as two cores do.
+fn two_threads<S: SegmentStore>(store: S) {
+    let (_guard, dir) = temp();
+    let config = LogConfig { durability: Durability::Fsync, segment_bytes: 256 << 10, ..small_config() };
+    // The pump may end up on either thread, so both runtimes stay alive until the log is closed.
+    let (appended, closed) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (log_to, log_from) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            real(async {
+                let (log, _) = open(store, &dir, config, None, false).await;
+                log_to.send(log.clone()).expect("other thread");
+                append_many(&log).await;
+                until(&appended).await;
+                assert_eq!(read_all(&log, 1 << 20).await.len(), 400);
+                log.close().await.expect("close");
+                closed.store(true, Ordering::SeqCst);
+            });
+        });
+        let log = log_from.recv().expect("log");
+        real(async {
+            append_many(&log).await;
+            appended.store(true, Ordering::SeqCst);
+            until(&closed).await;
+        });
+    });
+}
+
+async fn until(flag: &AtomicBool) {
+    while !flag.load(Ordering::SeqCst) {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+async fn append_many<S: SegmentStore>(log: &Log<S>) {
+    for i in 0..200 {
+        let at = append(log, batch(1, 100 + 10 * (i % 40))).await.expect("append");
+        log.wait(at.generation, Level::Durable, at.last_offset + 1).await.expect("durable");
+    }
+}
+
+fn real<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, work)
+}
+
+#[test]
+fn two_runtimes_append_to_one_log_page_cache() {
+    two_threads(PageCacheStore::new(Preallocation::Fallocate));
+}
+
+#[test]
+fn two_runtimes_append_to_one_log_mmap() {
+    two_threads(MmapStore::new(Preallocation::Fallocate));
+}
+
+#[test]
+fn two_runtimes_append_to_one_log_io_uring() {
+    if let Err(reason) = probe_io_uring() {
+        eprintln!("skipped: {reason}");
+        return;
+    }
+    two_threads(UringStore::new(Preallocation::Fallocate).expect("probed"));
+}
+
+#[test]
+fn handles_cross_threads() {
+    fn assert_send_sync<T: Send + Sync + Clone>() {}
+    assert_send_sync::<plimsoll_log::AnyLog>();
 }
 
 fn list(dir: &Path) -> Vec<String> {

@@ -57,7 +57,7 @@ async fn append_and_cut(
         batch.set_base_offset(at.base_offset);
         batch.set_leader_epoch(0);
         appended.push(batch);
-        if fsync && seed % 3 == 0 {
+        if fsync && seed.is_multiple_of(3) {
             log.wait(at.generation, Level::Durable, at.last_offset + 1).await.expect("durable");
         }
     }
