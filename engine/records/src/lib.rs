@@ -19,6 +19,7 @@ mod compress;
 mod crc;
 mod header;
 pub mod marker;
+mod recompress;
 mod record;
 mod records;
 mod validate;
@@ -32,11 +33,11 @@ pub use codec::{Codec, CodecId, ParseCodecError};
 pub use compress::{CompressError, Compressor, DecompressError, Decompressor, inflate_cap};
 pub use crc::crc32c;
 pub use header::{BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES, BatchHeader, HeaderError, sequence_add};
+pub use recompress::{RecompressError, recompress};
 pub use record::{Header, Headers, Record, RecordFormatError};
 pub use records::{RecordError, RecordIter, RecordLimits};
 pub use validate::{
-    FaultReason, RecompressError, RecordFault, Rejection, ShapeFault, Validated, ValidationRules, recompress,
-    validate_batch,
+    FaultReason, RecordFault, Rejection, ShapeFault, Validated, ValidationRules, validate_batch,
 };
 pub use varint::{
     VarintError, read_varint, read_varlong, varint_len, varlong_len, write_varint, write_varlong,
