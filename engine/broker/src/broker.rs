@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use plimsoll_controller::{Command, ControlError, Controller, Image, LocalController, Refusal, TopicRecord};
+use plimsoll_controller::{
+    Command, ControlError, Controller, Image, LocalController, METADATA_LOG, Refusal, TopicRecord,
+};
 use plimsoll_io::{AnyStore, Backend, DirectoryLock, SegmentStore};
 use plimsoll_log::{
-    MetaProperties, OffsetCheckpoint, RecoveryReport, TopicPartition, encode_id, layout, take_clean_shutdown,
-    write_clean_shutdown,
+    MetaProperties, OffsetCheckpoint, RecoveryReport, TopicPartition, encode_id, layout, read_topic_id,
+    take_clean_shutdown, write_clean_shutdown,
 };
 use plimsoll_wire::{StrBytes, Uuid};
 use tokio::sync::Mutex;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::api::FetchSessions;
 use crate::catalog::{Catalog, Topic};
@@ -21,6 +23,9 @@ use crate::error::BrokerError;
 use crate::partition::{Partition, Recovery};
 use crate::producer_ids::ProducerIds;
 use crate::storage;
+
+/// What a partition's directory ends with while it is being removed.
+const DELETED_SUFFIX: &str = "-delete";
 
 /// Everything a request may touch.
 #[derive(Debug)]
@@ -95,10 +100,11 @@ impl Broker {
 
     /// Opens every partition of the metadata.
     async fn recover(&self) -> Result<(), BrokerError> {
-        let clean = self.log_dir.join(layout::CLEAN_SHUTDOWN).exists();
+        // Taken before any log is touched: a crash from here on, also while opening, is seen as one.
+        let clean = take_clean_shutdown(&self.log_dir)?;
         let points = self.recovery_points()?;
         let image = self.image();
-        self.set_strays_aside(&image)?;
+        self.clear_leftovers(&image)?;
         for record in image.topics() {
             let recovery = |index: i32| Recovery {
                 point: points.offsets.get(&TopicPartition::new(record.name.as_str(), index)).copied(),
@@ -107,7 +113,6 @@ impl Broker {
             let topic = self.open_topic(record, recovery).await?;
             self.catalog.insert(topic);
         }
-        take_clean_shutdown(&self.log_dir)?;
         Ok(())
     }
 
@@ -129,9 +134,8 @@ impl Broker {
             let place = (index, partition.leader_epoch);
             let opened =
                 Partition::open(self.store.clone(), &dir, record.topic_id, place, &settings, recovery(index));
-            let (opened, report) = opened
-                .await
-                .map_err(|source| BrokerError::Partition { partition: name.clone(), source: Box::new(source) })?;
+            let (opened, report) =
+                opened.await.map_err(|source| BrokerError::Partition { partition: name.clone(), source })?;
             tell_recovery(&name, &report);
             partitions.push(Arc::new(opened));
         }
@@ -139,24 +143,20 @@ impl Broker {
         Ok(Topic { name, id: record.topic_id, settings, partitions })
     }
 
-    /// Partition directories that the metadata does not know (a crash between the commit of a deletion and
-    /// the removal of its files) are set aside under `-stray`, never removed by guess.
-    fn set_strays_aside(&self, image: &Image) -> Result<(), BrokerError> {
+    /// Removes what a crash left of deleted partitions. Directories that look like partitions and that the
+    /// metadata does not know are set aside under `-stray`, never removed by guess.
+    fn clear_leftovers(&self, image: &Image) -> Result<(), BrokerError> {
         let failed = |source| BrokerError::LogDir { path: self.log_dir.clone(), source };
         for entry in std::fs::read_dir(&self.log_dir).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let Some((topic, index)) = layout::parse_partition_dir(&name) else { continue };
-            let known = name == plimsoll_controller::METADATA_LOG
-                || image.topic(topic).is_some_and(|record| {
-                    let same_id = plimsoll_log::read_topic_id(&entry.path()).ok().flatten();
-                    let here = usize::try_from(index).is_ok_and(|index| index < record.partitions.len());
-                    here && same_id.is_none_or(|id| id == record.topic_id)
-                });
-            if !known {
-                let aside = self.log_dir.join(format!("{name}.{}-stray", Uuid::new_v4().simple()));
-                warn!("{name} belongs to no topic of the metadata; it is kept as {}", aside.display());
-                std::fs::rename(entry.path(), aside).map_err(failed)?;
+            if name.ends_with(DELETED_SUFFIX) {
+                info!("{name} was being deleted when the broker stopped; it goes now");
+                std::fs::remove_dir_all(entry.path()).map_err(failed)?;
+            } else if is_stray(image, &name, &entry.path()) {
+                let aside = stray_name(&name);
+                warn!("{name} belongs to no topic of the metadata; it is kept as {aside}");
+                std::fs::rename(entry.path(), self.log_dir.join(aside)).map_err(failed)?;
             }
         }
         Ok(())
@@ -176,7 +176,8 @@ impl Broker {
         let command = Command::CreateTopic { name: name.to_owned(), topic_id, assignment, configs };
         self.controller.propose(command).await?;
         let image = self.image();
-        let record = image.topic_by_id(topic_id).ok_or(ControlError::from(Refusal::UnknownTopicId(topic_id)))?;
+        let record =
+            image.topic_by_id(topic_id).ok_or(ControlError::from(Refusal::UnknownTopicId(topic_id)))?;
         match self.open_topic(record, |_| Recovery::default()).await {
             Ok(topic) => {
                 info!("created topic {name} with {partitions} partitions");
@@ -184,7 +185,21 @@ impl Broker {
             }
             Err(error) => {
                 self.controller.propose(Command::DeleteTopic { topic_id }).await?;
+                self.remove_directories(name, partitions);
                 Err(error.into())
+            }
+        }
+    }
+
+    /// Removes what exists of a topic that could not be made whole; the name is free again afterwards.
+    fn remove_directories(&self, name: &str, partitions: usize) {
+        for index in 0..partitions {
+            let dir = self.log_dir.join(format!("{name}-{index}"));
+            match std::fs::remove_dir_all(&dir) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    warn!("{} could not be removed: {error}", dir.display());
+                }
+                _ => {}
             }
         }
     }
@@ -197,10 +212,25 @@ impl Broker {
         for partition in &topic.partitions {
             if let Err(error) = partition.log().delete().await {
                 warn!("{}-{} could not be removed: {error}", topic.name, partition.index());
+                self.set_aside(&format!("{}-{}", topic.name, partition.index()));
             }
+        }
+        // A topic of the same name must not inherit this one's recovery points.
+        if let Err(error) = self.checkpoint() {
+            warn!("the recovery points of {} could not be removed: {error}", topic.name);
         }
         info!("deleted topic {}", topic.name);
         Ok(())
+    }
+
+    /// Gives a directory that cannot be removed a name that stands in nobody's way.
+    fn set_aside(&self, name: &str) {
+        let dir = self.log_dir.join(name);
+        if dir.exists()
+            && let Err(error) = std::fs::rename(&dir, self.log_dir.join(stray_name(name)))
+        {
+            warn!("{} could not be set aside: {error}", dir.display());
+        }
     }
 
     /// Writes the recovery points down.
@@ -215,21 +245,56 @@ impl Broker {
         Ok(points.write(&self.log_dir.join(layout::RECOVERY_POINT_CHECKPOINT))?)
     }
 
-    /// Closes every log and leaves the clean-shutdown marker; only if all of it worked.
-    pub(crate) async fn close(&self) -> Result<(), BrokerError> {
+    /// Forgets producers that have been silent for too long.
+    pub(crate) fn expire_producers(&self) {
+        let now_ms = crate::api::now_ms();
         for topic in self.catalog.all() {
             for partition in &topic.partitions {
-                let name = || format!("{}-{}", topic.name, partition.index());
-                partition.log().close().await.map_err(|source| BrokerError::Partition {
-                    partition: name(),
-                    source: Box::new(source),
-                })?;
+                partition.log().expire_producers(now_ms);
+            }
+        }
+    }
+
+    /// Closes every log, also if one of them fails, and leaves the clean-shutdown marker only if all of it
+    /// worked. The first failure is returned.
+    ///
+    /// Must run while the runtimes that appended are still alive: writes in flight belong to them.
+    pub(crate) async fn close(&self) -> Result<(), BrokerError> {
+        let mut outcome = Ok(());
+        for topic in self.catalog.all() {
+            for partition in &topic.partitions {
+                if let Err(source) = partition.log().close().await {
+                    let partition = format!("{}-{}", topic.name, partition.index());
+                    error!(
+                        "{partition} could not be closed and will be recovered at the next start: {source}"
+                    );
+                    outcome = outcome.and(Err(BrokerError::Partition { partition, source }));
+                }
             }
         }
         self.checkpoint()?;
         self.controller.close().await?;
+        outcome?;
         Ok(write_clean_shutdown(&self.log_dir, self.broker_epoch)?)
     }
+}
+
+/// A partition's directory that the metadata does not know, or knows under another id.
+fn is_stray(image: &Image, name: &str, path: &Path) -> bool {
+    let Some((topic, index)) = layout::parse_partition_dir(name) else { return false };
+    let here = |record: &TopicRecord| {
+        let same_id = read_topic_id(path).ok().flatten().is_none_or(|id| id == record.topic_id);
+        same_id && usize::try_from(index).is_ok_and(|index| index < record.partitions.len())
+    };
+    name != METADATA_LOG && path.is_dir() && !image.topic(topic).is_some_and(here)
+}
+
+/// `<name>.<unique>-stray`, the name cut so that the whole fits a directory entry, as Kafka does.
+fn stray_name(name: &str) -> String {
+    const ENTRY_BYTES_MAX: usize = 255;
+    let suffix = format!(".{}-stray", Uuid::new_v4().simple());
+    let kept = name.get(..ENTRY_BYTES_MAX - suffix.len()).unwrap_or(name);
+    format!("{kept}{suffix}")
 }
 
 /// Reads `meta.properties`, or formats an empty directory; returns the cluster id.

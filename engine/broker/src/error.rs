@@ -54,10 +54,12 @@ pub enum BrokerError {
         /// `topic-index`.
         partition: String,
         /// Why.
-        source: Box<LogError>,
+        source: LogError,
     },
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; stop the program that uses it, or set `listeners` to another port (0 takes any free one)")]
+    #[error(
+        "cannot listen on {address}: {source}; stop the program that uses it, or set `listeners` to another port (0 takes any free one)"
+    )]
     Listen {
         /// The address.
         address: String,

@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 use crate::broker::Broker;
 use crate::config::{Endpoint, Settings};
 use crate::error::BrokerError;
-use crate::net::{self, ConnectionLimits};
+use crate::net::{self, ConnectionLimits, Place};
 
 /// How long open connections may take to finish their requests once the broker stops.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
@@ -79,10 +79,13 @@ impl Server {
         info!("serving on {} with the {} backend", self.address, broker.backend());
         tokio::join!(
             accept(listener, &workers.doors, &self.settings, stopped.clone()),
-            checkpoint_often(&broker, stopped.clone())
+            housekeeping(&broker, stopped.clone())
         );
-        workers.join().await;
-        broker.close().await?;
+        let drained = workers.drain().await;
+        // Writes in flight belong to the runtimes that began them, so those outlive the logs.
+        let closed = broker.close().await;
+        drained.join().await;
+        closed?;
         info!("stopped cleanly");
         Ok(())
     }
@@ -109,13 +112,20 @@ impl Server {
     ) -> Result<Workers, BrokerError> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let count = self.settings.number("num.network.threads").and_then(|n| usize::try_from(n).ok());
-        let mut workers = Workers::default();
+        let (busy, idle) = mpsc::channel(1);
+        let (release, released) = watch::channel(false);
+        let mut workers = Workers { doors: Vec::new(), threads: Vec::new(), idle, release };
         for index in 0..count.unwrap_or(cores) {
             let (door, arrivals) = mpsc::channel(HANDOVER_MAX);
-            let (broker, stopped) = (broker.clone(), stopped.clone());
+            let worker = Worker {
+                broker: broker.clone(),
+                stopped: stopped.clone(),
+                busy: busy.clone(),
+                released: released.clone(),
+            };
             let thread = std::thread::Builder::new()
                 .name(format!("net-{index}"))
-                .spawn(move || work(broker, arrivals, stopped))
+                .spawn(move || worker.run(arrivals))
                 .map_err(|source| BrokerError::Runtime { what: "a network thread cannot start", source })?;
             workers.doors.push(door);
             workers.threads.push(thread);
@@ -124,17 +134,36 @@ impl Server {
     }
 }
 
-type Arrival = (StdStream, SocketAddr, Box<dyn std::any::Any + Send>);
+type Arrival = (StdStream, SocketAddr, Place);
 
-#[derive(Default)]
+/// The network threads, as the main one sees them.
 struct Workers {
     doors: Vec<mpsc::Sender<Arrival>>,
     threads: Vec<JoinHandle<Result<(), BrokerError>>>,
+    /// Closed once no thread has a connection any more.
+    idle: mpsc::Receiver<()>,
+    /// Lets the threads end.
+    release: watch::Sender<bool>,
+}
+
+/// Network threads without connections, whose runtimes still serve writes in flight.
+struct DrainedWorkers {
+    threads: Vec<JoinHandle<Result<(), BrokerError>>>,
+    release: watch::Sender<bool>,
 }
 
 impl Workers {
-    async fn join(self) {
+    /// Takes no more connections and waits for those that are open to end.
+    async fn drain(mut self) -> DrainedWorkers {
         drop(self.doors);
+        while self.idle.recv().await.is_some() {}
+        DrainedWorkers { threads: self.threads, release: self.release }
+    }
+}
+
+impl DrainedWorkers {
+    async fn join(self) {
+        self.release.send_replace(true);
         for thread in self.threads {
             match tokio::task::spawn_blocking(move || thread.join()).await {
                 Ok(Ok(Ok(()))) => {}
@@ -153,35 +182,62 @@ fn runtime() -> Result<tokio::runtime::Runtime, BrokerError> {
 }
 
 /// One network thread: its connections stay with it.
-fn work(
+struct Worker {
     broker: Arc<Broker>,
-    mut arrivals: mpsc::Receiver<Arrival>,
     stopped: watch::Receiver<bool>,
-) -> Result<(), BrokerError> {
-    let runtime = runtime()?;
-    LocalSet::new().block_on(&runtime, async {
+    /// Dropped when there is no connection left and none will come.
+    busy: mpsc::Sender<()>,
+    released: watch::Receiver<bool>,
+}
+
+impl Worker {
+    fn run(self, arrivals: mpsc::Receiver<Arrival>) -> Result<(), BrokerError> {
+        let runtime = runtime()?;
+        LocalSet::new().block_on(&runtime, self.serve(arrivals));
+        Ok(())
+    }
+
+    async fn serve(mut self, mut arrivals: mpsc::Receiver<Arrival>) {
         let mut open = JoinSet::new();
         while let Some((stream, peer, place)) = arrivals.recv().await {
-            let stream = match TcpStream::from_std(stream) {
-                Ok(stream) => stream,
-                Err(error) => {
-                    warn!("{peer}: the connection cannot be watched: {error}");
-                    continue;
-                }
-            };
-            let (broker, stopped) = (broker.clone(), stopped.clone());
-            open.spawn_local(async move {
-                net::serve(stream, peer, broker, stopped).await;
-                drop(place);
-            });
-            while open.try_join_next().is_some() {}
+            match TcpStream::from_std(stream) {
+                Ok(stream) => self.connected(&mut open, stream, peer, place),
+                Err(error) => warn!("{peer}: the connection cannot be watched: {error}"),
+            }
+            while let Some(ended) = open.try_join_next() {
+                tell_panic(ended);
+            }
         }
-        let drained = tokio::time::timeout(DRAIN_LIMIT, async { while open.join_next().await.is_some() {} });
-        if drained.await.is_err() {
+        let drained = async {
+            while let Some(ended) = open.join_next().await {
+                tell_panic(ended);
+            }
+        };
+        if tokio::time::timeout(DRAIN_LIMIT, drained).await.is_err() {
             warn!("{} connections did not finish within {} s and are cut", open.len(), DRAIN_LIMIT.as_secs());
+            open.shutdown().await;
         }
-    });
-    Ok(())
+        drop(self.busy);
+        // An error means that the main thread gave up; there is nothing left to wait for then.
+        let _gone = self.released.wait_for(|released| *released).await.is_err();
+    }
+
+    fn connected(&self, open: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr, place: Place) {
+        let (broker, stopped) = (self.broker.clone(), self.stopped.clone());
+        open.spawn_local(async move {
+            net::serve(stream, peer, broker, stopped).await;
+            drop(place);
+        });
+    }
+}
+
+/// A bug in the service of one connection ends that connection only, and is heard of.
+fn tell_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        error!("the service of a connection panicked: {error}");
+    }
 }
 
 /// Takes connections and hands them round, until told to stop.
@@ -220,13 +276,14 @@ async fn accept(
             debug!("{peer}: socket options: {error}");
         }
         let (Some(door), Ok(stream)) = (turn.next(), stream.into_std()) else { continue };
-        if door.send((stream, peer, Box::new(place))).await.is_err() {
+        if door.send((stream, peer, place)).await.is_err() {
             error!("a network thread is gone; the connection from {peer} is dropped");
         }
     }
 }
 
-async fn checkpoint_often(broker: &Arc<Broker>, mut stopped: watch::Receiver<bool>) {
+/// Writes recovery points down and forgets silent producers, again and again.
+async fn housekeeping(broker: &Arc<Broker>, mut stopped: watch::Receiver<bool>) {
     let every =
         Duration::from_millis(broker.settings.int("log.flush.offset.checkpoint.interval.ms").unsigned_abs());
     loop {
@@ -238,6 +295,7 @@ async fn checkpoint_often(broker: &Arc<Broker>, mut stopped: watch::Receiver<boo
         if let Err(failed) = broker.checkpoint() {
             error!("recovery points could not be written; a crash would scan more: {failed}");
         }
+        broker.expire_producers();
     }
 }
 

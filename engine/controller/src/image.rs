@@ -9,6 +9,9 @@ use crate::command::{Command, Outcome, Refusal};
 /// A node's id, as `node.id` configures it.
 pub type NodeId = i32;
 
+/// Topic of the metadata log; no client may create it.
+const METADATA_TOPIC: &str = "__cluster_metadata";
+
 /// Longest topic name Kafka accepts, in bytes: a directory name must hold it with its partition.
 const TOPIC_NAME_BYTES_MAX: usize = 249;
 
@@ -88,6 +91,8 @@ impl Image {
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let reason = if name.is_empty() {
             "it is empty"
+        } else if name == METADATA_TOPIC {
+            "it is the name of the metadata log"
         } else if matches!(name, "." | "..") {
             "`.` and `..` are directories"
         } else if name.len() > TOPIC_NAME_BYTES_MAX {
@@ -216,6 +221,8 @@ mod tests {
             create("u", 8, vec![vec![1, 1]]),
             create("u", 8, vec![vec![]]),
             create("no/slash", 8, vec![vec![1]]),
+            create("__cluster_metadata", 8, vec![vec![1]]),
+            create(&"n".repeat(250), 8, vec![vec![1]]),
             Command::DeleteTopic { topic_id: Uuid::from_u128(9) },
             Command::AllocateProducerIds { node_id: 2, count: 10 },
             Command::AllocateProducerIds { node_id: 1, count: 0 },
@@ -232,8 +239,13 @@ mod tests {
         image.apply(&create("t", 7, vec![vec![1], vec![1]])).expect("created");
         let again = Command::RegisterBroker { node_id: 1, incarnation: Uuid::from_u128(2) };
         assert_eq!(image.apply(&again), Ok(Outcome::Registered { broker_epoch: 2 }));
-        assert_eq!(image.apply(&again), Ok(Outcome::Registered { broker_epoch: 2 }), "a repeat is no restart");
-        let epochs: Vec<_> = image.topic("t").expect("there").partitions.iter().map(|p| p.leader_epoch).collect();
+        assert_eq!(
+            image.apply(&again),
+            Ok(Outcome::Registered { broker_epoch: 2 }),
+            "a repeat is no restart"
+        );
+        let epochs: Vec<_> =
+            image.topic("t").expect("there").partitions.iter().map(|p| p.leader_epoch).collect();
         assert_eq!(epochs, [1, 1]);
     }
 

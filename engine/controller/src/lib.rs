@@ -50,7 +50,9 @@ pub enum ControlError {
     #[error("the command cannot be written as a record: {0}")]
     Unwritable(String),
     /// The metadata log holds something that is no command.
-    #[error("the metadata log holds no valid command at offset {offset}: {reason}; restore the log directory from a backup")]
+    #[error(
+        "the metadata log holds no valid command at offset {offset}: {reason}; restore the log directory from a backup"
+    )]
     Corrupt {
         /// Offset of the record.
         offset: i64,

@@ -24,7 +24,15 @@ pub struct LocalController {
     image: RwLock<Arc<Image>>,
     log: AnyLog,
     /// One proposal at a time: the check and the append must see the same state.
-    proposing: Mutex<Compressor>,
+    proposing: Mutex<Proposer>,
+}
+
+/// What a proposal needs.
+#[derive(Debug)]
+struct Proposer {
+    compressor: Compressor,
+    /// The image holds every command of the log below this offset.
+    applied_offset: i64,
 }
 
 impl LocalController {
@@ -34,8 +42,10 @@ impl LocalController {
         let dir = log_dir.join(METADATA_LOG);
         // Always scanned: it is small, and nothing else says which of its commands are whole.
         let (log, _) = Log::open(store, &dir, Uuid::nil(), config, None, false).await?;
-        let image = replay(&log).await?;
-        Ok(Self { image: RwLock::new(Arc::new(image)), log, proposing: Mutex::new(Compressor::new()) })
+        let mut image = Image::default();
+        let applied_offset = replay(&log, log.marks().start_offset, &mut image).await?;
+        let proposing = Mutex::new(Proposer { compressor: Compressor::new(), applied_offset });
+        Ok(Self { image: RwLock::new(Arc::new(image)), log, proposing })
     }
 
     /// Registers this process as broker `node_id` and returns its broker epoch.
@@ -53,14 +63,38 @@ impl LocalController {
         Ok(self.log.close().await?)
     }
 
-    async fn commit(&self, command: &Command, compressor: &mut Compressor) -> Result<(), ControlError> {
+    /// Applies what an abandoned proposal left in the log: its caller went away after the append, so that
+    /// the command is, or will be, committed without the image knowing.
+    async fn catch_up(&self, proposer: &mut Proposer) -> Result<(), ControlError> {
+        let marks = self.log.marks();
+        if marks.accepted == proposer.applied_offset {
+            return Ok(());
+        }
+        self.log.wait(marks.generation, Level::Durable, marks.accepted).await?;
+        let mut next = Image::clone(&self.image());
+        proposer.applied_offset = replay(&self.log, proposer.applied_offset, &mut next).await?;
+        self.publish(next);
+        Ok(())
+    }
+
+    fn publish(&self, next: Image) {
+        match self.image.write() {
+            Ok(mut image) => *image = Arc::new(next),
+            Err(poisoned) => *poisoned.into_inner() = Arc::new(next),
+        }
+    }
+
+    /// Makes `command` durable and returns the offset after it.
+    async fn commit(&self, command: &Command, compressor: &mut Compressor) -> Result<i64, ControlError> {
         let value = serde_json::to_vec(command).map_err(|error| unwritable(&error))?;
         let mut builder = BatchBuilder::new(Codec::None);
         builder.push(now_ms(), None, Some(&value), &[]).map_err(|error| unwritable(&error))?;
         let batch = builder.finish(compressor).map_err(|error| unwritable(&error))?;
-        let appended = self.log.append(AppendRequest { batch, leader_epoch: 0, origin: Origin::Client }).await?;
+        let appended =
+            self.log.append(AppendRequest { batch, leader_epoch: 0, origin: Origin::Client }).await?;
         let upto_offset = appended.last_offset + 1;
-        Ok(self.log.wait(appended.generation, Level::Durable, upto_offset).await?)
+        self.log.wait(appended.generation, Level::Durable, upto_offset).await?;
+        Ok(upto_offset)
     }
 }
 
@@ -73,14 +107,13 @@ impl Controller for LocalController {
     }
 
     async fn propose(&self, command: Command) -> Result<Outcome, ControlError> {
-        let mut compressor = self.proposing.lock().await;
+        let mut proposer = self.proposing.lock().await;
+        self.catch_up(&mut proposer).await?;
         let mut next = Image::clone(&self.image());
         let outcome = next.apply(&command)?;
-        self.commit(&command, &mut compressor).await?;
-        match self.image.write() {
-            Ok(mut image) => *image = Arc::new(next),
-            Err(poisoned) => *poisoned.into_inner() = Arc::new(next),
-        }
+        let committed = self.commit(&command, &mut proposer.compressor).await;
+        proposer.applied_offset = committed?;
+        self.publish(next);
         Ok(outcome)
     }
 }
@@ -89,15 +122,15 @@ fn unwritable(error: &dyn std::fmt::Display) -> ControlError {
     ControlError::Unwritable(error.to_string())
 }
 
-async fn replay(log: &AnyLog) -> Result<Image, ControlError> {
-    let mut image = Image::default();
+/// Applies every command from offset `from` on and returns the offset after the last.
+async fn replay(log: &AnyLog, from: i64, image: &mut Image) -> Result<i64, ControlError> {
     let mut decompressor = Decompressor::new();
     let end = log.marks().written;
-    let mut offset = log.marks().start_offset;
+    let mut offset = from;
     while offset < end {
-        offset = replay_some(log, offset, end, &mut image, &mut decompressor).await?;
+        offset = replay_some(log, offset, end, image, &mut decompressor).await?;
     }
-    Ok(image)
+    Ok(offset)
 }
 
 /// Applies the batches of one read and returns the offset after them.
@@ -112,9 +145,7 @@ async fn replay_some(
     let read = log.read(from, end, REPLAY_BYTES, true).await.map_err(|e| corrupt(from, e.to_string()))?;
     let mut bytes: Bytes = read.records.to_bytes().map_err(|e| corrupt(from, e.to_string()))?;
     let mut next = from;
-    while let Some(batch) =
-        Batch::split_from(&mut bytes).map_err(|e| corrupt(next, e.to_string()))?
-    {
+    while let Some(batch) = Batch::split_from(&mut bytes).map_err(|e| corrupt(next, e.to_string()))? {
         for record in batch.records(decompressor, RecordLimits::default()) {
             let record = record.map_err(|e| corrupt(next, e.to_string()))?;
             let value = record.value.unwrap_or_default();
@@ -133,4 +164,104 @@ async fn replay_some(
 fn now_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use crate::Refusal;
+    use plimsoll_io::{Backend, IoConfig, open_store};
+
+    fn run<T>(test: impl AsyncFnOnce() -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        tokio::task::LocalSet::new().block_on(&runtime, test())
+    }
+
+    async fn open(dir: &Path) -> LocalController {
+        let store = open_store(&IoConfig { backend: Backend::PageCache, ..IoConfig::default() });
+        LocalController::open(store.expect("a store"), dir).await.expect("opens")
+    }
+
+    fn create(name: &str) -> Command {
+        let (topic_id, configs) = (Uuid::new_v4(), BTreeMap::new());
+        Command::CreateTopic { name: name.into(), topic_id, assignment: vec![vec![1]], configs }
+    }
+
+    #[test]
+    fn what_was_committed_is_there_after_a_crash() {
+        let dir = tempfile::tempdir().expect("a directory");
+        run(async || {
+            let controller = open(dir.path()).await;
+            assert_eq!(controller.register(1).await.expect("registers"), 1);
+            for index in 0..20 {
+                controller.propose(create(&format!("t{index}"))).await.expect("creates");
+            }
+            // No close: the process is gone.
+        });
+        run(async || {
+            let controller = open(dir.path()).await;
+            assert_eq!(controller.image().topics().count(), 20);
+            assert_eq!(controller.register(1).await.expect("registers"), 2, "epochs rise over restarts");
+            controller.close().await.expect("closes");
+        });
+        run(async || assert_eq!(open(dir.path()).await.image().topics().count(), 20));
+    }
+
+    #[test]
+    fn producer_id_blocks_are_never_handed_out_twice() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut firsts = Vec::new();
+        for _ in 0..3 {
+            firsts.push(run(async || {
+                let controller = open(dir.path()).await;
+                controller.register(1).await.expect("registers");
+                let command = Command::AllocateProducerIds { node_id: 1, count: 1000 };
+                controller.propose(command).await.expect("allocates")
+            }));
+        }
+        let expected = [0, 1000, 2000].map(|first| Outcome::ProducerIds { first, count: 1000 });
+        assert_eq!(firsts, expected);
+    }
+
+    #[test]
+    fn an_abandoned_proposal_leaves_image_and_log_in_agreement() {
+        let dir = tempfile::tempdir().expect("a directory");
+        run(async || {
+            let controller = open(dir.path()).await;
+            controller.register(1).await.expect("registers");
+            {
+                let mut proposal = pin!(controller.propose(create("t")));
+                let mut context = Context::from_waker(Waker::noop());
+                assert!(proposal.as_mut().poll(&mut context).is_pending(), "it waits for the sync");
+            }
+            let taken = controller.propose(create("t")).await.expect_err("the abandoned one was first");
+            assert!(matches!(taken, ControlError::Refused(Refusal::TopicExists(_))), "{taken}");
+        });
+        run(async || assert_eq!(open(dir.path()).await.image().topics().count(), 1));
+    }
+
+    #[test]
+    fn a_record_that_is_no_command_is_named() {
+        let dir = tempfile::tempdir().expect("a directory");
+        run(async || {
+            let controller = open(dir.path()).await;
+            controller.register(1).await.expect("registers");
+            let mut builder = BatchBuilder::new(Codec::None);
+            builder.push(0, None, Some(b"{}"), &[]).expect("fits");
+            let batch = builder.finish(&mut Compressor::new()).expect("builds");
+            let request = AppendRequest { batch, leader_epoch: 0, origin: Origin::Client };
+            controller.log.append(request).await.expect("appends");
+        });
+        run(async || {
+            let store = open_store(&IoConfig { backend: Backend::PageCache, ..IoConfig::default() });
+            let error =
+                LocalController::open(store.expect("a store"), dir.path()).await.expect_err("corrupt");
+            assert!(matches!(error, ControlError::Corrupt { offset: 1, .. }), "{error}");
+        });
+    }
 }

@@ -45,12 +45,17 @@ pub(super) fn describe(
         match rows(broker, resource) {
             Ok(rows) => {
                 let wanted = |row: &Row| {
-                    resource.configuration_keys.as_ref().is_none_or(|keys| keys.iter().any(|key| **key == *row.name))
+                    resource
+                        .configuration_keys
+                        .as_ref()
+                        .is_none_or(|keys| keys.iter().any(|key| **key == *row.name))
                 };
                 let shown = rows.into_iter().filter(wanted).map(|row| shown(row, version, request));
                 result.with_configs(shown.collect())
             }
-            Err((code, message)) => result.with_error_code(code.code()).with_error_message(Some(text(message))),
+            Err((code, message)) => {
+                result.with_error_code(code.code()).with_error_message(Some(text(message)))
+            }
         }
     });
     DescribeConfigsResponse::default().with_results(results.collect())
@@ -61,9 +66,9 @@ fn rows(broker: &Broker, resource: &DescribeConfigsResource) -> Result<Vec<Row>,
     match resource.resource_type {
         TOPIC => {
             let image = broker.image();
-            let topic = image.topic(name).ok_or_else(|| {
-                (ErrorCode::UnknownTopicOrPartition, format!("there is no topic `{name}`"))
-            })?;
+            let topic = image
+                .topic(name)
+                .ok_or_else(|| (ErrorCode::UnknownTopicOrPartition, format!("there is no topic `{name}`")))?;
             Ok(topic_rows(&broker.settings, &topic.configs).collect())
         }
         BROKER if name.is_empty() => Ok(Vec::new()),
@@ -125,7 +130,10 @@ fn shown(row: Row, version: i16, request: &DescribeConfigsRequest) -> DescribeCo
         .with_config_source(row.source);
     let result = if request.include_synonyms {
         let synonyms = row.synonyms.into_iter().map(|(name, value, source)| {
-            DescribeConfigsSynonym::default().with_name(text(name)).with_value(Some(text(value))).with_source(source)
+            DescribeConfigsSynonym::default()
+                .with_name(text(name))
+                .with_value(Some(text(value)))
+                .with_source(source)
         });
         result.with_synonyms(synonyms.collect())
     } else {

@@ -14,7 +14,10 @@ const KEY_TYPE_MAX: i8 = 2;
 
 pub(super) fn handle(version: i16, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
     let (code, message) = match request.key_type {
-        0 => (ErrorCode::CoordinatorNotAvailable, "this broker serves no consumer groups; assign partitions instead"),
+        0 => (
+            ErrorCode::CoordinatorNotAvailable,
+            "this broker serves no consumer groups; assign partitions instead",
+        ),
         1 => (ErrorCode::CoordinatorNotAvailable, "this broker serves no transactions"),
         KEY_TYPE_MAX => (ErrorCode::CoordinatorNotAvailable, "this broker serves no share groups"),
         _ => (ErrorCode::InvalidRequest, "the key type is 0 (group), 1 (transaction) or 2 (share)"),

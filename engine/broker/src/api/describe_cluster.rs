@@ -29,7 +29,8 @@ pub(super) fn handle(
         .with_broker_id(node_id)
         .with_host(text(broker.advertised.host.clone()))
         .with_port(i32::from(broker.advertised.port));
-    let operations = if request.include_cluster_authorized_operations { CLUSTER_OPERATIONS } else { i32::MIN };
+    let operations =
+        if request.include_cluster_authorized_operations { CLUSTER_OPERATIONS } else { i32::MIN };
     DescribeClusterResponse::default()
         .with_endpoint_type(BROKERS)
         .with_cluster_id(text(broker.cluster_id.clone()))

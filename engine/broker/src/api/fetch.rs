@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_log::ReadError;
+use plimsoll_records::CodecId;
 use plimsoll_wire::fetch::{
     FetchPartition, FetchRequest, FetchResponse, PartitionFetchResponse, TopicFetchResponse,
 };
@@ -13,12 +14,14 @@ use tokio::time::Instant;
 use super::check_epoch;
 use super::session::{Context, Key};
 use crate::broker::Broker;
-use crate::catalog::Topic;
 use crate::net::StoredSlice;
 use crate::partition::{Bounds, Partition, Watcher};
 
 /// From this version on requests carry topic ids and no names (KIP-516).
 const IDS_FROM_VERSION: i16 = 13;
+
+/// Only from this version on a client can know zstd (KIP-110).
+const ZSTD_FROM_VERSION: i16 = 10;
 
 /// One partition of a fetch, with what was read for it.
 pub(super) struct Row {
@@ -26,7 +29,11 @@ pub(super) struct Row {
     pub(super) answer: PartitionFetchResponse<StoredSlice>,
 }
 
-pub(super) async fn handle(broker: &Broker, version: i16, request: FetchRequest) -> FetchResponse<StoredSlice> {
+pub(super) async fn handle(
+    broker: &Broker,
+    version: i16,
+    request: FetchRequest,
+) -> FetchResponse<StoredSlice> {
     let by_id = version >= IDS_FROM_VERSION;
     let context = match broker.fetch_sessions.begin(&request, by_id) {
         Ok(context) => context,
@@ -35,9 +42,10 @@ pub(super) async fn handle(broker: &Broker, version: i16, request: FetchRequest)
     let limits = Limits {
         bytes: usize::try_from(request.max_bytes).unwrap_or_default(),
         min_bytes: usize::try_from(request.min_bytes).unwrap_or_default(),
-        deadline: Instant::now() + Duration::from_millis(u64::from(request.max_wait_ms.max(0).unsigned_abs())),
+        deadline: Instant::now()
+            + Duration::from_millis(u64::from(request.max_wait_ms.max(0).unsigned_abs())),
     };
-    let rows = read_until(broker, &context, by_id, limits).await;
+    let rows = read_until(broker, &context, version, limits).await;
     finish(broker, context, rows)
 }
 
@@ -49,15 +57,15 @@ struct Limits {
 }
 
 /// Reads until there is enough, an error, or no more time (rule E21).
-async fn read_until(broker: &Broker, context: &Context, by_id: bool, limits: Limits) -> Vec<Row> {
+async fn read_until(broker: &Broker, context: &Context, version: i16, limits: Limits) -> Vec<Row> {
     let max_bytes = limits.bytes.min(broker.settings.count("fetch.max.bytes"));
     let watcher = Watcher::default();
     loop {
         // Watch before reading: what comes in between is then not missed.
         let may_wait = Instant::now() < limits.deadline;
-        let (rows, found) = read_all(broker, context, by_id, max_bytes, may_wait.then_some(&watcher)).await;
+        let (rows, found) = read_all(broker, context, version, max_bytes, may_wait.then_some(&watcher)).await;
         let enough = found.bytes >= limits.min_bytes || found.must_answer;
-        if enough || !may_wait || context.is_empty() && limits.min_bytes == 0 {
+        if enough || !may_wait || context.is_empty() {
             return rows;
         }
         if tokio::time::timeout_at(limits.deadline, watcher.moved()).await.is_err() {
@@ -75,7 +83,7 @@ struct Found {
 async fn read_all(
     broker: &Broker,
     context: &Context,
-    by_id: bool,
+    version: i16,
     max_bytes: usize,
     watcher: Option<&Watcher>,
 ) -> (Vec<Row>, Found) {
@@ -83,14 +91,16 @@ async fn read_all(
     let mut rows = Vec::with_capacity(context.partitions().len());
     for (key, wanted) in context.partitions() {
         let budget = max_bytes.saturating_sub(found.bytes);
-        let answer = match locate(broker, key, by_id) {
-            Ok((_, partition)) => {
+        let answer = match locate(broker, key, version) {
+            Ok(partition) => {
                 if let Some(watcher) = watcher {
                     partition.watch(watcher);
                 }
                 read_one(&partition, wanted, budget, found.bytes == 0).await
             }
-            Err(error) => PartitionFetchResponse { index: key.partition, error, ..PartitionFetchResponse::default() },
+            Err(error) => {
+                PartitionFetchResponse { index: key.partition, error, ..PartitionFetchResponse::default() }
+            }
         };
         found.bytes += answer.records_len_bytes();
         found.must_answer |= answer.error != ErrorCode::None;
@@ -99,14 +109,17 @@ async fn read_all(
     (rows, found)
 }
 
-fn locate(broker: &Broker, key: &Key, by_id: bool) -> Result<(Arc<Topic>, Arc<Partition>), ErrorCode> {
-    let topic = if by_id {
+fn locate(broker: &Broker, key: &Key, version: i16) -> Result<Arc<Partition>, ErrorCode> {
+    let topic = if version >= IDS_FROM_VERSION {
         broker.catalog.by_id(key.topic_id).ok_or(ErrorCode::UnknownTopicId)?
     } else {
         broker.catalog.by_name(&key.name).ok_or(ErrorCode::UnknownTopicOrPartition)?
     };
-    let partition = topic.partition(key.partition).cloned().ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    Ok((topic, partition))
+    let stored_as_zstd = topic.settings.codec.is_some_and(|codec| codec.id() == CodecId::Zstd);
+    if stored_as_zstd && version < ZSTD_FROM_VERSION {
+        return Err(ErrorCode::UnsupportedCompressionType);
+    }
+    topic.partition(key.partition).cloned().ok_or(ErrorCode::UnknownTopicOrPartition)
 }
 
 /// The first partition with data returns at least one whole batch, later ones obey the budget (KIP-74).

@@ -2,7 +2,9 @@
 
 use plimsoll_wire::ErrorCode;
 use plimsoll_wire::messages::list_offsets_request::ListOffsetsPartition;
-use plimsoll_wire::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use plimsoll_wire::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
 use plimsoll_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use tracing::error;
 

@@ -46,9 +46,7 @@ pub(crate) async fn answer(broker: &Arc<Broker>, header: &RequestHeader, request
             Response::ListOffsets(list_offsets::handle(broker, version, request).await)
         }
         Request::Metadata(request) => Response::Metadata(metadata::handle(broker, version, request).await),
-        Request::FindCoordinator(request) => {
-            Response::FindCoordinator(coordinator::handle(version, request))
-        }
+        Request::FindCoordinator(request) => Response::FindCoordinator(coordinator::handle(version, request)),
         Request::ApiVersions(request) => Response::ApiVersions(api_versions(version, &request)),
         Request::CreateTopics(request) => {
             Response::CreateTopics(topics::create(broker, version, request).await)
@@ -101,7 +99,7 @@ fn check_epoch(asked: i32, current: i32) -> Result<(), ErrorCode> {
     }
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }

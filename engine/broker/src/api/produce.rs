@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use plimsoll_log::{AppendError, ProducerError, WaitError};
 use plimsoll_records::{
-    Batch, BatchError, CodecId, Decompressor, HeaderError, Rejection, TimestampType, ValidationRules, validate_batch,
+    Batch, BatchError, Codec, CodecId, Compressor, Decompressor, HeaderError, Rejection, TimestampType,
+    ValidationRules, recompress, validate_batch,
 };
 use plimsoll_wire::ErrorCode;
 use plimsoll_wire::produce::{
@@ -29,8 +30,8 @@ const RECORD_ERRORS_MAX: usize = 3;
 const ZSTD_FROM_VERSION: i16 = 7;
 
 thread_local! {
-    /// One inflater per network thread: its contexts are reused from batch to batch.
-    static DECOMPRESSOR: RefCell<Decompressor> = RefCell::new(Decompressor::new());
+    /// One of each per network thread: their contexts are reused from batch to batch.
+    static CODECS: RefCell<(Decompressor, Compressor)> = RefCell::new((Decompressor::new(), Compressor::new()));
 }
 
 /// A partition's answer so far, and the append it may still wait for.
@@ -49,7 +50,8 @@ pub(super) async fn handle(broker: &Broker, version: i16, request: ProduceReques
     if acks == 0 {
         return quiet(topics.flat_map(|(_, partitions)| partitions));
     }
-    let timeout = (acks == -1).then(|| Duration::from_millis(u64::from(request.timeout_ms.max(0).unsigned_abs())));
+    let timeout =
+        (acks == -1).then(|| Duration::from_millis(u64::from(request.timeout_ms.max(0).unsigned_abs())));
     let topics: Vec<_> = topics.collect();
     let waits = topics.iter().flat_map(|(_, partitions)| partitions).any(Pending::must_wait);
     let response = async move {
@@ -144,7 +146,7 @@ fn whole_batch(records: &ProduceRecords) -> Result<Batch, PartitionProduceRespon
     })
 }
 
-/// Rules E9 to E12; stamps the batch where the topic or a wrong client clock demands it.
+/// Rules E9 to E12; recompresses and stamps the batch where the topic or a wrong client clock demands it.
 fn validate(topic: &Topic, batch: &mut Batch) -> Result<(), PartitionProduceResponse> {
     let settings = &topic.settings;
     let rules = ValidationRules {
@@ -156,8 +158,12 @@ fn validate(topic: &Topic, batch: &mut Batch) -> Result<(), PartitionProduceResp
         require_key: false,
         decompressed_max_bytes: DECOMPRESSED_BYTES_MAX,
     };
-    let checked = DECOMPRESSOR.with_borrow_mut(|decompressor| validate_batch(batch, &rules, decompressor));
+    let checked = CODECS.with_borrow_mut(|(decompressor, _)| validate_batch(batch, &rules, decompressor));
     let validated = checked.map_err(|rejection| rejected(&rejection))?;
+    if let Some(codec) = settings.codec.filter(|codec| batch.header().attributes.codec() != Some(codec.id()))
+    {
+        *batch = stored_as(batch, codec, settings.message_bytes_max)?;
+    }
     match settings.timestamp_type {
         TimestampType::LogAppendTime => batch.set_log_append_time(rules.now_ms),
         TimestampType::CreateTime if validated.max_timestamp != batch.header().max_timestamp => {
@@ -166,6 +172,23 @@ fn validate(topic: &Topic, batch: &mut Batch) -> Result<(), PartitionProduceResp
         TimestampType::CreateTime => {}
     }
     Ok(())
+}
+
+/// The batch in the topic's own codec; its size must fit again (rule E11).
+fn stored_as(batch: &Batch, codec: Codec, max_bytes: usize) -> Result<Batch, PartitionProduceResponse> {
+    let stored = CODECS.with_borrow_mut(|(decompressor, compressor)| {
+        recompress(batch, codec, decompressor, compressor, DECOMPRESSED_BYTES_MAX)
+    });
+    let stored = stored.map_err(|error| said(ErrorCode::InvalidRecord, &error.to_string()))?;
+    match stored.size_bytes() {
+        size if size <= max_bytes => Ok(stored),
+        size => Err(said(
+            ErrorCode::MessageTooLarge,
+            &format!(
+                "the batch has {size} bytes in the topic's codec, the topic's max.message.bytes is {max_bytes}"
+            ),
+        )),
+    }
 }
 
 fn refused(error: ErrorCode) -> PartitionProduceResponse {
@@ -181,7 +204,10 @@ fn rejected(rejection: &Rejection) -> PartitionProduceResponse {
     if let Rejection::Records { faults, .. } = rejection {
         let named = faults.iter().take(RECORD_ERRORS_MAX);
         answer.record_errors = named
-            .map(|fault| RecordError { batch_index: fault.index, message: Some(text(fault.reason.to_string())) })
+            .map(|fault| RecordError {
+                batch_index: fault.index,
+                message: Some(text(fault.reason.to_string())),
+            })
             .collect();
     }
     answer
@@ -189,7 +215,9 @@ fn rejected(rejection: &Rejection) -> PartitionProduceResponse {
 
 fn append_failed(error: &AppendError) -> PartitionProduceResponse {
     let code = match error {
-        AppendError::Producer(ProducerError::OutOfOrderSequence { .. }) => ErrorCode::OutOfOrderSequenceNumber,
+        AppendError::Producer(ProducerError::OutOfOrderSequence { .. }) => {
+            ErrorCode::OutOfOrderSequenceNumber
+        }
         AppendError::Producer(ProducerError::InvalidEpoch { .. }) => ErrorCode::InvalidProducerEpoch,
         AppendError::TooLarge { .. } => ErrorCode::RecordListTooLarge,
         AppendError::Corrupt(_) => ErrorCode::CorruptMessage,

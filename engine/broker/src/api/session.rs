@@ -1,7 +1,7 @@
 //! Incremental fetch sessions (KIP-227, rule E22): a client that asks for the same partitions again and
 //! again names only what changed, and is told only what changed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,9 @@ const INITIAL_EPOCH: i32 = 0;
 
 /// A session used less recently than this may give way to a new one.
 const EVICT_AFTER: Duration = Duration::from_secs(120);
+
+/// Partitions that all sessions together remember; a client beyond that is served without a session.
+const PARTITIONS_MAX: usize = 1_000_000;
 
 /// A partition as a session knows it: by name or, from version 13 on, by id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,10 +43,16 @@ struct Cached {
 struct Session {
     epoch: i32,
     by_id: bool,
-    partitions: Vec<Cached>,
+    partitions: Remembered,
     used_at: Instant,
-    /// A request of this session is being answered.
-    busy: bool,
+}
+
+/// A session's partitions in the order in which they are read. Every step costs O(log n).
+#[derive(Debug, Default)]
+struct Remembered {
+    in_order: BTreeMap<u64, Cached>,
+    places: HashMap<Key, u64>,
+    next_place: u64,
 }
 
 /// The sessions of all clients.
@@ -120,7 +129,6 @@ impl FetchSessions {
             }
             Kind::Incremental { id } => {
                 if let Some(session) = sessions.by_id.get_mut(&id) {
-                    session.busy = false;
                     session.keep_changes(&mut rows);
                 }
                 (id, rows)
@@ -137,30 +145,35 @@ impl Sessions {
         request: &FetchRequest,
         by_id: bool,
     ) -> Result<Context, ErrorCode> {
+        let room = PARTITIONS_MAX.saturating_sub(self.partition_count());
         let session = self.by_id.get_mut(&id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
         if session.by_id != by_id {
             return Err(ErrorCode::FetchSessionTopicIdError);
         }
-        if session.busy || session.epoch != epoch {
+        if session.epoch != epoch {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
+        }
+        if asked(request).count() > room {
+            // The client begins anew with everything it wants, and is then served without a session.
+            self.by_id.remove(&id);
+            return Err(ErrorCode::FetchSessionIdNotFound);
         }
         session.epoch = if epoch == i32::MAX { 1 } else { epoch + 1 };
         session.used_at = Instant::now();
-        session.busy = true;
         session.update(request);
-        let partitions = session.partitions.iter().map(|c| (c.key.clone(), c.wanted.clone())).collect();
+        let partitions = session.partitions.in_order.values();
+        let partitions = partitions.map(|cached| (cached.key.clone(), cached.wanted.clone())).collect();
         Ok(Context { kind: Kind::Incremental { id }, partitions })
     }
 
+    fn partition_count(&self) -> usize {
+        self.by_id.values().map(|session| session.partitions.places.len()).sum()
+    }
+
     /// Opens a session and returns its id, or 0 if there is no room for one.
-    fn open(
-        &mut self,
-        slots: usize,
-        by_id: bool,
-        partitions: &[(Key, FetchPartition)],
-        rows: &[Row],
-    ) -> i32 {
-        if partitions.is_empty() || !self.make_room(slots) {
+    fn open(&mut self, slots: usize, by_id: bool, partitions: &[(Key, FetchPartition)], rows: &[Row]) -> i32 {
+        let fits = self.partition_count() + partitions.len() <= PARTITIONS_MAX;
+        if partitions.is_empty() || !fits || !self.make_room(slots) {
             return 0;
         }
         loop {
@@ -169,12 +182,11 @@ impl Sessions {
                 break;
             }
         }
-        let partitions = partitions
-            .iter()
-            .zip(rows)
-            .map(|((key, wanted), row)| Cached::new(key.clone(), wanted.clone()).after(&row.answer))
-            .collect();
-        let session = Session { epoch: 1, by_id, partitions, used_at: Instant::now(), busy: false };
+        let mut remembered = Remembered::default();
+        for ((key, wanted), row) in partitions.iter().zip(rows) {
+            remembered.put(Cached::new(key.clone(), wanted.clone()).after(&row.answer));
+        }
+        let session = Session { epoch: 1, by_id, partitions: remembered, used_at: Instant::now() };
         self.by_id.insert(self.last_id, session);
         self.last_id
     }
@@ -197,39 +209,54 @@ impl Session {
     /// Adds, changes and forgets partitions as the request says.
     fn update(&mut self, request: &FetchRequest) {
         for (key, wanted) in asked(request) {
-            match self.partitions.iter_mut().find(|cached| cached.key == key) {
+            match self.partitions.get_mut(&key) {
                 Some(cached) => cached.wanted = wanted,
-                None => self.partitions.push(Cached::new(key, wanted)),
+                None => self.partitions.put(Cached::new(key, wanted)),
             }
         }
         for topic in &request.forgotten_topics {
-            self.partitions.retain(|cached| {
-                let same_topic = cached.key.name == topic.name && cached.key.topic_id == topic.topic_id;
-                !(same_topic && topic.partitions.contains(&cached.key.partition))
-            });
+            for &partition in &topic.partitions {
+                let key = Key { name: topic.name.clone(), topic_id: topic.topic_id, partition };
+                self.partitions.forget(&key);
+            }
         }
     }
 
     /// Keeps the rows that say something new. Partitions that were answered with data go to the back, so
     /// that the byte budget reaches all of them in turn.
     fn keep_changes(&mut self, rows: &mut Vec<Row>) {
-        let mut answered = Vec::new();
         rows.retain(|row| {
-            let Some(at) = self.partitions.iter().position(|cached| cached.key == row.key) else {
-                return true;
-            };
-            let Some(cached) = self.partitions.get_mut(at) else { return true };
+            let Some(cached) = self.partitions.get_mut(&row.key) else { return true };
             let changed = cached.is_changed_by(&row.answer);
             cached.remember(&row.answer);
             if row.answer.records_len_bytes() > 0 {
-                answered.push(row.key.clone());
+                self.partitions.move_back(&row.key);
             }
             changed
         });
-        let (back, front): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.partitions).into_iter().partition(|cached| answered.contains(&cached.key));
-        self.partitions = front;
-        self.partitions.extend(back);
+    }
+}
+
+impl Remembered {
+    fn get_mut(&mut self, key: &Key) -> Option<&mut Cached> {
+        self.in_order.get_mut(self.places.get(key)?)
+    }
+
+    fn put(&mut self, cached: Cached) {
+        self.forget(&cached.key);
+        self.places.insert(cached.key.clone(), self.next_place);
+        self.in_order.insert(self.next_place, cached);
+        self.next_place += 1;
+    }
+
+    fn forget(&mut self, key: &Key) -> Option<Cached> {
+        self.in_order.remove(&self.places.remove(key)?)
+    }
+
+    fn move_back(&mut self, key: &Key) {
+        if let Some(cached) = self.forget(key) {
+            self.put(cached);
+        }
     }
 }
 
@@ -262,7 +289,7 @@ fn full(request: &FetchRequest, kind: Kind) -> Context {
     Context { kind, partitions: asked(request).collect() }
 }
 
-fn asked(request: &FetchRequest) -> impl Iterator<Item = (Key, FetchPartition)> {
+fn asked(request: &FetchRequest) -> impl Iterator<Item = (Key, FetchPartition)> + '_ {
     request.topics.iter().flat_map(|topic| {
         topic.partitions.iter().map(|wanted| {
             let key = Key { name: topic.name.clone(), topic_id: topic.topic_id, partition: wanted.index };
@@ -356,6 +383,34 @@ mod tests {
         let context = sessions.begin(&change, false).expect("resumes");
         let left: Vec<_> = context.partitions().iter().map(|(key, _)| key.partition).collect();
         assert_eq!(left, [1, 5]);
+    }
+
+    #[test]
+    fn e22_a_session_of_thousands_of_partitions_rotates_those_with_data() {
+        let all: Vec<i32> = (0..5_000).collect();
+        let sessions = FetchSessions::new(1);
+        let id = open(&sessions, &all);
+        for epoch in 1..=50 {
+            let context = sessions.begin(&request(id, epoch, &[]), false).expect("resumes");
+            let order: Vec<_> = context.partitions().iter().map(|(key, _)| key.partition).collect();
+            let (front, rest) = order.split_at(100);
+            assert_eq!(
+                front.first(),
+                Some(&((epoch - 1) * 100 % 5_000)),
+                "those that waited longest come first"
+            );
+            let full = front.iter().map(|&index| row(index, 0, 10));
+            let rows = full.chain(rest.iter().map(|&index| row(index, 0, 0))).collect();
+            assert_eq!(indexes(&sessions.end(context, rows).1), front);
+        }
+    }
+
+    #[test]
+    fn an_abandoned_request_does_not_block_its_session() {
+        let sessions = FetchSessions::new(1);
+        let id = open(&sessions, &[0]);
+        drop(sessions.begin(&request(id, 1, &[]), false).expect("resumes"));
+        assert!(sessions.begin(&request(id, 2, &[]), false).is_ok());
     }
 
     #[test]

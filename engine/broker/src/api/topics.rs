@@ -1,6 +1,7 @@
 //! CreateTopics and DeleteTopics.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use plimsoll_controller::{ControlError, Image, Refusal};
 use plimsoll_wire::messages::create_topics_request::CreatableTopic;
@@ -13,6 +14,7 @@ use plimsoll_wire::{ErrorCode, StrBytes, Uuid};
 
 use super::{configs, text};
 use crate::broker::{Broker, TopicChangeError};
+use crate::catalog::Topic;
 use crate::config::TopicSettings;
 
 /// Partitions one topic may have: each costs descriptors and memory on this one node.
@@ -132,9 +134,10 @@ fn assigned(broker: &Broker, topic: &CreatableTopic) -> Result<usize, Refusing> 
 fn topic_configs(topic: &CreatableTopic) -> Result<BTreeMap<String, String>, Refusing> {
     let mut configs = BTreeMap::new();
     for config in &topic.configs {
-        let value = config.value.as_deref().ok_or_else(|| {
-            (ErrorCode::InvalidConfig, format!("`{}` has no value", &*config.name))
-        })?;
+        let value = config
+            .value
+            .as_deref()
+            .ok_or_else(|| (ErrorCode::InvalidConfig, format!("`{}` has no value", &*config.name)))?;
         configs.insert(config.name.to_string(), value.to_owned());
     }
     TopicSettings::check(&configs).map_err(|message| (ErrorCode::InvalidConfig, message))?;
@@ -164,21 +167,25 @@ pub(super) async fn delete(
     let listed = request.topics.into_iter().map(|topic| (topic.name, topic.topic_id));
     let mut results = Vec::new();
     for (name, topic_id) in named.chain(listed) {
-        let outcome = delete_one(broker, name.as_ref(), topic_id).await;
-        let (code, message) = match outcome {
-            Ok(()) => (ErrorCode::None, None),
-            Err((code, message)) => (code, Some(text(message))),
+        let asked = DeletableTopicResult::default().with_name(name.clone()).with_topic_id(topic_id);
+        let (result, code, message) = match delete_one(broker, name.as_ref(), topic_id).await {
+            Ok(gone) => {
+                let gone_name = TopicName(gone.name.clone());
+                (asked.with_name(Some(gone_name)).with_topic_id(gone.id), ErrorCode::None, None)
+            }
+            Err((code, message)) => (asked, code, Some(text(message))),
         };
-        let result = DeletableTopicResult::default()
-            .with_name(name)
-            .with_topic_id(topic_id)
-            .with_error_code(code.code());
+        let result = result.with_error_code(code.code());
         results.push(if version >= 5 { result.with_error_message(message) } else { result });
     }
     DeleteTopicsResponse::default().with_responses(results)
 }
 
-async fn delete_one(broker: &Broker, name: Option<&TopicName>, topic_id: Uuid) -> Result<(), Refusing> {
+async fn delete_one(
+    broker: &Broker,
+    name: Option<&TopicName>,
+    topic_id: Uuid,
+) -> Result<Arc<Topic>, Refusing> {
     if !broker.settings.flag("delete.topic.enable") {
         let message = "`delete.topic.enable` is false on this broker".to_owned();
         return Err((ErrorCode::TopicDeletionDisabled, message));
@@ -188,5 +195,6 @@ async fn delete_one(broker: &Broker, name: Option<&TopicName>, topic_id: Uuid) -
         None => broker.catalog.by_id(topic_id).ok_or(ErrorCode::UnknownTopicId),
     };
     let topic = found.map_err(|code| (code, "there is no such topic".to_owned()))?;
-    broker.delete_topic(topic.id).await.map_err(change_failed)
+    broker.delete_topic(topic.id).await.map_err(change_failed)?;
+    Ok(topic)
 }

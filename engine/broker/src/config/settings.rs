@@ -212,10 +212,9 @@ fn endpoint(key: &str, value: &str) -> Result<Endpoint, ConfigError> {
     if value.contains(',') {
         return Err(bad("this version serves one listener; name one `PLAINTEXT://host:port`".into()));
     }
-    let address = value
-        .trim()
-        .strip_prefix("PLAINTEXT://")
-        .ok_or_else(|| bad("the only security protocol here is PLAINTEXT: write `PLAINTEXT://host:port`".into()))?;
+    let address = value.trim().strip_prefix("PLAINTEXT://").ok_or_else(|| {
+        bad("the only security protocol here is PLAINTEXT: write `PLAINTEXT://host:port`".into())
+    })?;
     let (host, port) = address.rsplit_once(':').ok_or_else(|| bad("the port is missing".into()))?;
     let port = port.parse().map_err(|_| bad(format!("`{port}` is no port; write a number up to 65535")))?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();

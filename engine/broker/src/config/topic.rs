@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use plimsoll_log::{FlushPolicy, LogConfig};
-use plimsoll_records::TimestampType;
+use plimsoll_records::{Codec, CodecId, TimestampType};
 
 use super::keys::{self, Kind};
 use super::{Settings, suggestion};
@@ -33,7 +33,12 @@ const fn own(name: &'static str, kind: Kind, default: &'static str, doc: &'stati
 
 /// Every topic key that is enforced.
 pub const TOPIC_KEYS: &[TopicKey] = &[
-    own("cleanup.policy", Kind::OneOf(&["delete"]), "delete", "What happens to old records; nothing is compacted."),
+    own(
+        "cleanup.policy",
+        Kind::OneOf(&["delete"]),
+        "delete",
+        "What happens to old records; nothing is compacted.",
+    ),
     inherited("compression.type", "compression.type"),
     inherited("flush.messages", "log.flush.interval.messages"),
     inherited("flush.ms", "log.flush.interval.ms"),
@@ -72,8 +77,10 @@ impl TopicKey {
 pub struct TopicSettings {
     /// How its logs are kept.
     pub log: LogConfig,
-    /// Largest batch.
+    /// Largest batch, as sent and as stored.
     pub message_bytes_max: usize,
+    /// The codec of stored batches; `None` keeps the producer's.
+    pub codec: Option<Codec>,
     /// Whose clock stamps records.
     pub timestamp_type: TimestampType,
     /// How far a timestamp may lie behind.
@@ -99,8 +106,10 @@ impl TopicSettings {
     pub fn resolve(settings: &Settings, configs: &BTreeMap<String, String>) -> Self {
         let text = |name: &str| {
             let own = configs.get(name).map(String::as_str);
-            own.or_else(|| TOPIC_KEYS.iter().find(|key| key.name == name).map(|key| key.default_value(settings)))
-                .unwrap_or_default()
+            own.or_else(|| {
+                TOPIC_KEYS.iter().find(|key| key.name == name).map(|key| key.default_value(settings))
+            })
+            .unwrap_or_default()
         };
         let number = |name: &str| text(name).parse::<i64>().unwrap_or(i64::MAX);
         let small = |name: &str| u32::try_from(number(name)).unwrap_or(u32::MAX);
@@ -118,6 +127,7 @@ impl TopicSettings {
         Self {
             log,
             message_bytes_max: usize::try_from(number("max.message.bytes")).unwrap_or_default(),
+            codec: codec(text("compression.type")),
             timestamp_type: match text("message.timestamp.type") {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,
@@ -125,6 +135,18 @@ impl TopicSettings {
             timestamp_before_max_ms: number("message.timestamp.before.max.ms"),
             timestamp_after_max_ms: number("message.timestamp.after.max.ms"),
         }
+    }
+}
+
+/// What `compression.type` means; the table has checked the word.
+fn codec(word: &str) -> Option<Codec> {
+    match word {
+        "uncompressed" => Some(Codec::None),
+        "gzip" => Some(Codec::with_default_level(CodecId::Gzip)),
+        "snappy" => Some(Codec::with_default_level(CodecId::Snappy)),
+        "lz4" => Some(Codec::with_default_level(CodecId::Lz4)),
+        "zstd" => Some(Codec::with_default_level(CodecId::Zstd)),
+        _ => None,
     }
 }
 
@@ -147,11 +169,23 @@ mod tests {
 
     #[test]
     fn what_is_not_enforced_is_refused_not_ignored() {
-        assert!(TopicSettings::check(&configs(&[("retention.ms", "-1"), ("cleanup.policy", "delete")])).is_ok());
-        for (name, value) in [("retention.ms", "1000"), ("cleanup.policy", "compact"), ("segment.byte", "1")] {
+        assert!(
+            TopicSettings::check(&configs(&[("retention.ms", "-1"), ("cleanup.policy", "delete")])).is_ok()
+        );
+        for (name, value) in [("retention.ms", "1000"), ("cleanup.policy", "compact"), ("segment.byte", "1")]
+        {
             let error = TopicSettings::check(&configs(&[(name, value)])).expect_err(name);
             assert!(error.contains(name), "{error}");
         }
+    }
+
+    #[test]
+    fn every_word_of_compression_type_but_producer_names_a_codec() {
+        let Kind::OneOf(words) = keys::key("compression.type").expect("in the table").kind else {
+            panic!("compression.type takes words")
+        };
+        let codecs: Vec<_> = words.iter().map(|word| codec(word).map(|codec| codec.id().name())).collect();
+        assert_eq!(codecs, [None, Some("none"), Some("gzip"), Some("snappy"), Some("lz4"), Some("zstd")]);
     }
 
     #[test]

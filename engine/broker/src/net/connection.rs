@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use plimsoll_wire::{Parts, WireError, decode_request, encode_response};
+use plimsoll_wire::{Parts, RequestHeader, WireError, decode_request, encode_response};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, warn};
 
 use super::frames::FrameReader;
@@ -27,8 +28,15 @@ use crate::broker::Broker;
 /// How many Produce answers may be waited for at once on one connection.
 const WAITING_MAX: usize = 32;
 
-/// A request that began must arrive whole within this.
-const FRAME_DEADLINE: Duration = Duration::from_secs(60);
+/// A request that began must arrive whole within this, and a second more for each of its megabytes.
+const FRAME_LIMIT: Duration = Duration::from_secs(30);
+const FRAME_BYTES_PER_SECOND_MIN: usize = 1_000_000;
+
+/// A connection that has been quiet for this long gives its read buffer back.
+const RELEASE_AFTER: Duration = Duration::from_secs(1);
+
+/// How often a connection with unread requests is looked at for its peer being gone.
+const HANG_UP_CHECK: Duration = Duration::from_millis(250);
 
 type WaitingAnswer = Pin<Box<dyn Future<Output = Result<Parts<StoredSlice>, WireError>>>>;
 
@@ -45,7 +53,7 @@ enum Ending {
     PeerClosed,
     #[error("the peer closed it in the middle of a frame")]
     CutFrame,
-    #[error("a request did not arrive whole within {} s", FRAME_DEADLINE.as_secs())]
+    #[error("a request did not arrive whole within {} s, a second more per megabyte", FRAME_LIMIT.as_secs())]
     SlowFrame,
     #[error("it was idle for {} ms, the limit of `connections.max.idle.ms`", .0.as_millis())]
     Idle(Duration),
@@ -68,6 +76,7 @@ pub(crate) async fn serve(
         stop,
         idle,
         frames: FrameReader::new(limit_bytes),
+        frame_since: Instant::now(),
         waiting: VecDeque::new(),
         outgoing: Outgoing::default(),
     };
@@ -89,6 +98,8 @@ struct Connection {
     stop: watch::Receiver<bool>,
     idle: Duration,
     frames: FrameReader,
+    /// Since when the frame at the front of the buffer is the peer's to complete.
+    frame_since: Instant,
     waiting: VecDeque<WaitingAnswer>,
     outgoing: Outgoing,
 }
@@ -105,39 +116,64 @@ impl Connection {
     /// Takes every request that has arrived, then writes, then waits for whatever comes next.
     async fn step(&mut self) -> Result<(), Ending> {
         while self.waiting.len() < WAITING_MAX {
+            if *self.stop.borrow() {
+                return Err(Ending::Stopping);
+            }
             match self.frames.next_frame()? {
-                Some(frame) => self.request(frame).await?,
+                Some(frame) => {
+                    self.request(frame).await?;
+                    self.frame_since = Instant::now();
+                }
                 None => break,
             }
         }
-        self.outgoing.flush(&self.stream).await?;
+        self.flush().await?;
         self.await_next().await
     }
 
     async fn await_next(&mut self) -> Result<(), Ending> {
-        let quiet_until = Instant::now() + if self.frames.is_mid_frame() { FRAME_DEADLINE } else { self.idle };
         let may_read = self.waiting.len() < WAITING_MAX;
         let nobody_waits = self.waiting.is_empty();
+        let was_mid_frame = self.frames.is_mid_frame();
+        let quiet_until = self.quiet_until();
         tokio::select! {
             biased;
             answer = next_answer(&mut self.waiting), if !nobody_waits => {
                 self.waiting.pop_front();
+                self.frame_since = Instant::now();
                 self.outgoing.push(answer?);
             }
             read = self.frames.fill(&mut self.stream), if may_read => match read? {
-                0 if self.frames.is_mid_frame() => return Err(Ending::CutFrame),
+                0 if was_mid_frame => return Err(Ending::CutFrame),
                 0 => return Err(Ending::PeerClosed),
-                _ => {}
+                _ if was_mid_frame => {}
+                _ => self.frame_since = Instant::now(),
             },
-            stopped = self.stop.wait_for(|stop| *stop), if nobody_waits => {
-                drop(stopped);
-                return Err(Ending::Stopping);
-            }
-            () = sleep_until(quiet_until), if nobody_waits => {
-                return Err(if self.frames.is_mid_frame() { Ending::SlowFrame } else { Ending::Idle(self.idle) });
-            }
+            () = stopped(&mut self.stop) => return Err(Ending::Stopping),
+            () = sleep_until(quiet_until), if nobody_waits => return self.quiet(),
         }
         Ok(())
+    }
+
+    /// When to look at a connection again from which nothing comes.
+    fn quiet_until(&self) -> Instant {
+        if self.frames.is_mid_frame() {
+            let seconds = self.frames.missing_bytes() / FRAME_BYTES_PER_SECOND_MIN;
+            return self.frame_since + FRAME_LIMIT + Duration::from_secs(seconds as u64);
+        }
+        Instant::now()
+            + if self.frames.holds_spare_memory() { RELEASE_AFTER.min(self.idle) } else { self.idle }
+    }
+
+    fn quiet(&mut self) -> Result<(), Ending> {
+        if self.frames.is_mid_frame() {
+            return Err(Ending::SlowFrame);
+        }
+        if self.frames.holds_spare_memory() && self.idle > RELEASE_AFTER {
+            self.frames.release();
+            return Ok(());
+        }
+        Err(Ending::Idle(self.idle))
     }
 
     async fn request(&mut self, frame: Bytes) -> Result<(), Ending> {
@@ -151,7 +187,11 @@ impl Connection {
         }
         let (version, correlation_id) = (header.api_version, header.correlation_id);
         let encode = move |response: Response| encode_response(version, correlation_id, response);
-        match api::answer(&self.broker, &header, request).await {
+        let answer = match request {
+            plimsoll_wire::Request::Fetch(_) => self.unless_pointless(&header, request).await?,
+            _ => api::answer(&self.broker, &header, request).await,
+        };
+        match answer {
             Answer::Now(response) if self.waiting.is_empty() => self.outgoing.push(encode(response)?),
             Answer::Now(response) => {
                 let parts = encode(response)?;
@@ -164,6 +204,26 @@ impl Connection {
             Answer::Close(reason) => return Err(Ending::Refused(reason)),
         }
         Ok(())
+    }
+
+    /// A fetch may wait for as long as its client likes, but neither for a client that is gone nor for a
+    /// broker that stops. Nothing is lost when it is dropped.
+    async fn unless_pointless(
+        &mut self,
+        header: &RequestHeader,
+        request: plimsoll_wire::Request,
+    ) -> Result<Answer, Ending> {
+        tokio::select! {
+            biased;
+            answer = api::answer(&self.broker, header, request) => Ok(answer),
+            gone = hung_up(&self.stream) => Err(gone.map_or_else(Ending::Io, |()| Ending::PeerClosed)),
+            () = stopped(&mut self.stop) => Err(Ending::Stopping),
+        }
+    }
+
+    /// Writes everything that is due, unless the peer takes nothing for too long.
+    async fn flush(&mut self) -> Result<(), Ending> {
+        self.outgoing.flush(&self.stream, self.idle).await.map_err(Ending::Io)
     }
 
     /// An unserved version may have an answer of its own; anything else ends the connection.
@@ -187,11 +247,21 @@ impl Connection {
             self.waiting.pop_front();
             self.outgoing.push(parts?);
         }
-        if !self.outgoing.is_empty() {
-            self.outgoing.flush(&self.stream).await?;
-        }
-        Ok(())
+        self.flush().await
     }
+}
+
+/// Resolves once the broker stops, also if whoever would have said so is gone.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _gone = stop.wait_for(|stop| *stop).await.is_err();
+}
+
+/// Resolves once the peer has closed its end, also while requests of it lie unread.
+async fn hung_up(stream: &TcpStream) -> io::Result<()> {
+    while !stream.ready(Interest::READABLE).await?.is_read_closed() {
+        sleep(HANG_UP_CHECK).await;
+    }
+    Ok(())
 }
 
 /// The oldest answer. Cancel-safe: it stays in the queue until the caller pops it.

@@ -6,5 +6,5 @@ mod limits;
 mod outgoing;
 
 pub(crate) use connection::serve;
-pub(crate) use limits::ConnectionLimits;
+pub(crate) use limits::{ConnectionLimits, Place};
 pub(crate) use outgoing::StoredSlice;

@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::time::Duration;
 
 use bytes::Bytes;
 use plimsoll_io::{FileSlice, Records};
 use plimsoll_wire::{Part, Parts, Slice};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// Most runs of bytes in one write.
 const RUNS_MAX: usize = 64;
@@ -53,14 +55,15 @@ impl Outgoing {
         self.push(vec![Part::Bytes(bytes)]);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.parts.is_empty()
-    }
-
-    /// Writes everything. An error means that the answer may have left in part: close the connection.
-    pub(crate) async fn flush(&mut self, stream: &TcpStream) -> io::Result<()> {
+    /// Writes everything. An error means that the answer may have left in part: close the connection. It is
+    /// one if the peer takes nothing for `stalled_max`.
+    pub(crate) async fn flush(&mut self, stream: &TcpStream, stalled_max: Duration) -> io::Result<()> {
         while !self.parts.is_empty() {
-            let written = stream.async_io(Interest::WRITABLE, || self.write_some(stream)).await?;
+            let write = stream.async_io(Interest::WRITABLE, || self.write_some(stream));
+            let written = timeout(stalled_max, write).await.map_err(|_| {
+                let message = format!("the peer took no bytes for {} ms", stalled_max.as_millis());
+                io::Error::new(io::ErrorKind::TimedOut, message)
+            })??;
             self.advance(written);
         }
         Ok(())

@@ -14,8 +14,8 @@ use plimsoll_records::Batch;
 use plimsoll_wire::Uuid;
 
 use crate::config::TopicSettings;
-use watchers::Watchers;
 pub(crate) use watchers::Watcher;
+use watchers::Watchers;
 
 /// A partition this broker leads.
 ///
@@ -84,10 +84,17 @@ impl Partition {
         self.log.marks().fault.is_some()
     }
 
-    /// The leader epoch that wrote `offset`, -1 if that is not known without reading.
+    /// The leader epoch in which `offset` was or will be written, -1 if no epoch is known.
     pub(crate) fn epoch_at(&self, offset: i64) -> i32 {
-        let latest = self.log.latest_epoch().filter(|entry| entry.start_offset <= offset);
-        latest.map_or(-1, |entry| entry.epoch)
+        let Some(latest) = self.log.latest_epoch() else { return -1 };
+        let mut epoch = latest.epoch;
+        let mut start_offset = latest.start_offset;
+        // From epoch to epoch downwards: where the one before ends, this one begins.
+        while start_offset > offset && epoch > 0 {
+            epoch = self.log.epoch_end_offset(epoch - 1).epoch;
+            start_offset = self.log.epoch_end_offset(epoch - 1).end_offset;
+        }
+        epoch
     }
 
     /// Its log.
@@ -98,7 +105,11 @@ impl Partition {
     /// Log start, high watermark and log end, taken together.
     pub(crate) fn bounds(&self) -> Bounds {
         let marks = self.log.marks();
-        Bounds { log_start: marks.start_offset, high_watermark: marks.at(self.level), log_end: marks.accepted }
+        Bounds {
+            log_start: marks.start_offset,
+            high_watermark: marks.at(self.level),
+            log_end: marks.accepted,
+        }
     }
 
     /// Appends a client's validated batch; the order of calls is the order in the log.
