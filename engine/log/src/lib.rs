@@ -41,6 +41,7 @@ mod segment;
 mod side_file;
 pub mod snapshot;
 mod state;
+mod swap;
 mod sync_task;
 mod text;
 mod time_index;

@@ -23,6 +23,7 @@ use crate::segment::{Active, OpenSegments, Sealed};
 use crate::side_file;
 use crate::snapshot;
 use crate::state::{Shared, State, SyncState, now_ms};
+use crate::swap;
 use crate::time_index::TimeIndex;
 use crate::write_line::WriteLine;
 
@@ -60,7 +61,7 @@ impl<S: SegmentStore> Log<S> {
         clean: bool,
     ) -> Result<(Log<S>, RecoveryReport), LogError> {
         prepare_directory(dir, topic_id)?;
-        finish_swaps(dir)?;
+        swap::finish(&store, dir).await?;
         let recovery_point = if clean { i64::MAX } else { recovery_point.unwrap_or(i64::MIN) };
         let mut opening = Opening::find(store, dir, config).await?;
         let (active, sealed) = opening.rebuild(recovery_point).await?;
@@ -110,34 +111,6 @@ fn prepare_directory(dir: &Path, topic_id: Uuid) -> Result<(), LogError> {
     }
 }
 
-/// Clears what compaction or deletion left half done: `.cleaned` and `.deleted` files go, and so does a `.swap`
-/// that belongs to an unfinished cleaning; complete ones take their names (rule E32).
-fn finish_swaps(dir: &Path) -> Result<(), LogError> {
-    let names = side_file::list_names(dir)?;
-    let with = |suffix: &'static str| {
-        let stems = names.iter().filter_map(move |name| Some((name, name.strip_suffix(suffix)?)));
-        stems.filter_map(|(name, stem)| {
-            let (offset, kind) = layout::parse_segment_name(stem.trim_end_matches('.'))?;
-            Some((name.as_str(), offset, kind))
-        })
-    };
-    let first_cleaned = with(layout::CLEANED_SUFFIX).map(|(_, offset, _)| offset).min();
-    for (name, _, _) in with(layout::CLEANED_SUFFIX).chain(with(layout::DELETED_SUFFIX)) {
-        side_file::remove_if_present(&dir.join(name))?;
-    }
-    for (name, offset, kind) in with(layout::SWAP_SUFFIX) {
-        let path = dir.join(name);
-        // A swap at or above an unfinished cleaning was made from segments that are all still there.
-        if first_cleaned.is_some_and(|cleaned| offset >= cleaned) {
-            side_file::remove_if_present(&path)?;
-            continue;
-        }
-        let to = layout::segment_path(dir, offset, kind);
-        std::fs::rename(&path, &to).map_err(|e| IoFault::new(IoOp::Create, &*to, 0, e))?;
-    }
-    Ok(side_file::fsync_directory(dir)?)
-}
-
 /// The state of opening.
 struct Opening<'a, S: SegmentStore> {
     store: S,
@@ -160,7 +133,7 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
             segments.push_back(OnDisk { file: Arc::new(file), base_offset, len_bytes });
         }
         let epochs = EpochCache::read(dir)?;
-        let rebuilt = Rebuilt { producers: Producers::default(), epochs, now_ms: now_ms() };
+        let rebuilt = Rebuilt { producers: Producers::default(), epochs, last_epoch: -1, now_ms: now_ms() };
         let report = RecoveryReport { segments: segments.len(), ..RecoveryReport::default() };
         let end_offset = segments.front().map_or(0, |s| s.base_offset);
         Ok(Self { store, dir, config, segments, rebuilt, report, end_offset })

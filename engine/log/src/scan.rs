@@ -48,6 +48,8 @@ pub(crate) struct Scanned<F> {
 pub(crate) struct Rebuilt {
     pub(crate) producers: Producers,
     pub(crate) epochs: EpochCache,
+    /// The last batch's leader epoch, of those scanned; -1 before the first.
+    pub(crate) last_epoch: i32,
     pub(crate) now_ms: i64,
 }
 
@@ -56,6 +58,7 @@ impl Rebuilt {
         let header = batch.header();
         self.producers.apply(header, coordinator_epoch(batch), self.now_ms);
         self.epochs.assign(header.leader_epoch, header.base_offset);
+        self.last_epoch = self.last_epoch.max(header.leader_epoch);
     }
 }
 
@@ -76,7 +79,7 @@ pub(crate) async fn scan<F: SegmentFile>(
             Found::End => break None,
             Found::Bad(problem) => break Some(problem),
         };
-        if let Err(problem) = check(&batch, base_offset, end_offset) {
+        if let Err(problem) = check(&batch, base_offset, end_offset, rebuilt.last_epoch) {
             break Some(problem);
         }
         end_offset = batch.header().next_offset();
@@ -97,11 +100,15 @@ pub(crate) async fn scan<F: SegmentFile>(
     Ok(Scanned { active, end_offset, cut })
 }
 
-/// A batch counts if it is whole, continues the offsets, and its CRC matches.
-fn check(batch: &Batch, base_offset: i64, end_offset: i64) -> Result<(), String> {
+/// A batch counts if it is whole, continues offsets and epochs, and its CRC matches. One of an older epoch is what
+/// an earlier truncation cut off.
+fn check(batch: &Batch, base_offset: i64, end_offset: i64, last_epoch: i32) -> Result<(), String> {
     let header = batch.header();
     if header.base_offset < end_offset {
         return Err(format!("batch at offset {} follows offset {end_offset}", header.base_offset));
+    }
+    if (0..last_epoch).contains(&header.leader_epoch) {
+        return Err(format!("batch of leader epoch {} follows epoch {last_epoch}", header.leader_epoch));
     }
     if crate::offset_index::relative(base_offset, header.last_offset()).is_none() {
         return Err(format!("offset {} does not belong to this segment", header.last_offset()));

@@ -186,7 +186,10 @@ impl<S: SegmentStore> Log<S> {
         side_file::remove_if_present(&OffsetIndex::path(&self.shared.dir, base_offset))?;
         side_file::remove_if_present(&TimeIndex::path(&self.shared.dir, base_offset))?;
         snapshot::prune(&self.shared.dir, end_offset, usize::MAX)?;
+        side_file::fsync_directory(&self.shared.dir)?;
         cut_patiently(&*active.file, active.tail.size_bytes).await?;
+        // What was cut off must not come back behind newer batches after a power cut.
+        active.file.sync().await?;
         block_tail(&*active.file, active.tail.size_bytes).await
     }
 

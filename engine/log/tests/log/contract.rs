@@ -471,6 +471,32 @@ fn two_runtimes_append_to_one_log_io_uring() {
 }
 
 #[test]
+fn e32_half_done_swaps_are_finished_or_undone() {
+    run(async {
+        let (_guard, dir) = temp();
+        let store = PageCacheStore::new(Preallocation::None);
+        let (log, _) = open(store.clone(), &dir, small_config(), None, false).await;
+        let appended = fill(&log, 60).await;
+        log.close().await.expect("close");
+        let bases: Vec<i64> = log.segments().iter().map(|s| s.base_offset).collect();
+        let read = |base: i64| std::fs::read(dir.join(format!("{base:020}.log"))).expect("segment");
+        // One file made from the first two segments, complete, whose originals are still there.
+        let merged = [read(bases[0]), read(bases[1])].concat();
+        std::fs::write(dir.join(format!("{:020}.log.swap", bases[0])), merged).expect("swap");
+        // Another cleaning that was not finished, with a swap that belongs to it.
+        std::fs::write(dir.join(format!("{:020}.log.cleaned", bases[2])), b"half").expect("cleaned");
+        std::fs::write(dir.join(format!("{:020}.log.swap", bases[2])), b"half").expect("swap");
+        std::fs::write(dir.join(format!("{:020}.index.deleted", bases[0])), b"").expect("deleted");
+        let (log, _) =
+            open(store, &dir, LogConfig { segment_bytes: 1 << 20, ..small_config() }, None, false).await;
+        assert_eq!(bytes_of(&read_all(&log, 4_000).await), bytes_of(&appended));
+        let now: Vec<i64> = log.segments().iter().map(|s| s.base_offset).collect();
+        assert_eq!((now[0], now[1]), (bases[0], bases[2]));
+        assert!(list(&dir).iter().all(|n| !n.ends_with(".swap") && !n.ends_with("ed")), "{:?}", list(&dir));
+    });
+}
+
+#[test]
 fn handles_cross_threads() {
     fn assert_send_sync<T: Send + Sync + Clone>() {}
     assert_send_sync::<plimsoll_log::AnyLog>();

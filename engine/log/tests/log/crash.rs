@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use plimsoll_io::{SegmentFile, SegmentStore, SimConfig, WriteBufs};
 use plimsoll_log::{Durability, Level, LogConfig};
-use plimsoll_records::Batch;
+use plimsoll_records::{Batch, ProducerStamp};
 use proptest::prelude::*;
 
 use crate::common::*;
@@ -112,6 +112,84 @@ proptest! {
         let sizes = &sizes[..cut.index(sizes.len() + 1)];
         let store = if direct { direct_store(seed) } else { inline_store() };
         crash_and_recover(store, sizes, seed, fsync);
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append { value_bytes: usize },
+    Truncate { keep: prop::sample::Index },
+    Flush,
+    Checkpoint,
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        20 => (1usize..2500).prop_map(|value_bytes| Step::Append { value_bytes }),
+        2 => any::<prop::sample::Index>().prop_map(|keep| Step::Truncate { keep }),
+        2 => Just(Step::Flush),
+        2 => Just(Step::Checkpoint),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// A leader's life with truncations, restarts and checkpoints that may be older than the last truncation.
+async fn live_and_cut(store: TestStore, dir: &Path, steps: Vec<Step>, seed: u64) -> PowerCut {
+    let (mut log, _) = open(store.clone(), dir, small_config(), None, false).await;
+    let (mut appended, mut recovery_point) = (Vec::<Batch>::new(), 0);
+    for step in steps {
+        match step {
+            Step::Append { value_bytes } => {
+                let sequence = i32::try_from(appended.len()).expect("few");
+                let stamp = ProducerStamp { id: 9, epoch: 0, base_sequence: sequence };
+                let mut batch = stamped(stamp, 1_000, 1, value_bytes);
+                let at = append(&log, batch.clone()).await.expect("append");
+                batch.set_base_offset(at.base_offset);
+                batch.set_leader_epoch(0);
+                appended.push(batch);
+            }
+            Step::Truncate { keep } => {
+                appended.truncate(keep.index(appended.len() + 1));
+                log.truncate_to(appended.len() as i64).await.expect("truncate");
+            }
+            Step::Flush => log.flush().await.expect("flush"),
+            Step::Checkpoint => recovery_point = log.recovery_point(),
+            Step::Restart => {
+                log.close().await.expect("close");
+                (log, _) = open(store.clone(), dir, small_config(), Some(recovery_point), true).await;
+            }
+        }
+    }
+    PowerCut { crashed: store.crash(seed), appended, durable: log.marks().durable, recovery_point }
+}
+
+async fn recover_and_check_producer(cut: PowerCut, dir: &Path) {
+    let PowerCut { crashed, appended, durable, recovery_point } = cut;
+    let (log, _) = recover_at(&crashed, dir, small_config(), recovery_point).await;
+    let recovered = read_all(&log, 10_000).await;
+    assert_prefix(&recovered, &appended, durable);
+    let known = log.producer(9).and_then(|entry| entry.window.last().map(|b| b.last_offset));
+    assert_eq!(known, recovered.last().map(|b| b.header().last_offset()), "producer state is the log's");
+    if let Some(last) = recovered.last() {
+        assert!(append(&log, last.clone()).await.expect("retry").duplicate, "stored once");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn e14_e32_recovery_holds_after_truncations_restarts_and_stale_checkpoints(
+        steps in proptest::collection::vec(step(), 1..60),
+        seed: u64,
+        direct: bool,
+    ) {
+        let temp = tempfile::tempdir().expect("temp dir");
+        let dir = temp.path().join("t-0");
+        let store = if direct { direct_store(seed) } else { inline_store() };
+        let cut = run(live_and_cut(store, &dir, steps, seed));
+        run(recover_and_check_producer(cut, &dir));
     }
 }
 
