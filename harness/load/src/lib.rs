@@ -8,17 +8,28 @@
 //! This crate must not know which broker answers, nor how results are stored or drawn.
 
 pub mod clock;
+mod consumer;
 pub mod corpus;
+mod cpu;
 pub mod keys;
-mod murmur;
 mod pacer;
 pub mod payload;
+mod producer;
+mod progress;
 pub mod recorder;
+mod routes;
+pub mod run;
 pub mod schedule;
 pub mod stamp;
+mod stop;
 pub mod timeline;
 pub mod verify;
 pub mod workload;
 
+pub use consumer::{ProofError, ReadError};
 pub use pacer::Pacer;
+pub use producer::ProduceError;
+pub use progress::{Observer, Progress, Silent, Stage};
+pub use routes::RouteError;
+pub use stop::CancelToken;
 pub use timeline::Timeline;

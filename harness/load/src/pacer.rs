@@ -28,7 +28,7 @@ impl Pacer {
     pub fn new() -> io::Result<Pacer> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        Ok(Pacer { timer: AsyncFd::with_interest(timer, Interest::READABLE)?, armed_for: None })
+        Ok(Pacer { timer: register(timer)?, armed_for: None })
     }
 
     /// Waits until `deadline`; returns at once when it has passed.
@@ -63,6 +63,13 @@ impl Pacer {
         self.armed_for = Some(deadline);
         Ok(())
     }
+}
+
+#[expect(unsafe_code, reason = "tokio has no safe way left to register a descriptor of our own")]
+fn register(timer: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` always returns the one valid descriptor it owns, and the `AsyncFd` owns it until
+    // it is deregistered.
+    Ok(unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }?)
 }
 
 #[cfg(test)]

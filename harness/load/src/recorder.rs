@@ -96,6 +96,16 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// The histogram of one kind over records due in any phase; `None` when it has none.
+    pub fn merged(&self, kind: Kind) -> Option<Histogram> {
+        let parts = self.histograms.iter().filter(|(_, k, _)| *k == kind).map(|(_, _, histogram)| histogram);
+        parts.fold(None, |sum: Option<Histogram>, part| {
+            let mut sum = sum.unwrap_or_default();
+            sum.add(part);
+            Some(sum)
+        })
+    }
+
     fn add(&mut self, other: Interval) {
         self.counters.add(&other.counters);
         for (phase, kind, histogram) in other.histograms {

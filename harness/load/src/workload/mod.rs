@@ -4,6 +4,7 @@
 //! between keys. [`Workload::to_lock`] writes every value, defaults included; that lock file alone
 //! repeats the run.
 
+mod build;
 mod error;
 mod model;
 mod read;

@@ -337,7 +337,7 @@ impl Default for Consume {
 pub enum KeyDist {
     /// No key; partitions are filled one batch at a time.
     None,
-    /// The record's own key as found in the data.
+    /// A field of each record; records without it go without a key.
     Data,
     /// Evenly from `cardinality` keys.
     Uniform,
@@ -351,6 +351,8 @@ pub enum KeyDist {
 pub struct Keys {
     /// How keys are chosen.
     pub dist: KeyDist,
+    /// Field of the record (`data`), such as `origin+dest`; empty means the corpus's own choice.
+    pub field: String,
     /// Number of different keys (`uniform`, `zipf`).
     pub cardinality: u64,
     /// Skew of `zipf`.
@@ -359,7 +361,7 @@ pub struct Keys {
 
 impl Default for Keys {
     fn default() -> Self {
-        Keys { dist: KeyDist::None, cardinality: 100_000, theta: 0.99 }
+        Keys { dist: KeyDist::None, field: String::new(), cardinality: 100_000, theta: 0.99 }
     }
 }
 
@@ -367,8 +369,10 @@ impl Default for Keys {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PayloadKind {
-    /// A named corpus of real records.
+    /// A named corpus of real records: the whole of it if it has been fetched, else its sample.
     Corpus,
+    /// The sample of a corpus, whether or not the whole is there.
+    Sample,
     /// Records of your own file, cut as `framing` says.
     File,
     /// Random bytes of a declared entropy.
@@ -401,14 +405,16 @@ pub struct Payload {
     pub path: PathBuf,
     /// How the payload file is cut.
     pub framing: Framing,
-    /// `random`: bits of entropy per byte, 0 to 8.
+    /// `random`: bits of entropy per byte, 0 to 8. Used when `ratio` is 0.
     pub entropy_bits: f64,
+    /// `random`: compression ratio that every codec comes near, from 1; 0 leaves it to `entropy_bits`.
+    pub ratio: f64,
     /// `pattern`: `zeros`, `ones`, `letters` or a text to repeat.
     pub pattern: String,
     /// Value size without the stamp. `0B` keeps the records' own sizes; anything else cuts or joins
-    /// records of a corpus to this size.
+    /// records of a corpus to this size. Generated values need one.
     pub size: Size,
-    /// Pre-generated values. A corpus below eight times the largest batch is marked in the result.
+    /// Pool of generated values. Below eight times the largest batch the result is marked.
     pub pool: Size,
 }
 
@@ -416,10 +422,11 @@ impl Default for Payload {
     fn default() -> Self {
         Payload {
             kind: PayloadKind::Corpus,
-            corpus: "flights-json".into(),
+            corpus: "flights.jsonl".into(),
             path: PathBuf::new(),
             framing: Framing::Lines,
             entropy_bits: 8.0,
+            ratio: 0.0,
             pattern: "zeros".into(),
             size: Size(0),
             pool: Size(64 << 20),
@@ -505,7 +512,7 @@ pub enum VerifyLevel {
     /// Nothing; the result is marked.
     Off,
     /// Live checks in the timed run only.
-    Live,
+    Counts,
     /// Live checks and a full re-read from the start offsets to the end offsets.
     Full,
 }

@@ -126,6 +126,17 @@ impl Workload {
         if payload.kind == PayloadKind::File && payload.path.as_os_str().is_empty() {
             return Err(Invalid::Payload { kind: "file", needs: "payload.path" });
         }
+        let generated = match payload.kind {
+            PayloadKind::Random => Some("random"),
+            PayloadKind::Pattern => Some("pattern"),
+            _ => None,
+        };
+        if let Some(kind) = generated.filter(|_| payload.size == Size(0)) {
+            return Err(Invalid::Payload { kind, needs: "payload.size" });
+        }
+        if payload.ratio != 0.0 && !(1.0..=1000.0).contains(&payload.ratio) {
+            return Err(range("payload.ratio", payload.ratio, "0 or from 1 to 1000"));
+        }
         if !(0.0..=8.0).contains(&payload.entropy_bits) {
             return Err(range("payload.entropy_bits", payload.entropy_bits, "from 0 to 8 bits per byte"));
         }

@@ -1,0 +1,206 @@
+//! A consumer during the run: end-to-end latency from the intended time, and order as it comes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::reader::{ReadError, Reader, Take};
+use crate::clock::{self, Nanos};
+use crate::cpu::CpuMeter;
+use crate::progress::Counted;
+use crate::recorder::{Kind, Ledger, Recorder};
+use crate::routes::Cluster;
+use crate::stop::CancelToken;
+use crate::timeline::Timeline;
+use crate::verify::{PartitionId, Sight};
+use crate::workload::{Consume, ConsumeMode};
+
+/// How often a consumer that waits for its backlog looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// What the run tells its consumers while they run.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    ends: Mutex<Option<(BTreeMap<PartitionId, i64>, Nanos)>>,
+}
+
+impl Gate {
+    /// Producers have ended: read to these offsets, at the latest until `deadline`.
+    pub(crate) fn close(&self, ends: BTreeMap<PartitionId, i64>, deadline: Nanos) {
+        *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = Some((ends, deadline));
+    }
+
+    fn ends(&self) -> Option<(BTreeMap<PartitionId, i64>, Nanos)> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}
+
+/// Everything one consumer thread needs.
+pub(crate) struct ConsumerTask {
+    /// Whom it talks to.
+    pub(crate) cluster: Cluster,
+    /// How it reads.
+    pub(crate) consume: Consume,
+    /// Where it begins.
+    pub(crate) starts: BTreeMap<PartitionId, i64>,
+    /// The first group counts deliveries; every group's latencies count.
+    pub(crate) counts: bool,
+    /// Where its intervals go.
+    pub(crate) ledger: Ledger,
+    /// What everybody sees.
+    pub(crate) progress: Arc<Counted>,
+    /// When to end.
+    pub(crate) gate: Arc<Gate>,
+    /// Who may stop it.
+    pub(crate) cancel: CancelToken,
+}
+
+/// What a consumer leaves behind.
+#[derive(Debug)]
+pub(crate) struct ConsumerReport {
+    /// What it saw.
+    pub(crate) sight: Sight,
+    /// Whether it is the first group's.
+    pub(crate) counts: bool,
+    /// Failed fetches by Kafka's error name.
+    pub(crate) errors: BTreeMap<String, u64>,
+    /// Records delivered.
+    pub(crate) records: u64,
+    /// When the first and the last record came.
+    pub(crate) span: Option<(Nanos, Nanos)>,
+    /// Whether it read to the end.
+    pub(crate) complete: bool,
+    /// CPU of its thread in the measured window, percent of one core.
+    pub(crate) cpu_pct: Option<f64>,
+    /// Why it gave up, if it did.
+    pub(crate) failure: Option<ReadError>,
+}
+
+/// A consumer that is connected and waits for the start.
+pub(crate) struct Consumer {
+    task: ConsumerTask,
+    reader: Reader,
+}
+
+impl ConsumerTask {
+    /// Connects to the leaders.
+    pub(crate) async fn connect(self) -> Result<Consumer, ReadError> {
+        let reader = Reader::connect(self.cluster.clone(), self.consume.clone(), self.starts.clone()).await?;
+        Ok(Consumer { task: self, reader })
+    }
+}
+
+/// Measures and checks every record.
+struct Live {
+    recorder: Recorder,
+    sight: Sight,
+    progress: Arc<Counted>,
+    counts: bool,
+    /// The batch at hand: partition, delivery time, records, payload bytes.
+    at_hand: (PartitionId, Nanos, u64, u64),
+    records: u64,
+    span: Option<(Nanos, Nanos)>,
+}
+
+impl Take for Live {
+    fn batch(&mut self, id: PartitionId, _bytes: usize) {
+        let now = clock::now();
+        self.recorder.roll(now);
+        self.at_hand = (id, now, 0, 0);
+        self.span = Some((self.span.map_or(now, |(first, _)| first), now));
+    }
+
+    fn record(&mut self, offset: i64, value: Option<&[u8]>) {
+        let (id, now, records, bytes) = &mut self.at_hand;
+        let value = value.unwrap_or_default();
+        // A fault is counted where it is seen; an unreadable stamp has no latency.
+        if let Ok((stamp, _)) = self.sight.partition(*id).observe(offset, value) {
+            self.recorder.span(Kind::EndToEnd, stamp.intended_ns, stamp.intended_ns, *now, 1);
+        }
+        *records += 1;
+        *bytes += value.len() as u64;
+    }
+
+    fn batch_done(&mut self) {
+        let (_, _, records, bytes) = self.at_hand;
+        self.records += records;
+        if self.counts {
+            self.recorder.counters.consumed += records;
+            self.recorder.counters.consumed_bytes += bytes;
+            self.progress.consumed(records);
+        }
+    }
+}
+
+impl Consumer {
+    /// Reads until the gate is closed and everything has been read, or until cancelled or failed.
+    pub(crate) async fn run(mut self, timeline: Timeline) -> ConsumerReport {
+        let mut live = Live {
+            recorder: Recorder::new(timeline, self.task.ledger.clone()),
+            sight: Sight::new(),
+            progress: Arc::clone(&self.task.progress),
+            counts: self.task.counts,
+            at_hand: (PartitionId { topic: 0, partition: 0 }, 0, 0, 0),
+            records: 0,
+            span: None,
+        };
+        let mut cpu = CpuMeter::default();
+        self.wait_for_turn(&mut cpu, &timeline).await;
+        let failure = self.read(&mut live, &mut cpu, &timeline).await.err();
+        let now = clock::now();
+        live.recorder.roll(now);
+        live.recorder.finish();
+        ConsumerReport {
+            sight: live.sight,
+            counts: live.counts,
+            records: live.records,
+            span: live.span,
+            complete: self.reader.at_end(),
+            errors: self.reader.errors,
+            cpu_pct: cpu.percent(now),
+            failure,
+        }
+    }
+
+    /// Until the backlog is built, or until producers have ended.
+    async fn wait_for_turn(&self, cpu: &mut CpuMeter, timeline: &Timeline) {
+        let backlog = match self.task.consume.mode {
+            ConsumeMode::Tail | ConsumeMode::None => return,
+            ConsumeMode::Backlog => self.task.consume.backlog.0,
+            ConsumeMode::Replay => u64::MAX,
+        };
+        while self.task.progress.acked_bytes_so_far() < backlog
+            && !self.task.gate.is_closed()
+            && !self.task.cancel.is_cancelled()
+        {
+            cpu.look(timeline, clock::now());
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn read(
+        &mut self,
+        live: &mut Live,
+        cpu: &mut CpuMeter,
+        timeline: &Timeline,
+    ) -> Result<(), ReadError> {
+        let mut deadline = None;
+        loop {
+            cpu.look(timeline, clock::now());
+            if deadline.is_none()
+                && let Some((ends, until)) = self.task.gate.ends()
+            {
+                self.reader.stop_at(&ends);
+                deadline = Some(until);
+            }
+            if self.reader.at_end() || deadline.is_some_and(|until| clock::now() >= until) {
+                return Ok(());
+            }
+            self.reader.step(live).await?;
+        }
+    }
+}

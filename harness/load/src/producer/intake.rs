@@ -1,0 +1,147 @@
+//! Which records come next: by the schedule, whatever the target does, or as the target allows.
+
+use std::collections::VecDeque;
+
+use crate::clock::Nanos;
+use crate::recorder::{Kind, Recorder};
+use crate::schedule::Schedule;
+
+/// Slots taken between two looks at the clock.
+const CHUNK: u32 = 256;
+
+/// The source of due times for one producer.
+#[derive(Debug)]
+pub(super) enum Intake {
+    /// Open loop.
+    Open(Box<Open>),
+    /// Closed loop.
+    Closed {
+        /// Records outstanding at most; 0 for as many as fit.
+        limit: u64,
+    },
+}
+
+/// A schedule, and the slots that are due but found no room.
+#[derive(Debug)]
+pub(super) struct Open {
+    schedule: Schedule,
+    waiting: VecDeque<Nanos>,
+    waiting_max: usize,
+    end: Nanos,
+}
+
+impl Open {
+    pub(super) fn new(schedule: Schedule, waiting_max: u64, end: Nanos) -> Open {
+        let waiting_max = usize::try_from(waiting_max).unwrap_or(usize::MAX);
+        Open { schedule, waiting: VecDeque::new(), waiting_max, end }
+    }
+
+    /// When the next record is due; `None` once the schedule has ended and nothing waits.
+    pub(super) fn next_due(&self) -> Option<Nanos> {
+        let slot = self.schedule.peek();
+        self.waiting.front().copied().or((slot < self.end).then_some(slot))
+    }
+
+    /// When the schedule's next slot is due, if it has one left.
+    pub(super) fn next_slot(&self) -> Option<Nanos> {
+        Some(self.schedule.peek()).filter(|slot| *slot < self.end)
+    }
+
+    /// Records that are due and not yet handed over.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.len() as u64
+    }
+
+    /// Takes the slots that are due at `now`, at most one chunk, and hands to `admit` those for which it has
+    /// room, oldest first. The rest wait; beyond the limit they count as unsent. True when more are due.
+    ///
+    /// # Errors
+    /// What `admit` says; the slot it failed on is gone.
+    pub(super) fn take<E>(
+        &mut self,
+        now: Nanos,
+        recorder: &mut Recorder,
+        mut admit: impl FnMut(Nanos) -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let mut full = false;
+        for _ in 0..CHUNK {
+            let Some(due) = self.waiting.front().copied() else { break };
+            full = !admit(due)?;
+            if full {
+                break;
+            }
+            self.waiting.pop_front();
+        }
+        for _ in 0..CHUNK {
+            let due = self.schedule.peek();
+            if due > now || due >= self.end {
+                return Ok(!full && !self.waiting.is_empty());
+            }
+            self.schedule.take();
+            recorder.counters.due += 1;
+            recorder.span(Kind::Schedule, due, due, now, 1);
+            // Nobody overtakes those that wait.
+            full = full || (self.waiting.is_empty() && !admit(due)?);
+            if full || !self.waiting.is_empty() {
+                self.put_aside(due, recorder);
+            }
+        }
+        Ok(true)
+    }
+
+    fn put_aside(&mut self, due: Nanos, recorder: &mut Recorder) {
+        if self.waiting.len() < self.waiting_max {
+            self.waiting.push_back(due);
+        } else {
+            recorder.counters.unsent += 1;
+        }
+    }
+}
+
+/// Slots that a closed loop takes at once.
+pub(super) const CLOSED_CHUNK: u32 = CHUNK;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SECOND;
+    use crate::recorder::Ledger;
+    use crate::timeline::Timeline;
+    use crate::workload::{Arrival, Rate};
+    use proptest::prelude::*;
+    use std::convert::Infallible;
+
+    fn open(rate: f64, waiting_max: u64) -> (Open, Recorder) {
+        let line = Timeline::new(0, 0, SECOND);
+        let schedule = Schedule::new(Arrival::Uniform, Rate(rate), 1, 0);
+        (Open::new(schedule, waiting_max, line.end), Recorder::new(line, Ledger::default()))
+    }
+
+    proptest! {
+        /// Every slot is admitted once and in order, or counted as unsent, however often the buffer is full.
+        #[test]
+        fn b2_a_full_buffer_makes_records_wait_and_never_skips_them(
+            rooms in proptest::collection::vec(0u32..400, 1..80), waiting_max in 0u64..600,
+        ) {
+            let (mut open, mut recorder) = open(1000.0, waiting_max);
+            let mut admitted = Vec::new();
+            let mut now = 0;
+            for mut room in rooms.into_iter().chain(std::iter::repeat_n(2000, 60)) {
+                now += 20_000_000;
+                loop {
+                    let more = open.take(now, &mut recorder, |due| {
+                        if room == 0 { return Ok::<_, Infallible>(false) }
+                        room -= 1;
+                        admitted.push(due);
+                        Ok(true)
+                    }).unwrap();
+                    if !more || room == 0 { break }
+                }
+            }
+            prop_assert!(admitted.is_sorted());
+            prop_assert_eq!(open.next_due(), None);
+            prop_assert_eq!(admitted.len() as u64 + recorder.counters.unsent, 1000);
+            prop_assert_eq!(recorder.counters.due, 1000);
+        }
+    }
+}

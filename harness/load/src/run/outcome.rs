@@ -1,0 +1,326 @@
+//! What a run leaves: figures, intervals, judgement, status.
+
+use std::collections::BTreeMap;
+
+use plimsoll_results::{
+    IntervalRow, Latency, LatencySeries, Load, LoadMode, LoadObservation, Phase, PhaseSpan, Status,
+    Throughput, VerifyDocument,
+};
+
+use super::stage::RunInput;
+use crate::clock::Nanos;
+use crate::consumer::{ConsumerReport, ProofError};
+use crate::payload::{CorpusVerdict, PayloadSummary};
+use crate::producer::ProducerReport;
+use crate::recorder::{Counters, Interval, results};
+use crate::timeline::Timeline;
+use crate::verify::{LogStarts, PartitionId, SendLog, Sight, Totals, VerifyReport, judge};
+use crate::workload::{self, Acks, VerifyLevel};
+
+/// What consumers did in the whole run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Consumed {
+    /// Records delivered to the first group.
+    pub records: u64,
+    /// Seconds from its first to its last delivery.
+    pub seconds: f64,
+    /// Whether every consumer read to the end.
+    pub complete: bool,
+}
+
+/// Everything a run leaves. The figures are those of the measured window unless said otherwise.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Completion and verification.
+    pub status: Status,
+    /// Why it is not `ok`, and remarks when it is.
+    pub status_reasons: Vec<String>,
+    /// When it ran, on the monotonic clock.
+    pub timeline: Timeline,
+    /// Its phases, on the run's own clock.
+    pub phases: Vec<PhaseSpan>,
+    /// What the generator did.
+    pub load: Load,
+    /// What the target did.
+    pub throughput: Throughput,
+    /// Quantiles of the measured window.
+    pub latency: Latency,
+    /// One row per second, all phases.
+    pub rows: Vec<IntervalRow>,
+    /// All interval histograms.
+    pub series: LatencySeries,
+    /// Counters of the measured window: for costs per record.
+    pub measured: Counters,
+    /// Length of the measured window in seconds, shorter when the run was stopped.
+    pub measured_s: f64,
+    /// The values that were sent.
+    pub payload: PayloadSummary,
+    /// What became of every record; `None` when nothing was read back.
+    pub verify: Option<VerifyReport>,
+    /// The same in the form of a result file; its level says what was done.
+    pub verify_document: VerifyDocument,
+    /// What consumers noticed while the run was on.
+    pub live: Totals,
+    /// What consumers did in the whole run; `None` without any.
+    pub consumed: Option<Consumed>,
+    /// CPU that the host gave to others in the measured window, percent of all cores.
+    pub steal_pct: Option<f64>,
+}
+
+/// What a run knows beside its threads' reports.
+pub(super) struct Facts<'a> {
+    pub(super) input: &'a RunInput,
+    pub(super) timeline: Timeline,
+    pub(super) produce_ended: Nanos,
+    pub(super) ended: Nanos,
+    pub(super) cancelled: bool,
+    pub(super) steal_pct: Option<f64>,
+    pub(super) keeps_records: bool,
+    pub(super) acked: u64,
+}
+
+/// The re-read.
+pub(super) struct Proof {
+    pub(super) sight: Sight,
+    pub(super) incomplete: Option<ProofError>,
+}
+
+impl Outcome {
+    pub(super) fn new(
+        facts: &Facts<'_>,
+        intervals: &[Interval],
+        sends: &SendLog,
+        starts: &BTreeMap<PartitionId, i64>,
+        produced: Vec<ProducerReport>,
+        consumed: Vec<ConsumerReport>,
+        proof: Option<Proof>,
+    ) -> Outcome {
+        let workload = &facts.input.workload;
+        let (rows, series) = results(&facts.timeline, intervals, facts.ended);
+        let measured = measured(intervals);
+        let measured_s = facts.timeline.measured_seconds(facts.produce_ended);
+        let latency = Latency::of(&series);
+        let load = load(facts, &measured, measured_s, &latency, &produced, &consumed);
+        let throughput = throughput(&measured, measured_s);
+        let verify = proof.as_ref().map(|proof| judged(sends, proof, &workload.topic_names(), starts));
+        let verify_document = document(facts, verify.as_ref(), proof.as_ref());
+        let (live, consumed_sum) = (live(&consumed), consumed_by_all(&consumed));
+        let mut outcome = Outcome {
+            status: Status::Ok,
+            status_reasons: Vec::new(),
+            timeline: facts.timeline,
+            phases: facts.timeline.spans(facts.ended),
+            load,
+            throughput,
+            latency,
+            rows,
+            series,
+            measured,
+            measured_s,
+            payload: facts.input.payload.summary(workload.window()),
+            verify,
+            verify_document,
+            live,
+            consumed: consumed_sum,
+            steal_pct: facts.steal_pct,
+        };
+        outcome.judge(facts, &produced, &consumed);
+        outcome
+    }
+
+    /// Sets the status: failures of the run, then of the proof, then of the measurement, then remarks.
+    fn judge(&mut self, facts: &Facts<'_>, produced: &[ProducerReport], consumed: &[ConsumerReport]) {
+        for failure in produced.iter().filter_map(|report| report.failure.as_ref()) {
+            self.worsen(Status::Failed, failure.to_string());
+        }
+        for failure in consumed.iter().filter_map(|report| report.failure.as_ref()) {
+            self.worsen(Status::Failed, failure.to_string());
+        }
+        if facts.acked == 0 && !facts.cancelled {
+            self.worsen(Status::Failed, "no record was acknowledged".into());
+        }
+        self.judge_verify(facts);
+        if facts.cancelled {
+            self.worsen(Status::Aborted, "stopped before its end; figures are of the part that ran".into());
+        }
+        if self.latency.overflow + self.latency.negative > 0 {
+            let (over, negative) = (self.latency.overflow, self.latency.negative);
+            let reason = format!("{over} latencies beyond an hour and {negative} that ran backwards");
+            self.worsen(Status::Invalid, reason);
+        }
+        self.remark(produced, consumed);
+    }
+
+    fn judge_verify(&mut self, facts: &Facts<'_>) {
+        let Some(verify) = &self.verify else {
+            let why = match (facts.keeps_records, facts.input.workload.verify.level) {
+                (false, _) => "nothing was verified: this target keeps no records",
+                (true, VerifyLevel::Off) => "nothing was verified: verify.level is off",
+                (true, _) => "no full re-read: verify.level is counts",
+            };
+            self.status_reasons.push(why.into());
+            return;
+        };
+        let found = [
+            (verify.lost, "lost"),
+            (verify.duplicated, "duplicated"),
+            (verify.reordered, "reordered"),
+            (verify.corrupted, "corrupted"),
+            (verify.phantom, "never sent but there"),
+        ];
+        let found: Vec<String> =
+            found.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        let first = verify.examples.first().map(|example| format!("; first: {example}")).unwrap_or_default();
+        if let Some(why) = self.verify_document.incomplete.clone() {
+            // A record that was not reached is not lost.
+            self.worsen(Status::Invalid, why);
+        } else if !found.is_empty() {
+            self.worsen(Status::Failed, format!("records {}{first}", found.join(", ")));
+        }
+    }
+
+    fn remark(&mut self, produced: &[ProducerReport], consumed: &[ConsumerReport]) {
+        let unsettled: u64 = produced.iter().map(|report| report.unsettled).sum();
+        if unsettled > 0 {
+            self.status_reasons.push(format!("{unsettled} records had no answer when the drain ended"));
+        }
+        if consumed.iter().any(|report| !report.complete && report.failure.is_none()) {
+            self.status_reasons.push("consumers did not reach the end within the drain".into());
+        }
+        let verdicts = self.load.verdicts.iter().map(|verdict| format!("{verdict}: {}", verdict.explain()));
+        self.status_reasons.extend(verdicts.collect::<Vec<_>>());
+        if let CorpusVerdict::TooSmall { have_bytes, need_bytes } = self.payload.verdict {
+            self.status_reasons.push(format!(
+                "payload: {} has {have_bytes} bytes, below the {need_bytes} that keep a record from coming twice in a codec's window",
+                self.payload.source
+            ));
+        }
+    }
+
+    /// A worse status wins; every reason is kept.
+    fn worsen(&mut self, status: Status, reason: String) {
+        let rank = |status: Status| match status {
+            Status::Ok => 0,
+            Status::Invalid => 1,
+            Status::Aborted => 2,
+            Status::Failed => 3,
+        };
+        if rank(status) > rank(self.status) {
+            self.status = status;
+        }
+        self.status_reasons.push(reason);
+    }
+}
+
+/// Counters of intervals that lie in the measured window.
+fn measured(intervals: &[Interval]) -> Counters {
+    let mut sum = Counters::default();
+    intervals.iter().filter(|i| i.slot.phase == Phase::Measure).for_each(|i| sum.add(&i.counters));
+    sum
+}
+
+fn load(
+    facts: &Facts<'_>,
+    measured: &Counters,
+    measured_s: f64,
+    latency: &Latency,
+    produced: &[ProducerReport],
+    consumed: &[ConsumerReport],
+) -> Load {
+    let workload = &facts.input.workload;
+    let open = workload.load.mode == workload::LoadMode::Open;
+    let rate = |records: u64| (measured_s > 0.0).then(|| records as f64 / measured_s);
+    let unsent: u64 = produced.iter().map(|report| report.unsent).sum::<u64>() + measured.unsent;
+    let cpu =
+        produced.iter().map(|report| report.cpu_pct).chain(consumed.iter().map(|report| report.cpu_pct));
+    let generator_cpu_pct = cpu.flatten().max_by(f64::total_cmp);
+    let mut errors = BTreeMap::new();
+    let counted =
+        produced.iter().map(|report| &report.errors).chain(consumed.iter().map(|report| &report.errors));
+    for (name, count) in counted.flatten() {
+        *errors.entry(name.clone()).or_default() += count;
+    }
+    let observation = LoadObservation {
+        // What the schedule really asked for: a Poisson second holds more or less than its mean.
+        target_rate: rate(measured.due).filter(|_| open),
+        achieved_rate: rate(measured.acked),
+        unsent,
+        generator_cpu_pct,
+        schedule_p99_us: latency.quantiles.schedule.as_ref().and_then(|set| set.p99_us),
+        response_p99_us: latency.quantiles.response.p99_us,
+        steal_pct: facts.steal_pct,
+        generator_ceiling: None,
+    };
+    Load {
+        mode: if open { LoadMode::Open } else { LoadMode::Closed },
+        target_rate: open.then(|| workload.load.rate.per_s()),
+        achieved_rate: rate(measured.acked),
+        sent: measured.sent,
+        acked: measured.acked,
+        unsent,
+        verdicts: observation.verdicts(),
+        intended: Some(measured.due),
+        errors,
+        retries: Some(measured.retries),
+        schedule_delay: latency.quantiles.schedule.filter(|_| open),
+        generator_cpu_pct,
+        generator_ceiling: None,
+        max_in_flight: Some(workload.produce.max_in_flight),
+    }
+}
+
+fn throughput(measured: &Counters, measured_s: f64) -> Throughput {
+    let elapsed_ns = (measured_s * 1e9) as u64;
+    let acked = Throughput::over(measured.acked, measured.acked_bytes, elapsed_ns);
+    let wire = Throughput::over(measured.acked, measured.wire_bytes, elapsed_ns);
+    let consumed = Throughput::over(measured.consumed, measured.consumed_bytes, elapsed_ns);
+    Throughput {
+        wire_mb_per_s: wire.payload_mb_per_s,
+        consumed_records_per_s: consumed.records_per_s,
+        ..acked
+    }
+}
+
+fn judged(
+    sends: &SendLog,
+    proof: &Proof,
+    topics: &[String],
+    starts: &BTreeMap<PartitionId, i64>,
+) -> VerifyReport {
+    judge(sends, &proof.sight, topics, &LogStarts::from_iter(starts.iter().map(|(id, at)| (*id, *at))))
+}
+
+fn document(facts: &Facts<'_>, verify: Option<&VerifyReport>, proof: Option<&Proof>) -> VerifyDocument {
+    match verify {
+        Some(verify) => {
+            let mut document = verify.to_results("full");
+            document.incomplete = proof.and_then(|proof| proof.incomplete.as_ref()).map(ToString::to_string);
+            document.counts.ok &= document.incomplete.is_none();
+            document
+        }
+        None => {
+            let counts = facts.input.workload.verify.level != VerifyLevel::Off && facts.keeps_records;
+            let mut document = VerifyReport::default().to_results(if counts { "counts" } else { "off" });
+            let answered = facts.input.workload.produce.acks != Acks::None;
+            document.counts.acked = if answered { facts.acked } else { 0 };
+            document
+        }
+    }
+}
+
+fn live(consumed: &[ConsumerReport]) -> Totals {
+    let mut sight = Sight::new();
+    consumed.iter().filter(|report| report.counts).for_each(|report| sight.absorb(report.sight.clone()));
+    sight.totals()
+}
+
+fn consumed_by_all(consumed: &[ConsumerReport]) -> Option<Consumed> {
+    let first: Vec<&ConsumerReport> = consumed.iter().filter(|report| report.counts).collect();
+    let spans = || first.iter().filter_map(|report| report.span);
+    let (from, to) = (spans().map(|(from, _)| from).min(), spans().map(|(_, to)| to).max());
+    (!first.is_empty()).then(|| Consumed {
+        records: first.iter().map(|report| report.records).sum(),
+        seconds: from.zip(to).map_or(0.0, |(from, to)| (to - from) as f64 / 1e9),
+        complete: consumed.iter().all(|report| report.complete),
+    })
+}

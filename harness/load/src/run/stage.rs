@@ -1,0 +1,372 @@
+//! The stages of a run, one after the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plimsoll_client::OffsetSpec;
+use plimsoll_results::{Metric, Phase, Pooled};
+
+use super::error::RunError;
+use super::outcome::{Facts, Outcome, Proof};
+use super::prepare::{cluster, create_topics, prepare_keys};
+use super::threads::{Running, Waiting, runtime};
+use crate::clock::{self, Nanos, SECOND};
+use crate::consumer::{self, ConsumerReport, ConsumerTask, Gate};
+use crate::cpu::StealSample;
+use crate::keys::Keys;
+use crate::payload::Payload;
+use crate::producer::{ProducerReport, ProducerTask};
+use crate::progress::{Counted, Observer, Progress, Stage};
+use crate::recorder::{Kind, Ledger};
+use crate::stop::CancelToken;
+use crate::timeline::Timeline;
+use crate::verify::{PartitionId, SendLog};
+use crate::workload::{ConsumeMode, SystemKind, VerifyLevel, Workload};
+
+/// Time between the last thread's readiness and the first due record.
+const HEAD_START_NS: Nanos = 20_000_000;
+/// How often progress is told.
+const TELL: Duration = Duration::from_millis(200);
+/// Longest nap of the watching thread, so that borders are met within milliseconds.
+const NAP: Duration = Duration::from_millis(5);
+/// Between two readings of end offsets that must agree.
+const SETTLE: Duration = Duration::from_millis(100);
+/// Readings of end offsets at most.
+const SETTLE_TRIES: u32 = 50;
+
+/// What a run works on.
+#[derive(Clone, Debug)]
+pub struct RunInput {
+    /// What to do; [`Workload::check`]ed.
+    pub workload: Workload,
+    /// Where the target answers.
+    pub bootstrap: String,
+    /// The values, from [`prepare_payload`](super::prepare_payload).
+    pub payload: Payload,
+}
+
+/// Runs a workload. Blocks until it is over; the calling thread watches, others work.
+///
+/// # Errors
+/// [`RunError`] when it could not begin. Whatever goes wrong later is in the [`Outcome`].
+pub fn execute(
+    input: &RunInput,
+    observer: &mut dyn Observer,
+    cancel: &CancelToken,
+) -> Result<Outcome, RunError> {
+    observer.stage(Stage::Prepare);
+    let runtime = runtime("the run")?;
+    let run = Run::prepare(input, cancel, &runtime)?;
+    let (timeline, producers, consumers) = run.start()?;
+    let watched = run.watch(timeline, &producers, observer);
+    let produced = join(producers)?;
+    let produce_ended = clock::now();
+    let ends = if run.reads_back() { Some(runtime.block_on(run.settled_ends())?) } else { None };
+    run.close(ends.as_ref());
+    run.watch_drain(timeline, &consumers, observer);
+    let consumed = join(consumers)?;
+    let ended = clock::now();
+    let mut sends = SendLog::new();
+    let mut reports = Vec::new();
+    for mut report in produced {
+        sends.absorb(std::mem::take(&mut report.sends));
+        reports.push(report);
+    }
+    let proof = match ends {
+        Some(ends) if run.proves() => Some(run.prove(ends, &runtime, timeline, observer)),
+        _ => None,
+    };
+    let facts = Facts {
+        input,
+        timeline,
+        produce_ended,
+        ended,
+        cancelled: cancel.is_cancelled(),
+        steal_pct: watched,
+        keeps_records: run.reads_back(),
+        acked: run.progress.acked_so_far(),
+    };
+    Ok(Outcome::new(&facts, &run.ledger.intervals(), &sends, &run.starts, reports, consumed, proof))
+}
+
+struct Run<'a> {
+    input: &'a RunInput,
+    workload: Arc<Workload>,
+    keys: Keys,
+    starts: BTreeMap<PartitionId, i64>,
+    ledger: Ledger,
+    progress: Arc<Counted>,
+    gate: Arc<Gate>,
+    cancel: &'a CancelToken,
+}
+
+impl<'a> Run<'a> {
+    fn prepare(
+        input: &'a RunInput,
+        cancel: &'a CancelToken,
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<Run<'a>, RunError> {
+        let workload = Arc::new(input.workload.clone());
+        let keys = prepare_keys(&workload, &input.payload)?;
+        let mut run = Run {
+            input,
+            workload,
+            keys,
+            starts: BTreeMap::new(),
+            ledger: Ledger::default(),
+            progress: Arc::default(),
+            gate: Arc::default(),
+            cancel,
+        };
+        runtime.block_on(create_topics(&run.workload, &input.bootstrap))?;
+        if run.reads_back() {
+            let cluster = cluster(&run.workload, &input.bootstrap, 5);
+            // What older runs left in a topic is not ours to judge.
+            run.starts = runtime.block_on(consumer::end_offsets(&cluster, OffsetSpec::Latest))?;
+        }
+        if cancel.is_cancelled() { Err(RunError::Cancelled) } else { Ok(run) }
+    }
+
+    /// The small servers keep nothing to read.
+    fn reads_back(&self) -> bool {
+        !matches!(self.workload.chosen().1.kind, SystemKind::Null | SystemKind::Floor)
+    }
+
+    fn proves(&self) -> bool {
+        self.workload.verify.level == VerifyLevel::Full
+    }
+
+    #[expect(clippy::type_complexity, reason = "two lists of threads and when they began, used once")]
+    fn start(
+        &self,
+    ) -> Result<(Timeline, Vec<Running<ProducerReport>>, Vec<Running<ConsumerReport>>), RunError> {
+        let producers: Vec<_> = (0..self.workload.produce.workers)
+            .map(|number| self.producer(number))
+            .collect::<Result<_, _>>()?;
+        let consumers = self.consumers()?;
+        producers.iter().try_for_each(Waiting::connected)?;
+        consumers.iter().try_for_each(Waiting::connected)?;
+        let phases = &self.workload.phases;
+        let timeline = Timeline::new(clock::now() + HEAD_START_NS, phases.warmup.0, phases.measure.0);
+        let producers = producers.into_iter().map(|waiting| waiting.start(timeline)).collect();
+        let consumers = consumers.into_iter().map(|waiting| waiting.start(timeline)).collect();
+        Ok((timeline, producers, consumers))
+    }
+
+    fn producer(&self, number: u32) -> Result<Waiting<ProducerReport>, RunError> {
+        let task = ProducerTask {
+            producer: number,
+            workload: Arc::clone(&self.workload),
+            cluster: cluster(&self.workload, &self.input.bootstrap, self.workload.produce.max_in_flight),
+            ledger: self.ledger.clone(),
+            progress: Arc::clone(&self.progress),
+            cancel: self.cancel.clone(),
+        };
+        let payload = self.input.payload.stream(self.workload.seed, number, self.workload.window());
+        let keys = self.keys.stream(self.workload.seed, number);
+        Waiting::spawn(
+            format!("producer-{number}"),
+            move || task.connect(payload, keys),
+            |producer, timeline| producer.run(timeline),
+        )
+    }
+
+    fn consumers(&self) -> Result<Vec<Waiting<ConsumerReport>>, RunError> {
+        let consume = &self.workload.consume;
+        if consume.mode == ConsumeMode::None || !self.reads_back() {
+            return Ok(Vec::new());
+        }
+        let members =
+            (0..consume.groups).flat_map(|group| (0..consume.members).map(move |member| (group, member)));
+        members.map(|(group, member)| self.consumer(group, member)).collect()
+    }
+
+    fn consumer(&self, group: u32, member: u32) -> Result<Waiting<ConsumerReport>, RunError> {
+        let members = self.workload.consume.members.max(1) as usize;
+        let dealt = self.starts.iter().enumerate().filter(|(number, _)| number % members == member as usize);
+        let task = ConsumerTask {
+            cluster: cluster(&self.workload, &self.input.bootstrap, 5),
+            consume: self.workload.consume.clone(),
+            starts: dealt.map(|(_, (id, offset))| (*id, *offset)).collect(),
+            counts: group == 0,
+            ledger: self.ledger.clone(),
+            progress: Arc::clone(&self.progress),
+            gate: Arc::clone(&self.gate),
+            cancel: self.cancel.clone(),
+        };
+        Waiting::spawn(
+            format!("consumer-{group}-{member}"),
+            move || task.connect(),
+            |consumer, timeline| consumer.run(timeline),
+        )
+    }
+
+    /// Tells the observer of stages and progress until producers have ended. Returns the CPU that the host
+    /// gave to others in the measured window, in percent.
+    fn watch(
+        &self,
+        timeline: Timeline,
+        producers: &[Running<ProducerReport>],
+        observer: &mut dyn Observer,
+    ) -> Option<f64> {
+        let mut teller = Teller::new(self, timeline);
+        let (mut stage, mut steal) = (Stage::Prepare, (None, None));
+        loop {
+            let now = clock::now();
+            let reached = stage_at(&timeline, now);
+            if stage != reached {
+                stage = reached;
+                match reached {
+                    Stage::Measure => steal.0 = StealSample::take(),
+                    Stage::Drain => steal.1 = StealSample::take(),
+                    _ => {}
+                }
+                observer.stage(reached);
+            }
+            if producers.iter().all(Running::is_finished) {
+                let to = steal.1.or_else(StealSample::take);
+                return to.zip(steal.0).and_then(|(to, from)| to.percent_since(&from));
+            }
+            teller.tell(reached, now, observer);
+            std::thread::sleep(nap(&timeline, now));
+        }
+    }
+
+    fn watch_drain(
+        &self,
+        timeline: Timeline,
+        consumers: &[Running<ConsumerReport>],
+        observer: &mut dyn Observer,
+    ) {
+        let mut teller = Teller::new(self, timeline);
+        while !consumers.iter().all(Running::is_finished) {
+            teller.tell(Stage::Drain, clock::now(), observer);
+            std::thread::sleep(NAP);
+        }
+    }
+
+    /// The end offsets, once two readings agree: with acks=1 the high watermark may follow a little later.
+    async fn settled_ends(&self) -> Result<BTreeMap<PartitionId, i64>, RunError> {
+        let cluster = cluster(&self.workload, &self.input.bootstrap, 5);
+        let mut ends = consumer::end_offsets(&cluster, OffsetSpec::Latest).await?;
+        for _ in 0..SETTLE_TRIES {
+            tokio::time::sleep(SETTLE).await;
+            let again = consumer::end_offsets(&cluster, OffsetSpec::Latest).await?;
+            if again == ends {
+                break;
+            }
+            ends = again;
+        }
+        Ok(ends)
+    }
+
+    /// Tells consumers where to end and how long they have.
+    fn close(&self, ends: Option<&BTreeMap<PartitionId, i64>>) {
+        let drain =
+            if self.cancel.is_cancelled() { 2 * SECOND } else { self.workload.phases.drain.0.max(SECOND) };
+        self.gate.close(ends.cloned().unwrap_or_default(), clock::now() + drain);
+    }
+
+    /// Reads everything back.
+    fn prove(
+        &self,
+        ends: BTreeMap<PartitionId, i64>,
+        runtime: &tokio::runtime::Runtime,
+        timeline: Timeline,
+        observer: &mut dyn Observer,
+    ) -> Proof {
+        observer.stage(Stage::Verify);
+        let mut teller = Teller::new(self, timeline);
+        let mut tell = |seen: u64| teller.tell_seen(seen, observer);
+        let deadline = clock::now() + self.workload.verify.timeout.0;
+        // A run that was stopped is still proved as far as it went.
+        let stop = if self.cancel.is_cancelled() { CancelToken::new() } else { self.cancel.clone() };
+        let (sight, complete) = runtime.block_on(consumer::prove(
+            cluster(&self.workload, &self.input.bootstrap, 5),
+            self.workload.consume.clone(),
+            self.starts.clone(),
+            &ends,
+            deadline,
+            &stop,
+            &mut tell,
+        ));
+        Proof { sight, incomplete: complete.err() }
+    }
+}
+
+fn join<R>(threads: Vec<Running<R>>) -> Result<Vec<R>, RunError> {
+    threads.into_iter().map(Running::join).collect()
+}
+
+fn stage_at(timeline: &Timeline, now: Nanos) -> Stage {
+    match timeline.phase_at(now) {
+        _ if now < timeline.start => Stage::Prepare,
+        Phase::Warmup => Stage::Warmup,
+        Phase::Measure => Stage::Measure,
+        Phase::Drain => Stage::Drain,
+    }
+}
+
+/// Until the next border, but not long.
+fn nap(timeline: &Timeline, now: Nanos) -> Duration {
+    let borders = [timeline.measure, timeline.end];
+    let next = borders.into_iter().filter(|border| *border > now).map(|border| border - now).min();
+    next.map_or(NAP, |left| Duration::from_nanos(left).min(NAP))
+}
+
+/// Tells progress, not too often.
+struct Teller<'a> {
+    progress: &'a Counted,
+    ledger: &'a Ledger,
+    timeline: Timeline,
+    told_at: Nanos,
+    told_acked: u64,
+}
+
+impl<'a> Teller<'a> {
+    fn new(run: &'a Run<'_>, timeline: Timeline) -> Teller<'a> {
+        let told_acked = run.progress.acked_so_far();
+        Teller { progress: &run.progress, ledger: &run.ledger, timeline, told_at: clock::now(), told_acked }
+    }
+
+    fn tell(&mut self, stage: Stage, now: Nanos, observer: &mut dyn Observer) {
+        let since = Duration::from_nanos(now.saturating_sub(self.told_at));
+        if since < TELL {
+            return;
+        }
+        let acked = self.progress.acked_so_far();
+        let response = self.ledger.last_before(now).and_then(|interval| {
+            let histogram = interval.merged(Kind::Response)?;
+            debug_assert_eq!(Kind::Response.metric(), Metric::Response);
+            Some(Pooled::new([&histogram]).interval_quantiles())
+        });
+        observer.progress(&Progress {
+            stage,
+            elapsed_s: now.saturating_sub(self.timeline.start) as f64 / 1e9,
+            remaining_s: self.timeline.end.saturating_sub(now) as f64 / 1e9,
+            rate: (acked - self.told_acked) as f64 / since.as_secs_f64(),
+            acked,
+            consumed: self.progress.consumed_so_far(),
+            response,
+        });
+        (self.told_at, self.told_acked) = (now, acked);
+    }
+
+    fn tell_seen(&mut self, seen: u64, observer: &mut dyn Observer) {
+        let now = clock::now();
+        if now.saturating_sub(self.told_at) < TELL.as_nanos() as Nanos {
+            return;
+        }
+        self.told_at = now;
+        observer.progress(&Progress {
+            stage: Stage::Verify,
+            elapsed_s: now.saturating_sub(self.timeline.start) as f64 / 1e9,
+            remaining_s: 0.0,
+            rate: 0.0,
+            acked: self.progress.acked_so_far(),
+            consumed: seen,
+            response: None,
+        });
+    }
+}

@@ -1,0 +1,252 @@
+//! Whole runs against a scripted broker: what a stall, an error and a liar do to the figures.
+
+use std::time::Duration;
+
+use plimsoll_client::ErrorCode;
+use plimsoll_load::corpus::CorpusCache;
+use plimsoll_load::run::{Outcome, RunInput, execute, prepare_payload};
+use plimsoll_load::workload::Workload;
+use plimsoll_load::{CancelToken, Observer, Progress, Silent, Stage};
+use plimsoll_results::{Metric, Phase, Status, Verdict};
+use plimsoll_target::{Mock, Script};
+
+const BASE: &str = r#"
+schema = "workload/1"
+name = "test"
+
+[topic]
+partitions = 2
+
+[payload]
+kind = "random"
+size = "100B"
+pool = "1MiB"
+
+[load]
+arrival = "uniform"
+rate = "2_000/s"
+
+[phases]
+warmup = "0s"
+measure = "2s"
+drain = "20s"
+"#;
+
+fn input(mock: &Mock, sets: &[&str]) -> RunInput {
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    let workload = Workload::parse("test.toml", BASE, &sets).unwrap();
+    let payload = prepare_payload(&workload, &CorpusCache::at("/nowhere")).unwrap();
+    RunInput { workload, bootstrap: mock.address().to_string(), payload }
+}
+
+fn run(script: Script, sets: &[&str]) -> (Outcome, Mock) {
+    let mock = Mock::start(script).unwrap();
+    let outcome = execute(&input(&mock, sets), &mut Silent, &CancelToken::new()).unwrap();
+    (outcome, mock)
+}
+
+#[test]
+fn a_quiet_run_is_ok_and_every_record_is_accounted_for() {
+    let (outcome, _mock) = run(Script::default(), &["phases.warmup=1s"]);
+    assert_eq!(outcome.status, Status::Ok, "{:?}", outcome.status_reasons);
+    let verify = outcome.verify.unwrap();
+    assert_eq!((verify.acked, verify.seen, verify.lost), (6_000, 6_000, 0));
+    assert_eq!(outcome.load.intended, Some(4_000));
+    assert_eq!(outcome.series.pooled(&Metric::Response, Phase::Measure).len(), 4_000);
+    assert_eq!(outcome.series.pooled(&Metric::EndToEnd, Phase::Measure).len(), 4_000);
+    assert_eq!(outcome.series.pooled(&Metric::Schedule, Phase::Warmup).len(), 2_000);
+    assert_eq!(outcome.consumed.unwrap().records, 6_000);
+    assert_eq!(outcome.live.records, 6_000);
+    assert_eq!(outcome.rows.iter().map(|row| row.acked).sum::<u64>(), 6_000);
+}
+
+/// While the target stands still for S seconds, rate x S records become due; the one due x seconds before the
+/// end waits at least x. So of n records, at least rate x (S - L) have a response of L or more, whatever else
+/// the machine does: p99 is at least S - n / 100 / rate.
+#[test]
+fn b7_an_injected_stall_of_500_ms_moves_p99_as_computed() {
+    let stall = Duration::from_millis(500);
+    // Nothing waits for its turn elsewhere: one partition, no linger, one request at a time.
+    let sets = ["topic.partitions=1", "produce.linger=0s", "produce.max_in_flight=1"];
+    let (outcome, _mock) = run(Script { stall: Some((200, stall)), ..Script::default() }, &sets);
+    assert_eq!(outcome.status, Status::Ok, "{:?}", outcome.status_reasons);
+    let (rate, n) = (2_000.0, 4_000.0);
+    let pooled = outcome.series.pooled(&Metric::Response, Phase::Measure);
+    assert_eq!(pooled.len(), n as u64, "an open loop skips no slot during a stall");
+    for wait in [0.1, 0.25, 0.4, stall.as_secs_f64() - n / 100.0 / rate] {
+        // One slot for the record whose request began the stall; three digits for the histogram.
+        let least = (rate * (stall.as_secs_f64() - wait)) as u64 - 1;
+        let longer = pooled.total().count_at_or_above((wait * 0.999e9) as u64);
+        assert!(longer >= least, "{longer} records waited {wait} s or more, at least {least} must have");
+    }
+    // The same stall seen from the send: only the one request in flight waited.
+    let service = outcome.series.pooled(&Metric::Service, Phase::Measure);
+    assert_eq!(service.len(), pooled.len());
+}
+
+#[test]
+fn a_target_that_is_too_slow_is_a_rate_not_met_and_waiting_records_are_not_dropped() {
+    // One request at a time, 50 ms each, 20 records each: 400/s where 2,000/s are asked for.
+    let script = Script { latency: Duration::from_millis(50), ..Script::default() };
+    let sets = [
+        "topic.partitions=1",
+        "produce.max_in_flight=1",
+        "produce.batch_bytes=2KiB",
+        "produce.request_bytes=2KiB",
+        "produce.buffer_bytes=8KiB",
+    ];
+    let (outcome, _mock) = run(script, &sets);
+    assert!(outcome.load.verdicts.contains(&Verdict::RateNotMet), "{:?}", outcome.load);
+    assert_eq!(outcome.status, Status::Ok, "{:?}", outcome.status_reasons);
+    assert_eq!(outcome.verify.unwrap().acked, 4_000, "the drain delivers what had to wait");
+    assert_eq!(outcome.load.unsent, 0);
+}
+
+#[test]
+fn beyond_the_hard_cap_records_are_unsent_and_counted() {
+    let script = Script { latency: Duration::from_millis(50), ..Script::default() };
+    let sets = [
+        "topic.partitions=1",
+        "produce.max_in_flight=1",
+        "produce.batch_bytes=2KiB",
+        "produce.request_bytes=2KiB",
+        "produce.buffer_bytes=8KiB",
+        "produce.waiting_records_max=100",
+    ];
+    let (outcome, _mock) = run(script, &sets);
+    assert!(outcome.load.unsent > 500, "{}", outcome.load.unsent);
+    assert!(outcome.load.verdicts.contains(&Verdict::RateNotMet));
+    assert_eq!(outcome.verify.unwrap().acked + outcome.load.unsent, 4_000);
+}
+
+#[test]
+fn a_generator_that_comes_round_too_seldom_says_so() {
+    let (outcome, _mock) =
+        run(Script::default(), &["load.tick=8ms", "phases.measure=11s", "produce.linger=0s"]);
+    assert!(outcome.load.verdicts.contains(&Verdict::GeneratorBound), "{:?}", outcome.load);
+}
+
+#[test]
+fn retries_neither_lose_nor_double_nor_reorder() {
+    let script = Script {
+        refuse: vec![
+            (20, ErrorCode::NotLeaderOrFollower),
+            (21, ErrorCode::RequestTimedOut),
+            (60, ErrorCode::NotEnoughReplicas),
+        ],
+        hang_up_after_storing: vec![100, 150],
+        ..Script::default()
+    };
+    let (outcome, _mock) = run(script, &["produce.linger=0s", "produce.retry_backoff=1ms"]);
+    assert_eq!(outcome.status, Status::Ok, "{:?}", outcome.status_reasons);
+    assert_eq!(outcome.verify.unwrap().seen, 4_000);
+    assert!(outcome.load.retries.unwrap() >= 5);
+    assert!(outcome.load.errors.contains_key("NOT_LEADER_OR_FOLLOWER"), "{:?}", outcome.load.errors);
+    assert!(outcome.load.errors.contains_key("CONNECTION_LOST"), "{:?}", outcome.load.errors);
+}
+
+#[test]
+fn without_idempotence_a_lost_answer_makes_duplicates_and_they_are_named() {
+    let script = Script { hang_up_after_storing: vec![100], ..Script::default() };
+    let sets = ["produce.idempotent=false", "produce.linger=0s", "produce.retry_backoff=1ms"];
+    let (outcome, _mock) = run(script, &sets);
+    let verify = outcome.verify.unwrap();
+    assert_eq!(outcome.status, Status::Failed);
+    assert!(verify.duplicated > 0 && verify.lost == 0, "{verify:?}");
+    assert!(
+        outcome.status_reasons.iter().any(|r| r.contains("duplicated") && r.contains("producer 0 sequence")),
+        "{:?}",
+        outcome.status_reasons
+    );
+}
+
+#[test]
+fn a_broker_that_loses_an_acknowledged_batch_is_caught() {
+    let lose = |number, bytes| if number == 50 { Vec::new() } else { vec![bytes] };
+    let (outcome, _mock) = run(Script { tamper: Some(lose), ..Script::default() }, &["produce.linger=0s"]);
+    assert_eq!(outcome.status, Status::Failed);
+    assert!(outcome.verify.unwrap().lost > 0);
+}
+
+#[test]
+fn a_refusal_for_good_ends_the_run_as_failed_and_what_was_measured_is_kept() {
+    let script = Script { refuse: vec![(200, ErrorCode::MessageTooLarge)], ..Script::default() };
+    let (outcome, _mock) = run(script, &["produce.linger=0s"]);
+    assert_eq!(outcome.status, Status::Failed);
+    assert!(outcome.status_reasons[0].contains("MESSAGE_TOO_LARGE"), "{:?}", outcome.status_reasons);
+    let verify = outcome.verify.unwrap();
+    assert!(verify.ok && verify.acked > 100, "{verify:?}");
+}
+
+#[test]
+fn every_codec_and_acks_goes_the_whole_way() {
+    for codec in ["gzip", "snappy", "lz4", "zstd:3"] {
+        let set = format!("produce.codec={codec}");
+        let (outcome, _mock) = run(Script::default(), &[&set, "phases.measure=1s", "keys.dist=zipf"]);
+        assert_eq!(outcome.status, Status::Ok, "{codec}: {:?}", outcome.status_reasons);
+        assert_eq!(outcome.verify.unwrap().seen, 2_000);
+    }
+    let sets = ["produce.acks=0", "produce.idempotent=false", "phases.measure=1s"];
+    let (outcome, _mock) = run(Script::default(), &sets);
+    let verify = outcome.verify.unwrap();
+    assert_eq!((outcome.status, verify.acked, verify.unknown_seen), (Status::Ok, 0, 2_000));
+}
+
+#[test]
+fn a_closed_loop_keeps_its_window_and_has_no_schedule() {
+    let sets = ["load.mode=closed", "load.in_flight=10", "produce.linger=0s", "phases.measure=1s"];
+    let (outcome, _mock) = run(Script { latency: Duration::from_millis(5), ..Script::default() }, &sets);
+    assert_eq!(outcome.status, Status::Ok, "{:?}", outcome.status_reasons);
+    assert_eq!(outcome.load.target_rate, None);
+    // Ten records per answer, and an answer takes at least five milliseconds.
+    assert!(outcome.load.acked <= 10 * 201 * 2, "{}", outcome.load.acked);
+}
+
+#[test]
+fn consumers_that_start_late_still_read_everything() {
+    for mode in ["backlog", "replay"] {
+        let set = format!("consume.mode={mode}");
+        let (outcome, _mock) = run(Script::default(), &[&set, "consume.backlog=200KiB", "consume.members=2"]);
+        assert_eq!(outcome.status, Status::Ok, "{mode}: {:?}", outcome.status_reasons);
+        let consumed = outcome.consumed.unwrap();
+        assert!(consumed.complete && consumed.records == 4_000, "{mode}: {consumed:?}");
+    }
+}
+
+/// Cancels as soon as the first progress of the measured window is told.
+struct Impatient(CancelToken, Vec<Stage>);
+
+impl Observer for Impatient {
+    fn stage(&mut self, stage: Stage) {
+        self.1.push(stage);
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        if progress.stage == Stage::Measure && progress.acked > 0 {
+            self.0.cancel();
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_run_keeps_what_it_measured_and_is_aborted() {
+    let mock = Mock::start(Script::default()).unwrap();
+    let cancel = CancelToken::new();
+    let mut observer = Impatient(cancel.clone(), Vec::new());
+    let outcome = execute(&input(&mock, &["phases.measure=600s"]), &mut observer, &cancel).unwrap();
+    assert_eq!(outcome.status, Status::Aborted, "{:?}", outcome.status_reasons);
+    let verify = outcome.verify.unwrap();
+    assert!(verify.ok && verify.acked > 0, "{verify:?}");
+    assert!(outcome.measured_s < 500.0);
+    assert_eq!(observer.1[..2], [Stage::Prepare, Stage::Measure]);
+}
+
+#[test]
+fn a_target_that_is_not_there_is_named() {
+    let mock = Mock::start(Script::default()).unwrap();
+    let mut input = input(&mock, &[]);
+    drop(mock);
+    input.bootstrap = "127.0.0.1:1".into();
+    let error = execute(&input, &mut Silent, &CancelToken::new()).unwrap_err().to_string();
+    assert!(error.contains("127.0.0.1:1") && error.contains("listening"), "{error}");
+}
