@@ -1,1 +1,28 @@
+//! Draws a result: the terminal card, charts, and one HTML file that works without a network.
 //!
+//! [`card`] prints a run in at most 24 lines. [`ReportData`] collects what a page needs from a bundle and
+//! [`html`] makes the page. Every figure is first a [`Chart`] of ours, which knows data, axes, marks and
+//! captions but no drawing library; [`echarts_option`] and [`svg`] turn it into a picture.
+//!
+//! Rules kept here: three significant digits with units, at most six colours, never smoothed, log latency,
+//! the same axes for what is meant to be compared, and the durability line on every figure.
+//!
+//! This crate must not know the wire, the load, or how a result came about.
+
+mod card;
+mod chart;
+mod data;
+mod echarts;
+mod figures;
+mod html;
+mod strip;
+mod svg;
+pub mod units;
+
+pub use card::{CARD_LINES_MAX, CardStyle, card};
+pub use chart::{Axis, Band, Chart, Color, Dash, Mark, Panel, Scale, Series};
+pub use data::{ReportData, TrialData};
+pub use echarts::echarts_option;
+pub use figures::{percentile_curve, time_series};
+pub use html::{ReportError, html};
+pub use svg::svg;

@@ -124,6 +124,12 @@ impl<'a> Pooled<'a> {
         (self.exceedances(quantile) >= MIN_EXCEEDANCES_IN_ONE_INTERVAL).then(|| self.raw_us(quantile))
     }
 
+    /// The value at a quantile as the curve shows it, however little stands behind it. `None` when empty.
+    /// Not for summaries: use [`Pooled::quantile_us`] there.
+    pub fn read_us(&self, quantile: Quantile) -> Option<f64> {
+        (!self.is_empty()).then(|| self.raw_us(quantile))
+    }
+
     /// The summary row stored in `run.json`.
     pub fn quantiles(&self) -> QuantileSet {
         self.set(|quantile| self.quantile_us(quantile))

@@ -1,0 +1,114 @@
+"use strict";
+// Puts functions and colours into the option objects, which are pure data, and keeps them right when the
+// reader's colour scheme or window changes.
+(() => {
+  const options = JSON.parse(document.getElementById("charts").textContent);
+  const drawn = new Map();
+  const linear = new Set();
+
+  const three = (x) => {
+    if (x === 0) return "0";
+    const magnitude = Math.floor(Math.log10(Math.abs(Number(x.toPrecision(3)))));
+    return x.toFixed(Math.max(0, 2 - magnitude));
+  };
+  const scaled = (x, units) => {
+    const rounded = Number(x.toPrecision(3));
+    let [name, size] = units[0];
+    for (const [n, s] of units) if (Math.abs(rounded) >= s) [name, size] = [n, s];
+    const number = size === 1 && Number.isInteger(rounded) ? String(rounded) : three(rounded / size);
+    return name ? number + " " + name : number;
+  };
+  const show = {
+    nines: (x) => (100 * (1 - Math.pow(10, -x))).toFixed(Math.max(0, Math.ceil(x - 2 - 1e-9))) + " %",
+    log_micros: (x) => scaled(x * 1000, [["ns", 1], ["µs", 1e3], ["ms", 1e6], ["s", 1e9]]),
+    seconds: (x) => Number(x.toFixed(2)) + " s",
+    count: (x) => scaled(x, [["", 1], ["k", 1e3], ["M", 1e6], ["G", 1e9]]),
+    bytes: (x) => scaled(x, [["B", 1], ["kB", 1e3], ["MB", 1e6], ["GB", 1e9], ["TB", 1e12]]),
+    percent: (x) => three(x) + " %",
+  };
+  // Ticks are round: 1.00 ms is 1 ms there.
+  const tick = (text) => text.replace(/(\.\d*?)0+(?= |$)/, "$1").replace(/\.(?= |$)/, "");
+
+  const prepare = (id, css) => {
+    const option = structuredClone(options[id]);
+    const meta = option.plimsoll;
+    delete option.plimsoll;
+    const color = (name) => css.getPropertyValue(name).trim();
+    const [fg, faint, grid] = [color("--fg"), color("--faint"), color("--grid")];
+    option.textStyle = { color: fg, fontFamily: css.fontFamily };
+    Object.assign(option.legend, { textStyle: { color: fg }, inactiveColor: faint, itemWidth: 28, pageIconColor: fg, pageTextStyle: { color: faint } });
+    for (const title of option.title) title.textStyle.color = fg;
+    for (const axis of option.xAxis) {
+      Object.assign(axis.axisLabel, { color: faint, formatter: (x) => tick(show[meta.x](x)) });
+      axis.axisLine = { lineStyle: { color: faint } };
+      axis.splitLine.lineStyle = { color: grid };
+      axis.nameTextStyle = { color: faint };
+      axis.axisPointer = { label: { show: false } };
+    }
+    option.yAxis.forEach((axis, i) => {
+      if (linear.has(id) && axis.type === "log") Object.assign(axis, { type: "value", min: 0, max: "dataMax", minorSplitLine: { show: false } });
+      Object.assign(axis.axisLabel, { color: faint, formatter: (y) => tick(show[meta.y[i]](y)) });
+      axis.axisLine.lineStyle = { color: faint };
+      axis.splitLine = { lineStyle: { color: grid } };
+      axis.minorSplitLine.lineStyle = { color: grid, opacity: 0.45 };
+    });
+    for (const series of option.series) {
+      series.color = color(series.color);
+      if (series.markLine) {
+        series.markLine.lineStyle.color = color("--mark");
+        for (const mark of series.markLine.data) Object.assign(mark.label, { color: fg, rotate: 0, position: "end", distance: 3, fontSize: 11 });
+      }
+      if (series.markArea) {
+        series.markArea.itemStyle = { color: color("--shade") };
+        series.markArea.label.color = faint;
+      }
+    }
+    for (const zoom of option.dataZoom) {
+      Object.assign(zoom, { borderColor: faint, fillerColor: color("--shade"), textStyle: { color: faint }, labelFormatter: (x) => tick(show[meta.x](x)), showDataShadow: false });
+    }
+    Object.assign(option.tooltip, {
+      backgroundColor: color("--card"), borderColor: faint, textStyle: { color: fg, fontSize: 12 },
+      formatter: (points) => readout(points, meta),
+    });
+    return option;
+  };
+
+  const readout = (points, meta) => {
+    const box = document.createElement("div");
+    const head = document.createElement("strong");
+    head.textContent = show[meta.x](points[0].axisValue);
+    box.append(head);
+    const seen = new Set();
+    for (const point of points) {
+      const key = point.axisIndex + point.seriesName;
+      if (point.data[1] === null || seen.has(key)) continue;
+      seen.add(key);
+      const row = document.createElement("div");
+      const dot = document.createElement("span");
+      dot.textContent = "● ";
+      dot.style.color = point.color;
+      row.append(dot, point.seriesName + ": " + show[meta.y[point.axisIndex]](point.data[1]));
+      box.append(row);
+    }
+    return box;
+  };
+
+  const draw = (id) => {
+    const element = document.getElementById(id);
+    if (!element) return;
+    if (!drawn.has(id)) drawn.set(id, echarts.init(element, null, { renderer: "svg" }));
+    drawn.get(id).setOption(prepare(id, getComputedStyle(document.body)), { notMerge: true });
+  };
+  const drawAll = () => Object.keys(options).forEach(draw);
+
+  drawAll();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  addEventListener("resize", () => drawn.forEach((chart) => chart.resize()));
+  document.querySelectorAll("[data-toggle]").forEach((button) => button.addEventListener("click", () => {
+    const id = button.dataset.toggle;
+    if (!linear.delete(id)) linear.add(id);
+    button.textContent = linear.has(id) ? "log scale" : "linear scale";
+    button.setAttribute("aria-pressed", String(linear.has(id)));
+    draw(id);
+  }));
+})();

@@ -1,0 +1,170 @@
+//! Axes with fixed ends, so that figures meant to be compared get the same ones.
+
+use serde::Serialize;
+
+use crate::units;
+
+/// What the numbers on an axis are, and from where to where it goes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Axis {
+    /// What is shown, with its unit if the ticks do not carry one.
+    pub label: String,
+    /// How values become places and texts.
+    pub scale: Scale,
+    /// Lower end.
+    pub min: f64,
+    /// Upper end.
+    pub max: f64,
+}
+
+/// How values become places and texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// `log10(1 / (1 − share))`, shown as 50 %, 90 %, 99 %, 99.9 %, …
+    Nines,
+    /// Latency in microseconds, logarithmic.
+    LogMicros,
+    /// Seconds since the run began.
+    Seconds,
+    /// Counts or rates.
+    Count,
+    /// Bytes.
+    Bytes,
+    /// Percent.
+    Percent,
+}
+
+const STEPS_WANTED: f64 = 5.0;
+
+impl Axis {
+    /// Whole decades around positive values: from the decade below the least to the one above the greatest.
+    pub fn log_micros(label: &str, values: impl Iterator<Item = f64>) -> Self {
+        let positive = values.filter(|value| *value > 0.0 && value.is_finite());
+        let (low, high) = positive.fold((f64::MAX, 0.0f64), |(low, high), v| (low.min(v), high.max(v)));
+        let (low, high) = if high > 0.0 { (low, high) } else { (1.0, 1000.0) };
+        let (min, max) = (10f64.powf(low.log10().floor()), 10f64.powf(high.log10().ceil()));
+        let max = if max > min { max } else { min * 10.0 };
+        Self { label: label.to_owned(), scale: Scale::LogMicros, min, max }
+    }
+
+    /// From zero to a round number above the greatest value: bars and areas of rates lie when cut off.
+    pub fn from_zero(label: &str, scale: Scale, values: impl Iterator<Item = f64>) -> Self {
+        let high = values.filter(|value| value.is_finite()).fold(0.0, f64::max);
+        let step = round_step(high.max(f64::MIN_POSITIVE) / STEPS_WANTED);
+        let max = if high > 0.0 { (high / step).ceil() * step } else { 1.0 };
+        Self { label: label.to_owned(), scale, min: 0.0, max }
+    }
+
+    /// The percentile axis, up to the last of `nines`.
+    pub fn nines(label: &str, last: f64) -> Self {
+        Self { label: label.to_owned(), scale: Scale::Nines, min: 0.0, max: last.max(1.0) }
+    }
+
+    /// Distance of ticks on a linear axis.
+    pub fn step(&self) -> f64 {
+        round_step((self.max - self.min) / STEPS_WANTED)
+    }
+
+    /// Where ticks stand.
+    pub fn ticks(&self) -> Vec<f64> {
+        match self.scale {
+            Scale::Nines => {
+                let whole = (1..=self.max.floor() as u32).map(f64::from);
+                [0.0, 2f64.log10()].into_iter().chain(whole).collect()
+            }
+            Scale::LogMicros => {
+                let decades = self.min.log10().round() as i32..=self.max.log10().round() as i32;
+                decades.map(|exponent| 10f64.powi(exponent)).collect()
+            }
+            _ => {
+                let step = self.step();
+                let count = ((self.max - self.min) / step + 1e-9).floor() as u32;
+                (0..=count).map(|n| self.min + f64::from(n) * step).collect()
+            }
+        }
+    }
+
+    /// The text of a value on this axis.
+    pub fn text(&self, value: f64) -> String {
+        match self.scale {
+            Scale::Nines => nines_text(value),
+            Scale::LogMicros => plain(&units::duration_us(value)),
+            Scale::Seconds => format!("{} s", trimmed(value)),
+            Scale::Count => plain(&units::count(value)),
+            Scale::Bytes => plain(&units::bytes(value)),
+            Scale::Percent => format!("{} %", trimmed(value)),
+        }
+    }
+
+    /// Place of a value between 0 (lower end) and 1 (upper end).
+    pub fn place(&self, value: f64) -> f64 {
+        if self.scale == Scale::LogMicros {
+            return (value / self.min).log10() / (self.max / self.min).log10();
+        }
+        (value - self.min) / (self.max - self.min)
+    }
+}
+
+/// 1, 2 or 5 times a power of ten, not below `step`.
+fn round_step(step: f64) -> f64 {
+    let power = 10f64.powf(step.log10().floor());
+    let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|factor| factor * power >= step * (1.0 - 1e-9));
+    factor.unwrap_or(10.0) * power
+}
+
+/// 1 → `90 %`, 2 → `99 %`, 3 → `99.9 %`.
+fn nines_text(nines: f64) -> String {
+    let share = 100.0 * (1.0 - 10f64.powf(-nines));
+    let decimals = (nines - 2.0).ceil().max(0.0) as usize;
+    format!("{share:.decimals$} %")
+}
+
+fn trimmed(value: f64) -> String {
+    plain(&units::three(value))
+}
+
+/// Ticks are round: `1.00 ms` is `1 ms` there.
+fn plain(text: &str) -> String {
+    let (number, unit) = text.split_once(' ').unwrap_or((text, ""));
+    let number =
+        if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    if unit.is_empty() { number.to_owned() } else { format!("{number} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_axis_holds_whole_decades() {
+        let axis = Axis::log_micros("", [310.0, 0.0, 4_200.0].into_iter());
+        assert_eq!((axis.min, axis.max), (100.0, 10_000.0));
+        let texts: Vec<_> = axis.ticks().into_iter().map(|tick| axis.text(tick)).collect();
+        assert_eq!(texts, ["100 µs", "1 ms", "10 ms"]);
+        assert!((axis.place(1000.0) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_single_decade_value_still_gets_an_axis() {
+        let axis = Axis::log_micros("", [100.0].into_iter());
+        assert_eq!((axis.min, axis.max), (100.0, 1000.0));
+        assert!(Axis::log_micros("", std::iter::empty()).max > 0.0);
+    }
+
+    #[test]
+    fn the_percentile_axis_reads_as_people_say_it() {
+        let axis = Axis::nines("", 4.2);
+        let texts: Vec<_> = axis.ticks().into_iter().map(|tick| axis.text(tick)).collect();
+        assert_eq!(texts, ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
+    }
+
+    #[test]
+    fn rates_begin_at_zero_and_end_round() {
+        let axis = Axis::from_zero("", Scale::Count, [19_800.0].into_iter());
+        assert_eq!((axis.min, axis.max), (0.0, 20_000.0));
+        let texts: Vec<_> = axis.ticks().into_iter().map(|tick| axis.text(tick)).collect();
+        assert_eq!(texts, ["0", "5 k", "10 k", "15 k", "20 k"]);
+        assert_eq!(Axis::from_zero("", Scale::Count, std::iter::empty()).max, 1.0);
+    }
+}

@@ -1,0 +1,161 @@
+//! Our chart model: data and meaning, no drawing.
+
+mod axis;
+
+pub use axis::{Axis, Scale};
+
+use serde::Serialize;
+
+/// One figure: panels above one another that share the x axis.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Chart {
+    /// Short name, unique in a page.
+    pub id: String,
+    /// What it shows.
+    pub title: String,
+    /// The question it answers, for a reader who sees such a picture for the first time.
+    pub question: String,
+    /// From where to where is measured, which loop, how many trials, and the durability line.
+    pub captions: Vec<String>,
+    /// The shared axis.
+    pub x: Axis,
+    /// Panels, from the top.
+    pub panels: Vec<Panel>,
+    /// Instants across all panels.
+    pub marks: Vec<Mark>,
+    /// Shaded spans across all panels.
+    pub bands: Vec<Band>,
+    /// The page may offer to switch y between log and linear.
+    pub y_toggle: bool,
+}
+
+/// One coordinate system.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Panel {
+    /// What its values are.
+    pub title: String,
+    /// Its axis.
+    pub y: Axis,
+    /// Its lines.
+    pub series: Vec<Series>,
+    /// Height relative to the other panels.
+    pub weight: f64,
+}
+
+/// One line. Points are joined by straight lines and never smoothed; `None` interrupts it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Series {
+    /// Name in the legend. Lines with the same name are switched together and listed once.
+    pub name: String,
+    /// Ascending in x.
+    pub points: Vec<(f64, Option<f64>)>,
+    /// Colour.
+    pub color: Color,
+    /// Stroke: the second channel, for readers and printers without colour.
+    pub dash: Dash,
+    /// Drawn thin: context, for example single trials under the pooled line.
+    pub thin: bool,
+}
+
+/// Okabe–Ito colours by role; the page maps them to light and dark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Color {
+    /// First colour.
+    First,
+    /// Second colour.
+    Second,
+    /// Third colour.
+    Third,
+    /// Fourth colour.
+    Fourth,
+    /// Fifth colour.
+    Fifth,
+    /// Context.
+    Grey,
+}
+
+/// Stroke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dash {
+    /// ────
+    Solid,
+    /// ─ ─
+    Dashed,
+    /// ····
+    Dotted,
+}
+
+/// An instant with a reason.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Mark {
+    /// Where on x.
+    pub at: f64,
+    /// A few words.
+    pub label: String,
+    /// Drawn with its label; the others are in the table of events.
+    pub labelled: bool,
+}
+
+/// A span with a reason.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Band {
+    /// Begin on x.
+    pub from: f64,
+    /// End on x.
+    pub to: f64,
+    /// A few words.
+    pub label: String,
+}
+
+impl Color {
+    /// Index into the page's palette; grey has its own name there.
+    pub fn css_variable(self) -> &'static str {
+        match self {
+            Self::First => "--c1",
+            Self::Second => "--c2",
+            Self::Third => "--c3",
+            Self::Fourth => "--c4",
+            Self::Fifth => "--c5",
+            Self::Grey => "--cg",
+        }
+    }
+}
+
+impl Series {
+    /// A solid line.
+    pub fn line(name: impl Into<String>, color: Color, points: Vec<(f64, Option<f64>)>) -> Self {
+        Self { name: name.into(), points, color, dash: Dash::Solid, thin: false }
+    }
+
+    /// The same with another stroke.
+    #[must_use]
+    pub fn dashed(self, dash: Dash) -> Self {
+        Self { dash, ..self }
+    }
+
+    /// The same as context.
+    #[must_use]
+    pub fn thin(self) -> Self {
+        Self { thin: true, ..self }
+    }
+
+    /// True when it has something to draw.
+    pub fn has_values(&self) -> bool {
+        self.points.iter().any(|(_, y)| y.is_some())
+    }
+}
+
+impl Chart {
+    /// Names in the legend, once each, in drawing order.
+    pub fn legend(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for series in self.panels.iter().flat_map(|panel| &panel.series) {
+            if !names.contains(&series.name.as_str()) {
+                names.push(series.name.as_str());
+            }
+        }
+        names
+    }
+}

@@ -1,0 +1,181 @@
+//! A [`Chart`] as ECharts option. Only data: formatters are functions and live in the page's script, which
+//! finds the scales under `plimsoll`.
+
+use serde_json::{Value, json};
+
+use crate::chart::{Axis, Chart, Color, Dash, Panel, Scale, Series};
+
+const TOP_PX: f64 = 34.0;
+const PANEL_PX: f64 = 130.0;
+const GAP_PX: f64 = 38.0;
+const SINGLE_PANEL_PX: f64 = 330.0;
+const BOTTOM_PX: f64 = 62.0;
+const ZOOM_PX: f64 = 34.0;
+
+/// The option object, with `plimsoll.height_px` for the element and `plimsoll` for the page's script.
+/// Colours are CSS variables' names (`--c1`); the script puts in what they are in light or dark.
+pub fn echarts_option(chart: &Chart) -> Value {
+    let heights: Vec<f64> = chart.panels.iter().map(|panel| height(chart, panel)).collect();
+    let zoom = chart.panels.len() > 1;
+    let inner: f64 = heights.iter().sum::<f64>() + GAP_PX * (heights.len().saturating_sub(1)) as f64;
+    let height_px = TOP_PX + inner + BOTTOM_PX + if zoom { ZOOM_PX } else { 0.0 };
+    let panels: Vec<usize> = (0..chart.panels.len()).collect();
+    json!({
+        "animation": false,
+        "legend": { "type": "scroll", "top": 0, "data": chart.legend() },
+        "grid": grids(&heights),
+        "title": titles(chart, &heights),
+        "xAxis": panels.iter().map(|index| x_axis(chart, *index)).collect::<Vec<_>>(),
+        "yAxis": chart.panels.iter().enumerate().map(|(i, p)| y_axis(&p.y, i)).collect::<Vec<_>>(),
+        "series": series(chart),
+        "axisPointer": { "link": [{ "xAxisIndex": "all" }] },
+        "tooltip": { "trigger": "axis", "confine": true },
+        "dataZoom": data_zoom(&panels, zoom),
+        "plimsoll": {
+            "height_px": height_px,
+            "x": chart.x.scale,
+            "y": chart.panels.iter().map(|panel| panel.y.scale).collect::<Vec<_>>(),
+            "y_toggle": chart.y_toggle,
+        },
+    })
+}
+
+fn height(chart: &Chart, panel: &Panel) -> f64 {
+    if chart.panels.len() == 1 { SINGLE_PANEL_PX } else { PANEL_PX * panel.weight }
+}
+
+fn grids(heights: &[f64]) -> Vec<Value> {
+    let mut top = TOP_PX + 10.0;
+    let grid = |height: &f64| {
+        let grid = json!({ "top": top, "height": height, "left": 78, "right": 28 });
+        top += height + GAP_PX;
+        grid
+    };
+    heights.iter().map(grid).collect()
+}
+
+/// Panel titles stand above their own panel; a chart of one panel has its title in the page.
+fn titles(chart: &Chart, heights: &[f64]) -> Vec<Value> {
+    if chart.panels.len() < 2 {
+        return Vec::new();
+    }
+    let mut top = TOP_PX - 12.0;
+    let title = |(panel, height): (&Panel, &f64)| {
+        let title = json!({ "text": panel.title, "top": top, "left": 78, "padding": 0,
+            "textStyle": { "fontSize": 12, "fontWeight": 600 } });
+        top += height + GAP_PX;
+        title
+    };
+    chart.panels.iter().zip(heights).map(title).collect()
+}
+
+fn x_axis(chart: &Chart, index: usize) -> Value {
+    let last = index + 1 == chart.panels.len();
+    let mut axis = json!({
+        "type": "value", "gridIndex": index, "min": chart.x.min, "max": chart.x.max,
+        "axisLabel": { "show": last, "hideOverlap": true },
+        "axisTick": { "show": last }, "splitLine": { "show": chart.x.scale == Scale::Nines },
+    });
+    if last {
+        axis["name"] = json!(chart.x.label);
+        axis["nameLocation"] = json!("middle");
+        axis["nameGap"] = json!(26);
+    }
+    if chart.x.scale == Scale::Nines {
+        let ticks = json!(chart.x.ticks());
+        axis["axisLabel"]["customValues"] = ticks.clone();
+        axis["axisTick"]["customValues"] = ticks;
+    }
+    axis
+}
+
+fn y_axis(axis: &Axis, index: usize) -> Value {
+    let log = axis.scale == Scale::LogMicros;
+    let mut option = json!({
+        "type": if log { "log" } else { "value" },
+        "gridIndex": index, "min": axis.min, "max": axis.max, "minorSplitLine": { "show": log },
+        "axisLine": { "show": true }, "axisLabel": { "hideOverlap": true },
+    });
+    if !log {
+        option["interval"] = json!(axis.step());
+    }
+    option
+}
+
+fn series(chart: &Chart) -> Vec<Value> {
+    let mut out = Vec::new();
+    for (index, panel) in chart.panels.iter().enumerate() {
+        for (nth, line) in panel.series.iter().enumerate() {
+            let mut option = one_series(line, &panel.y, index);
+            if nth == 0 {
+                option["markLine"] = mark_line(chart, index == 0);
+                option["markArea"] = mark_area(chart, index == 0);
+            }
+            out.push(option);
+        }
+    }
+    out
+}
+
+fn one_series(line: &Series, axis: &Axis, panel: usize) -> Value {
+    let log = axis.scale == Scale::LogMicros;
+    let visible = |y: &f64| !log || *y > 0.0;
+    let points: Vec<_> =
+        line.points.iter().map(|(x, y)| json!([tidy(*x), y.filter(visible).map(tidy)])).collect();
+    json!({
+        "type": "line", "name": line.name, "xAxisIndex": panel, "yAxisIndex": panel,
+        "data": points, "showSymbol": false, "smooth": false, "connectNulls": false,
+        "color": line.color.css_variable(),
+        "lineStyle": { "width": width(line), "type": dash(line.dash), "opacity": opacity(line) },
+        "emphasis": { "disabled": true },
+    })
+}
+
+/// Six digits are more than the three that are shown and half the bytes of all of them.
+fn tidy(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return 0.0;
+    }
+    let unit = 10f64.powi(5 - value.abs().log10().floor() as i32);
+    (value * unit).round() / unit
+}
+
+fn width(line: &Series) -> f64 {
+    if line.thin { 1.2 } else { 2.0 }
+}
+
+fn opacity(line: &Series) -> f64 {
+    if line.thin && line.color != Color::Grey && line.dash == Dash::Solid { 0.45 } else { 1.0 }
+}
+
+fn dash(dash: Dash) -> &'static str {
+    match dash {
+        Dash::Solid => "solid",
+        Dash::Dashed => "dashed",
+        Dash::Dotted => "dotted",
+    }
+}
+
+fn mark_line(chart: &Chart, with_labels: bool) -> Value {
+    let data = chart.marks.iter().map(|mark| {
+        json!({ "xAxis": mark.at, "name": mark.label,
+            "label": { "show": with_labels && mark.labelled, "formatter": "{b}" } })
+    });
+    json!({ "silent": true, "symbol": "none", "animation": false,
+        "lineStyle": { "type": "solid", "width": 1 }, "data": data.collect::<Vec<_>>() })
+}
+
+fn mark_area(chart: &Chart, with_labels: bool) -> Value {
+    let data = chart.bands.iter().map(|band| {
+        json!([{ "xAxis": band.from, "name": if with_labels { band.label.as_str() } else { "" } },
+            { "xAxis": band.to }])
+    });
+    json!({ "silent": true, "label": { "position": "insideTop" }, "data": data.collect::<Vec<_>>() })
+}
+
+fn data_zoom(panels: &[usize], slider: bool) -> Vec<Value> {
+    if !slider {
+        return Vec::new();
+    }
+    vec![json!({ "type": "slider", "xAxisIndex": panels, "bottom": 6, "height": 18, "filterMode": "none" })]
+}

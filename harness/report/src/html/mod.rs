@@ -1,0 +1,100 @@
+//! One HTML file: styles, script, charts library and data inside, nothing fetched, works from `file://`.
+
+mod view;
+
+use minijinja::value::Serde;
+use minijinja::{Environment, context};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::chart::Chart;
+use crate::data::ReportData;
+use crate::echarts::echarts_option;
+use crate::figures::{percentile_curve, time_series};
+use crate::svg::svg;
+
+const PAGE: &str = include_str!("../../assets/page.html");
+const STYLE: &str = include_str!("../../assets/page.css");
+const SCRIPT: &str = include_str!("../../assets/page.js");
+const ECHARTS: &str = include_str!("../../assets/echarts/echarts.min.js");
+const ECHARTS_NOTICE: &str = include_str!("../../assets/echarts/NOTICE");
+
+/// A page that could not be made: a defect of the template or of the data model, not of the run.
+#[derive(Debug, Error)]
+pub enum ReportError {
+    /// The template.
+    #[error("the report's template failed: {0}")]
+    Template(#[from] minijinja::Error),
+    /// The data.
+    #[error("the report's data cannot be embedded: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Makes the page. Under 3 MB for runs of hours; refers to nothing outside itself; without scripts it shows
+/// the same charts as static pictures.
+pub fn html(data: &ReportData) -> Result<String, ReportError> {
+    let mut charts = vec![percentile_curve(data)];
+    charts.extend(time_series(data));
+    charts.retain(|chart| chart.panels.iter().any(|panel| !panel.series.is_empty()));
+    let options: Map<String, Value> =
+        charts.iter().map(|chart| (chart.id.clone(), echarts_option(chart))).collect();
+    let figures: Vec<_> = charts.iter().map(|chart| FigureView::new(chart, &options)).collect();
+    let mut environment = Environment::new();
+    environment.add_template("page.html", PAGE)?;
+    let page = environment.get_template("page.html")?.render(context! {
+        run => Serde(view::run(data)),
+        figures => Serde(figures),
+        data => for_script(&serde_json::to_string(&options)?),
+        style => STYLE,
+        script => SCRIPT,
+        echarts => ECHARTS,
+        notice => ECHARTS_NOTICE.trim().replace(" (https://www.apache.org/)", ""),
+    })?;
+    Ok(page)
+}
+
+/// A chart as the template places it.
+#[derive(Serialize)]
+struct FigureView<'a> {
+    id: &'a str,
+    title: &'a str,
+    question: &'a str,
+    captions: &'a [String],
+    y_toggle: bool,
+    height_px: f64,
+    svg: String,
+}
+
+impl<'a> FigureView<'a> {
+    fn new(chart: &'a Chart, options: &Map<String, Value>) -> Self {
+        let height = options.get(&chart.id).and_then(|option| option["plimsoll"]["height_px"].as_f64());
+        Self {
+            id: &chart.id,
+            title: &chart.title,
+            question: &chart.question,
+            captions: &chart.captions,
+            y_toggle: chart.y_toggle,
+            height_px: height.unwrap_or(400.0),
+            svg: svg(chart),
+        }
+    }
+}
+
+/// Inside `<script>` only `</script` and `<!--` could end or hide the data; without `<` there is neither.
+fn for_script(json: &str) -> String {
+    json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_cannot_end_its_script_element() {
+        let json = serde_json::to_string(&"</script><!-- \u{2028}").unwrap();
+        let safe = for_script(&json);
+        assert!(!safe.contains('<') && !safe.contains('\u{2028}'));
+        assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), "</script><!-- \u{2028}");
+    }
+}

@@ -1,0 +1,214 @@
+//! A [`Chart`] as static SVG: for readers without scripts, and for files. Same model, same axes.
+
+use std::fmt::Write as _;
+
+use crate::chart::{Chart, Dash, Panel, Series};
+
+const WIDTH: f64 = 960.0;
+const LEFT: f64 = 78.0;
+const RIGHT: f64 = 24.0;
+const LEGEND_ROW: f64 = 18.0;
+const PANEL: f64 = 130.0;
+const SINGLE: f64 = 320.0;
+const GAP: f64 = 40.0;
+const BOTTOM: f64 = 44.0;
+/// Width of a character of the legend, generously.
+const CHAR: f64 = 7.2;
+
+/// An `<svg>` element. Colours are the CSS variables of the page (`--c1` …) with Okabe–Ito fallbacks, so that
+/// it also stands alone. The same chart gives the same bytes.
+pub fn svg(chart: &Chart) -> String {
+    let legend = legend(chart);
+    let top = legend.rows * LEGEND_ROW + 30.0;
+    let heights: Vec<f64> = chart.panels.iter().map(|panel| height(chart, panel)).collect();
+    let gaps = GAP * heights.len().saturating_sub(1) as f64;
+    let total = top + heights.iter().sum::<f64>() + gaps + BOTTOM;
+    let mut out = String::new();
+    // Writing to a String cannot fail; the results of `write!` below are dropped for that reason.
+    let _ = write!(
+        out,
+        "<svg viewBox=\"0 0 {WIDTH} {total:.0}\" role=\"img\" aria-label=\"{}\" font-size=\"12\" \
+         font-family=\"system-ui, sans-serif\" fill=\"var(--fg, #222)\">",
+        escape(&chart.title)
+    );
+    out.push_str(&legend.body);
+    let mut y = top;
+    for (index, (panel, height)) in chart.panels.iter().zip(&heights).enumerate() {
+        let last = index + 1 == chart.panels.len();
+        draw_panel(&mut out, chart, panel, Frame { top: y, height: *height }, index == 0, last);
+        y += height + GAP;
+    }
+    out.push_str("</svg>");
+    out
+}
+
+#[derive(Clone, Copy)]
+struct Frame {
+    top: f64,
+    height: f64,
+}
+
+impl Frame {
+    fn y(self, place: f64) -> f64 {
+        self.top + self.height * (1.0 - place.clamp(0.0, 1.0))
+    }
+
+    fn bottom(self) -> f64 {
+        self.top + self.height
+    }
+}
+
+fn x_of(chart: &Chart, value: f64) -> f64 {
+    LEFT + (WIDTH - LEFT - RIGHT) * chart.x.place(value).clamp(0.0, 1.0)
+}
+
+fn height(chart: &Chart, panel: &Panel) -> f64 {
+    if chart.panels.len() == 1 { SINGLE } else { PANEL * panel.weight }
+}
+
+struct Legend {
+    body: String,
+    rows: f64,
+}
+
+fn legend(chart: &Chart) -> Legend {
+    let (mut body, mut x, mut row) = (String::new(), LEFT, 0.0);
+    for name in chart.legend() {
+        let Some(series) = chart.panels.iter().flat_map(|p| &p.series).find(|s| s.name == name) else {
+            continue;
+        };
+        let width = 34.0 + CHAR * name.chars().count() as f64;
+        if x + width > WIDTH - RIGHT && x > LEFT {
+            (x, row) = (LEFT, row + 1.0);
+        }
+        let y = 14.0 + row * LEGEND_ROW;
+        let _ = write!(
+            body,
+            "<line x1=\"{x:.0}\" x2=\"{:.0}\" y1=\"{:.0}\" y2=\"{:.0}\"{}/><text x=\"{:.0}\" y=\"{y:.0}\">{}</text>",
+            x + 22.0,
+            y - 4.0,
+            y - 4.0,
+            stroke(series),
+            x + 27.0,
+            escape(name)
+        );
+        x += width;
+    }
+    Legend { body, rows: row + 1.0 }
+}
+
+fn draw_panel(out: &mut String, chart: &Chart, panel: &Panel, frame: Frame, first: bool, last: bool) {
+    if chart.panels.len() > 1 {
+        text(out, LEFT, frame.top - 6.0, "start", &panel.title);
+    }
+    bands(out, chart, frame, first);
+    y_ticks(out, panel, frame);
+    x_ticks(out, chart, frame, last);
+    marks(out, chart, frame, first);
+    panel.series.iter().for_each(|series| polyline(out, chart, panel, series, frame));
+}
+
+fn bands(out: &mut String, chart: &Chart, frame: Frame, labels: bool) {
+    for band in &chart.bands {
+        let (from, to) = (x_of(chart, band.from), x_of(chart, band.to));
+        let _ = write!(
+            out,
+            "<rect x=\"{from:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"var(--shade, #8882)\"/>",
+            frame.top,
+            to - from,
+            frame.height
+        );
+        if labels {
+            text(out, from + 4.0, frame.top + 13.0, "start", &band.label);
+        }
+    }
+}
+
+fn y_ticks(out: &mut String, panel: &Panel, frame: Frame) {
+    for tick in panel.y.ticks() {
+        let y = frame.y(panel.y.place(tick));
+        let _ = write!(
+            out,
+            "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\" stroke=\"var(--grid, #8884)\"/>",
+            WIDTH - RIGHT
+        );
+        text(out, LEFT - 6.0, y + 4.0, "end", &panel.y.text(tick));
+    }
+}
+
+fn x_ticks(out: &mut String, chart: &Chart, frame: Frame, labels: bool) {
+    for tick in chart.x.ticks() {
+        let x = x_of(chart, tick);
+        let _ = write!(
+            out,
+            "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{:.1}\" stroke=\"var(--grid, #8884)\"/>",
+            frame.top,
+            frame.bottom()
+        );
+        if labels {
+            text(out, x, frame.bottom() + 16.0, "middle", &chart.x.text(tick));
+        }
+    }
+    if labels {
+        text(out, f64::midpoint(LEFT, WIDTH - RIGHT), frame.bottom() + 34.0, "middle", &chart.x.label);
+    }
+}
+
+fn marks(out: &mut String, chart: &Chart, frame: Frame, labels: bool) {
+    for mark in &chart.marks {
+        let x = x_of(chart, mark.at);
+        let _ = write!(
+            out,
+            "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{:.1}\" stroke=\"var(--mark, #777)\"/>",
+            frame.top,
+            frame.bottom()
+        );
+        if labels && mark.labelled {
+            let anchor = if x > WIDTH / 2.0 { "end" } else { "start" };
+            text(out, x, frame.top - 18.0, anchor, &mark.label);
+        }
+    }
+}
+
+fn polyline(out: &mut String, chart: &Chart, panel: &Panel, series: &Series, frame: Frame) {
+    let mut path = String::new();
+    let mut pen_down = false;
+    for (x, y) in &series.points {
+        let Some(y) = y.filter(|y| panel.y.place(*y).is_finite()) else {
+            pen_down = false;
+            continue;
+        };
+        let command = if pen_down { 'L' } else { 'M' };
+        let _ = write!(path, "{command}{:.1} {:.1}", x_of(chart, *x), frame.y(panel.y.place(y)));
+        pen_down = true;
+    }
+    if !path.is_empty() {
+        let _ = write!(out, "<path d=\"{path}\" fill=\"none\"{}/>", stroke(series));
+    }
+}
+
+fn stroke(series: &Series) -> String {
+    let dash = match series.dash {
+        Dash::Solid => "",
+        Dash::Dashed => " stroke-dasharray=\"6 4\"",
+        Dash::Dotted => " stroke-dasharray=\"2 3\"",
+    };
+    let fallback = match series.color.css_variable() {
+        "--c1" => "#0072b2",
+        "--c2" => "#d55e00",
+        "--c3" => "#009e73",
+        "--c4" => "#cc79a7",
+        "--c5" => "#e69f00",
+        _ => "#777",
+    };
+    let width = if series.thin { "1.2" } else { "2" };
+    format!(" stroke=\"var({}, {fallback})\" stroke-width=\"{width}\"{dash}", series.color.css_variable())
+}
+
+fn text(out: &mut String, x: f64, y: f64, anchor: &str, what: &str) {
+    let _ = write!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>", escape(what));
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

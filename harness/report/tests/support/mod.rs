@@ -1,0 +1,272 @@
+//! A run that never took place, the same at every call: for tests of pictures and for looking at them.
+
+use std::collections::BTreeMap;
+
+use plimsoll_report::{ReportData, TrialData};
+use plimsoll_results::*;
+
+const WARMUP: u64 = 4;
+const MEASURE: u64 = 30;
+const RATE: u64 = 20_000;
+
+/// Deterministic noise in 0..1.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Log-normal-like: a body with a heavy tail.
+    fn latency_ns(&mut self, body_us: f64) -> u64 {
+        let tail = self.next().max(1e-9).powf(-0.28);
+        (body_us * 1000.0 * (0.7 + 0.5 * self.next()) * tail) as u64
+    }
+}
+
+/// `trials` trials of a healthy run with one injected pause and some warnings.
+pub(crate) fn synthetic(trials: u32) -> ReportData {
+    let trials: Vec<_> = (0..u64::from(trials)).map(|seed| trial(seed + 1)).collect();
+    let series = trials.iter().flat_map(|trial| trial.latency.rows().iter().cloned()).collect();
+    ReportData {
+        document: document(&series, trials.len() as u32),
+        machine: Some(machine()),
+        events: events(),
+        lock: Some("name = \"synthetic\" # </script> & co\nrate = \"20_000/s\"\n".to_owned()),
+        trials,
+    }
+}
+
+fn trial(seed: u64) -> TrialData {
+    let mut noise = Noise(seed * 0x9e37_79b9_7f4a_7c15);
+    let mut latency = LatencySeries::default();
+    let mut intervals = Vec::new();
+    for second in 0..WARMUP + MEASURE + 1 {
+        let phase = match second {
+            s if s < WARMUP => Phase::Warmup,
+            s if s < WARMUP + MEASURE => Phase::Measure,
+            _ => Phase::Drain,
+        };
+        let mut row = IntervalRow {
+            at_ms: second as f64 * 1000.0,
+            len_ms: if phase == Phase::Drain { 130.0 } else { 1000.0 },
+            partial: phase == Phase::Drain,
+            phase,
+            ..Default::default()
+        };
+        let slow = if second < 2 { 3.0 } else { 1.0 };
+        for (metric, body_us) in [
+            (Metric::Response, 310.0 * slow),
+            (Metric::Service, 290.0 * slow),
+            (Metric::EndToEnd, 520.0 * slow),
+            (Metric::Schedule, 18.0),
+            (Metric::Hiccup, 62.0),
+        ] {
+            let samples = if metric == Metric::Hiccup { 900 } else { 4_000 };
+            let mut histogram = Histogram::new();
+            // Metrics that wait for the broker see its pause in 15 % of that second's records.
+            let waits = matches!(metric, Metric::Response | Metric::Service | Metric::EndToEnd);
+            for sample in 0..samples {
+                let paused = waits && second == 21 && sample % 100 < 15;
+                let pause_ns = if paused { (noise.next() * 4e8) as u64 } else { 0 };
+                histogram.record_n_ns(noise.latency_ns(body_us) + pause_ns, 5);
+            }
+            let set = Pooled::new([&histogram]).interval_quantiles();
+            row.latency.insert(metric.to_string(), set);
+            latency.push(LatencyInterval {
+                at_ns: second * 1_000_000_000,
+                len_ns: 1_000_000_000,
+                phase,
+                metric,
+                histogram,
+            });
+        }
+        fill(&mut row, &mut noise, second);
+        intervals.push(row);
+    }
+    TrialData { latency, intervals, verify: None }
+}
+
+fn fill(row: &mut IntervalRow, noise: &mut Noise, second: u64) {
+    let paused = second == 21;
+    row.sent = RATE;
+    row.acked = if paused {
+        RATE * 3 / 5
+    } else if second == 22 {
+        RATE * 7 / 5
+    } else {
+        RATE - (noise.next() * 80.0) as u64
+    };
+    row.consumed = row.acked;
+    row.payload_bytes = row.acked * 1024;
+    row.backlog_records = Some((noise.next() * 30.0) as u64 + if paused { 8_000 } else { 0 });
+    row.resources = Some(IntervalResources {
+        broker_cpu_pct: Some(22.0 + 3.0 * noise.next()),
+        client_cpu_pct: Some(31.0 + 3.0 * noise.next()),
+        steal_pct: Some(0.4 * noise.next()),
+        psi_io_pct: Some(if paused { 14.0 } else { noise.next() }),
+        dirty_bytes: Some(second * 21_000_000 % 200_000_000),
+        disk_write_bytes: Some(if second % 10 == 9 { 210_000_000 } else { 1_000_000 }),
+        ..Default::default()
+    });
+}
+
+fn document(series: &LatencySeries, trials: u32) -> RunDocument {
+    let records = RATE * MEASURE * u64::from(trials);
+    let mut document = RunDocument::unfinished("2026-11-21T10-14-03Z-synthetic-7f3a");
+    document.status = Status::Ok;
+    document.status_reasons = Vec::new();
+    document.workload = Some("synthetic".to_owned());
+    document.bundle = Some("runs/2026-11-21T10-14-03Z-synthetic-7f3a".to_owned());
+    document.report = Some("runs/2026-11-21T10-14-03Z-synthetic-7f3a/report.html".to_owned());
+    document.started_at = Some("2026-11-21T10:14:03Z".to_owned());
+    document.trials = trials;
+    document.durability = Durability {
+        acks: Acks::Leader,
+        rf: 1,
+        min_isr: 1,
+        flush: Some("never (the kernel decides)".to_owned()),
+        durability: Some(DurabilityMode::Replicated),
+        survives: Some(Survives::Process),
+        direct: Some(false),
+    };
+    document.load = Load {
+        target_rate: Some(RATE as f64),
+        achieved_rate: Some(19_970.0),
+        sent: records,
+        acked: records,
+        ..Default::default()
+    };
+    document.throughput =
+        Throughput::over(records, records * 1024, MEASURE * u64::from(trials) * 1_000_000_000);
+    document.latency = Latency::of(series);
+    document.cost = cost();
+    document.verify =
+        VerifyCounts { acked: records, expected: records, seen: records, ok: true, ..Default::default() };
+    document.arm = Arm {
+        system: "plimsoll".to_owned(),
+        version: Some("0.1.0".to_owned()),
+        backend: Some("page-cache".to_owned()),
+        effective_config: BTreeMap::from([("num.io.threads".to_owned(), "2".to_owned())]),
+        ..Default::default()
+    };
+    document.payload = Some(payload(records));
+    document.phases = vec![
+        PhaseSpan { name: "warmup".into(), t0_ns: 0, t1_ns: WARMUP * 1_000_000_000, ..Default::default() },
+        PhaseSpan {
+            name: "measure".into(),
+            t0_ns: WARMUP * 1_000_000_000,
+            t1_ns: (WARMUP + MEASURE) * 1_000_000_000,
+            ..Default::default()
+        },
+    ];
+    document.seeds = BTreeMap::from([("arrival".to_owned(), 42)]);
+    document.warnings = vec![
+        Warning::new(
+            "virtual_disk",
+            "This disk is virtual: a sync may end in the host's cache, not on a device.",
+            "Do not publish these as sync latencies of a real disk.",
+        ),
+        Warning::new(
+            "other_load",
+            "Other programs were running (load average 1.31 on 2 cores).",
+            "Stop them, or wait until they are done, and repeat.",
+        ),
+    ];
+    document.comparisons = vec![ComparisonRow {
+        metric: "broker_cpu_s_per_gb".into(),
+        against: "floor".into(),
+        ratio: 1.62,
+        low: Some(1.55),
+        high: Some(1.71),
+        confidence: Some(0.969),
+        pairs: vec![1.55, 1.6, 1.61, 1.64, 1.7, 1.71],
+    }];
+    document
+}
+
+fn cost() -> Cost {
+    let process = |user, sys, rss| ProcessCost {
+        cpu_user_ns_per_record: Some(user),
+        cpu_sys_ns_per_record: Some(sys),
+        rss_peak_bytes: Some(rss),
+        run_delay_ns_per_record: Some(310.0),
+        ctx_switches_per_s: Some(4_120.0),
+        minor_faults: Some(10_000),
+        major_faults: Some(0),
+    };
+    Cost {
+        broker: process(3_120.0, 8_410.0, 38_400_000),
+        client: process(9_870.0, 5_930.0, 96_200_000),
+        bytes_written_per_payload_byte: Some(1.074),
+        broker_cpu_s_per_gb: Some(11.3),
+        steal_pct: Some(0.21),
+        ..Default::default()
+    }
+}
+
+fn payload(records: u64) -> PayloadSummary {
+    let ratio = |codec: &str, with, without| CodecRatio {
+        codec: codec.into(),
+        batch_bytes: 65_536,
+        with_stamp: Some(with),
+        without_stamp: Some(without),
+    };
+    PayloadSummary {
+        source: "sample:quakes.jsonl".into(),
+        records,
+        unique_records: 360,
+        bytes: records * 1024,
+        unique_bytes: Some(247_000),
+        stamp_bytes: Some(28),
+        ratios: vec![ratio("lz4", 3.41, 3.98), ratio("zstd:3", 5.12, 6.77)],
+        ..Default::default()
+    }
+}
+
+fn machine() -> Machine {
+    Machine {
+        fingerprint: "0123456789ab".into(),
+        cpu: Processor { model: Some("AMD EPYC".into()), cores: 2, ..Default::default() },
+        memory: Memory {
+            total_bytes: Some(25_000_000_000),
+            dirty_bytes: Some(1_200_000),
+            ..Default::default()
+        },
+        kernel: Some("6.18.44".into()),
+        architecture: Some("x86_64".into()),
+        virtualization: Some(Virtualization { guest: true, hint: Some("virtio devices".into()) }),
+        filesystem: Some(Filesystem {
+            kind: "ext4".into(),
+            mount_options: "rw,relatime".into(),
+            total_bytes: 270_000_000_000,
+            available_bytes: 60_000_000_000,
+            fill_pct: 76.1,
+        }),
+        io_uring: Some(IoUring { available: true, reason: None }),
+        unread: BTreeMap::from([("governor".to_owned(), "cpufreq is not there".to_owned())]),
+        ..Default::default()
+    }
+}
+
+fn events() -> Vec<Event> {
+    vec![
+        Event { at_ms: 9_400.0, kind: "roll".into(), message: "segment rolled".into(), ..Default::default() },
+        Event {
+            at_ms: 21_050.0,
+            kind: "fault".into(),
+            target: Some("broker 1".into()),
+            for_ms: Some(400.0),
+            message: "broker paused 400 ms".into(),
+        },
+        Event {
+            at_ms: 29_400.0,
+            kind: "roll".into(),
+            message: "segment rolled".into(),
+            ..Default::default()
+        },
+    ]
+}
