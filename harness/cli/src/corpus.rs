@@ -120,7 +120,12 @@ fn print(cache: &CorpusCache, rows: &[Row]) {
         let megabytes = row.bytes.map_or("-".to_owned(), |bytes| format!("{:.1}", bytes as f64 / 1e6));
         println!(
             "{:<17} {:>9} {:>10}  {:<12} {:<34} {}",
-            row.name, count(row.records), megabytes, row.state, row.package, row.licence
+            row.name,
+            count(row.records),
+            megabytes,
+            row.state,
+            row.package,
+            row.licence
         );
         if let Some(problem) = &row.problem {
             println!("    {problem}");

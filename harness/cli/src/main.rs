@@ -7,6 +7,7 @@
 mod broker;
 mod corpus;
 mod exit;
+mod measure;
 mod options;
 mod pages;
 
@@ -33,6 +34,11 @@ fn main() -> ExitCode {
             broker::run(&options)
         }
         Verb::Corpus(options) => corpus::run(&options),
+        Verb::Quick(options) => measure::quick(&options.measure),
+        Verb::Run(options) => measure::run(&options.workload, &options.measure),
+        Verb::Helper { arguments } => {
+            plimsoll_target::helper(&arguments).map(|()| plimsoll_results::Exit::Pass).map_err(Into::into)
+        }
         Verb::Completions { shell } => pages::completions(shell),
         Verb::Man { directory } => pages::man(directory.as_deref()),
     };
@@ -51,5 +57,10 @@ fn start_logging(verbose: u8, quiet: bool) {
     let filter = EnvFilter::try_from_env("PLIMSOLL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        .with_target(false)
+        .init();
 }

@@ -26,6 +26,10 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Measures our broker on real records: no argument, no network, no configuration, under a minute.
+    Quick(QuickOptions),
+    /// Runs a workload file, or a built-in workload by its name.
+    Run(RunOptions),
     /// Serves Kafka's protocol on one node.
     Broker(BrokerOptions),
     /// Real records to measure with: what there is, fetching, checking.
@@ -34,6 +38,12 @@ pub(crate) enum Verb {
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
+    },
+    /// Small servers that the harness starts itself.
+    #[command(name = plimsoll_target::HELPER_VERB, hide = true)]
+    Helper {
+        /// What to serve, and where.
+        arguments: Vec<String>,
     },
     /// Prints the manual page, or writes one page per verb into a directory.
     Man {
@@ -47,9 +57,78 @@ impl Verb {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Verb::Corpus(options) => options.json,
-            Verb::Broker(_) | Verb::Completions { .. } | Verb::Man { .. } => false,
+            Verb::Quick(options) => options.measure.json,
+            Verb::Run(options) => options.measure.json,
+            Verb::Helper { .. } | Verb::Broker(_) | Verb::Completions { .. } | Verb::Man { .. } => false,
         }
     }
+}
+
+/// Measures our broker on real records.
+///
+/// Starts it as a child process with fresh data, sends records at a fixed rate, reads everything back and
+/// verifies it. Ends with a card, a result bundle and an offline HTML report.
+#[derive(Debug, Args)]
+pub(crate) struct QuickOptions {
+    #[command(flatten)]
+    pub(crate) measure: MeasureOptions,
+}
+
+/// Runs a workload.
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// A workload file, or the name of a built-in one: hello, small-records, large-batches, acks-all, catch-up,
+    /// codecs, ceiling.
+    pub(crate) workload: PathBuf,
+    #[command(flatten)]
+    pub(crate) measure: MeasureOptions,
+}
+
+/// What every measuring verb understands.
+#[derive(Debug, Args)]
+pub(crate) struct MeasureOptions {
+    /// Storage backend of our broker.
+    #[arg(long, value_name = "page-cache|mmap|io_uring")]
+    pub(crate) backend: Option<plimsoll_io::Backend>,
+    /// Overrides one key of the workload, for example load.rate=50_000/s; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) assignments: Vec<String>,
+    /// Sets one line of our broker's server.properties; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) broker_set: Vec<String>,
+    /// All randomness (arrivals, keys, payload order) derives from this.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Measures whatever Kafka cluster answers here instead of our broker.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["backend", "broker_set", "against"])]
+    pub(crate) bootstrap: Option<String>,
+    /// Records of your own instead of the workload's.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) payload_file: Option<PathBuf>,
+    /// How the payload file is cut into records.
+    #[arg(long, value_name = "lines|varint|length", default_value = "lines", requires = "payload_file")]
+    pub(crate) payload_framing: String,
+    /// Measures this beside our broker, in pairs of trials of this run, and reports the ratio.
+    #[arg(long, value_name = "floor", value_parser = ["floor"])]
+    pub(crate) against: Option<String>,
+    /// How many pairs.
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "against", value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) pairs: u32,
+    /// Leaves out the two seconds that measure what the generator itself can send.
+    #[arg(long)]
+    pub(crate) no_ceiling: bool,
+    /// Where result bundles go.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) output: PathBuf,
+    /// Where brokers keep their data while they run.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// One JSON document on stdout: the bundle's run.json.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Prints the resolved workload and the plan, and ends.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Serves Kafka's protocol on one node.

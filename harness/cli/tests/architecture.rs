@@ -24,10 +24,25 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("probe", &["results"]),
     ("results", &[]),
     ("report", &["results"]),
-    ("cli", &[
-        "records", "io", "log", "wire", "controller", "broker", "client", "load", "target", "storage",
-        "codecs", "probe", "results", "report",
-    ]),
+    (
+        "cli",
+        &[
+            "records",
+            "io",
+            "log",
+            "wire",
+            "controller",
+            "broker",
+            "client",
+            "load",
+            "target",
+            "storage",
+            "codecs",
+            "probe",
+            "results",
+            "report",
+        ],
+    ),
 ];
 
 /// Licences that may come in with a dependency. `deny.toml` says the same to cargo-deny.
@@ -111,7 +126,10 @@ fn every_dependency_has_a_permissive_licence() {
         let licence = text(package, "license").replace('/', " OR ");
         // An expression is satisfied when each `AND` part has an allowed `OR` alternative.
         let fine = !licence.is_empty()
-            && licence.replace(['(', ')'], "").split(" AND ").all(|part| part.split(" OR ").any(|l| allowed.contains(l.trim())));
+            && licence
+                .replace(['(', ')'], "")
+                .split(" AND ")
+                .all(|part| part.split(" OR ").any(|l| allowed.contains(l.trim())));
         if !fine {
             wrong.push(format!("{} {}: {licence:?}", text(package, "name"), text(package, "version")));
         }
@@ -159,16 +177,21 @@ fn documents_point_to_files_that_exist() {
 
 fn documents() -> Vec<PathBuf> {
     let root = root();
-    let mut documents: Vec<_> =
-        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"].iter().map(|d| root.join(d)).collect();
-    let more = std::fs::read_dir(root.join("docs")).expect("docs").filter_map(Result::ok).map(|entry| entry.path());
+    let mut documents: Vec<_> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+        .iter()
+        .map(|d| root.join(d))
+        .collect();
+    let more =
+        std::fs::read_dir(root.join("docs")).expect("docs").filter_map(Result::ok).map(|entry| entry.path());
     documents.extend(more.filter(|path| path.extension().is_some_and(|e| e == "md")));
     documents
 }
 
 #[test]
 fn unsafe_code_lives_in_the_io_backends_alone() {
-    for entry in ["engine", "harness"].iter().flat_map(|half| std::fs::read_dir(root().join(half)).expect("half")) {
+    for entry in
+        ["engine", "harness"].iter().flat_map(|half| std::fs::read_dir(root().join(half)).expect("half"))
+    {
         let manifest = entry.expect("entry").path().join("Cargo.toml");
         let Ok(content) = std::fs::read_to_string(&manifest) else { continue };
         let inherits = content.contains("[lints]\nworkspace = true");

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use plimsoll_client::records::{Batch, BatchBuilder, Codec, Compressor, Decompressor, ProducerStamp, RecordLimits};
+use plimsoll_client::records::{
+    Batch, BatchBuilder, Codec, Compressor, Decompressor, ProducerStamp, RecordLimits,
+};
 use plimsoll_client::{Acks, ConnectOptions, Connection, FetchFrom, FetchSpec, ProduceSpec, TopicRef};
 use plimsoll_target::{Launch, Managed};
 
@@ -153,12 +155,20 @@ async fn rounds(backend: &str, acks: Acks, durability: &str) {
 }
 
 fn check(producer: &Producer, stored: &[(i64, i32)]) {
-    assert!(producer.acknowledged.len() > 20, "only {} batches; nothing was tested", producer.acknowledged.len());
+    assert!(
+        producer.acknowledged.len() > 20,
+        "only {} batches; nothing was tested",
+        producer.acknowledged.len()
+    );
     let by_offset: BTreeMap<i64, i32> = stored.iter().copied().collect();
     for (sequence, offset) in &producer.acknowledged {
         for step in 0..RECORDS_PER_BATCH {
             let found = by_offset.get(&(offset + i64::from(step)));
-            assert_eq!(found, Some(&(sequence + step)), "acknowledged at {offset}, sequence {sequence} + {step}");
+            assert_eq!(
+                found,
+                Some(&(sequence + step)),
+                "acknowledged at {offset}, sequence {sequence} + {step}"
+            );
         }
     }
     for (index, (offset, sequence)) in stored.iter().enumerate() {

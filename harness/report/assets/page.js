@@ -36,7 +36,7 @@
     const color = (name) => css.getPropertyValue(name).trim();
     const [fg, faint, grid] = [color("--fg"), color("--faint"), color("--grid")];
     option.textStyle = { color: fg, fontFamily: css.fontFamily };
-    Object.assign(option.legend, { textStyle: { color: fg }, inactiveColor: faint, itemWidth: 28, pageIconColor: fg, pageTextStyle: { color: faint } });
+    for (const legend of option.legend) Object.assign(legend, { textStyle: { color: fg }, inactiveColor: faint, itemWidth: 26, itemStyle: { opacity: 0 } });
     for (const title of option.title) title.textStyle.color = fg;
     for (const axis of option.xAxis) {
       Object.assign(axis.axisLabel, { color: faint, formatter: (x) => tick(show[meta.x](x)) });

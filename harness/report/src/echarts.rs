@@ -5,9 +5,12 @@ use serde_json::{Value, json};
 
 use crate::chart::{Axis, Chart, Color, Dash, Panel, Scale, Series};
 
-const TOP_PX: f64 = 34.0;
+/// Above the first panel: its legend, and labels of marks where there are any.
+const TOP_PX: f64 = 30.0;
+const LABELS_PX: f64 = 18.0;
 const PANEL_PX: f64 = 130.0;
-const GAP_PX: f64 = 38.0;
+/// Between panels: the lower one's title and legend.
+const GAP_PX: f64 = 44.0;
 const SINGLE_PANEL_PX: f64 = 330.0;
 const BOTTOM_PX: f64 = 62.0;
 const ZOOM_PX: f64 = 34.0;
@@ -18,13 +21,14 @@ pub fn echarts_option(chart: &Chart) -> Value {
     let heights: Vec<f64> = chart.panels.iter().map(|panel| height(chart, panel)).collect();
     let zoom = chart.panels.len() > 1;
     let inner: f64 = heights.iter().sum::<f64>() + GAP_PX * (heights.len().saturating_sub(1)) as f64;
-    let height_px = TOP_PX + inner + BOTTOM_PX + if zoom { ZOOM_PX } else { 0.0 };
+    let top = TOP_PX + if chart.marks.is_empty() { 0.0 } else { LABELS_PX };
+    let height_px = top + inner + BOTTOM_PX + if zoom { ZOOM_PX } else { 0.0 };
     let panels: Vec<usize> = (0..chart.panels.len()).collect();
     json!({
         "animation": false,
-        "legend": { "type": "scroll", "top": 0, "data": chart.legend() },
-        "grid": grids(&heights),
-        "title": titles(chart, &heights),
+        "legend": legends(chart, &tops(&heights, top), top),
+        "grid": grids(&heights, top),
+        "title": titles(chart, &tops(&heights, top), top),
         "xAxis": panels.iter().map(|index| x_axis(chart, *index)).collect::<Vec<_>>(),
         "yAxis": chart.panels.iter().enumerate().map(|(i, p)| y_axis(&p.y, i)).collect::<Vec<_>>(),
         "series": series(chart),
@@ -44,29 +48,47 @@ fn height(chart: &Chart, panel: &Panel) -> f64 {
     if chart.panels.len() == 1 { SINGLE_PANEL_PX } else { PANEL_PX * panel.weight }
 }
 
-fn grids(heights: &[f64]) -> Vec<Value> {
-    let mut top = TOP_PX + 10.0;
-    let grid = |height: &f64| {
-        let grid = json!({ "top": top, "height": height, "left": 78, "right": 28 });
+/// Where each panel begins.
+fn tops(heights: &[f64], first: f64) -> Vec<f64> {
+    let mut top = first;
+    let begin = |height: &f64| {
+        let this = top;
         top += height + GAP_PX;
-        grid
+        this
     };
-    heights.iter().map(grid).collect()
+    heights.iter().map(begin).collect()
 }
 
-/// Panel titles stand above their own panel; a chart of one panel has its title in the page.
-fn titles(chart: &Chart, heights: &[f64]) -> Vec<Value> {
+fn grids(heights: &[f64], first: f64) -> Vec<Value> {
+    let grid = |(top, height): (f64, &f64)| json!({ "top": top, "height": height, "left": 78, "right": 28 });
+    tops(heights, first).into_iter().zip(heights).map(grid).collect()
+}
+
+/// Title and legend stand in one row above their own panel, the first one's above the labels of marks.
+fn row_above(index: usize, top: f64, first: f64) -> f64 {
+    if index == 0 { 0.0f64.max(first - TOP_PX - LABELS_PX) } else { top - 26.0 }
+}
+
+/// A chart of one panel has its title in the page.
+fn titles(chart: &Chart, tops: &[f64], first: f64) -> Vec<Value> {
     if chart.panels.len() < 2 {
         return Vec::new();
     }
-    let mut top = TOP_PX - 12.0;
-    let title = |(panel, height): (&Panel, &f64)| {
-        let title = json!({ "text": panel.title, "top": top, "left": 78, "padding": 0,
-            "textStyle": { "fontSize": 12, "fontWeight": 600 } });
-        top += height + GAP_PX;
-        title
+    let title = |(index, (panel, top)): (usize, (&Panel, &f64))| {
+        json!({ "text": panel.title, "top": row_above(index, *top, first) + 4.0, "left": 78, "padding": 0,
+            "textStyle": { "fontSize": 12, "fontWeight": 600 } })
     };
-    chart.panels.iter().zip(heights).map(title).collect()
+    chart.panels.iter().zip(tops).enumerate().map(title).collect()
+}
+
+/// One legend per panel: colours mean something else in the next one.
+fn legends(chart: &Chart, tops: &[f64], first: f64) -> Vec<Value> {
+    let legend = |(index, (panel, top)): (usize, (&Panel, &f64))| {
+        let single = chart.panels.len() == 1;
+        json!({ "data": panel.legend(), "top": row_above(index, *top, first), "padding": [3, 0],
+            "right": 28, "left": if single { json!(78) } else { json!("auto") }, "itemGap": 14 })
+    };
+    chart.panels.iter().zip(tops).enumerate().map(legend).collect()
 }
 
 fn x_axis(chart: &Chart, index: usize) -> Value {
@@ -124,7 +146,7 @@ fn one_series(line: &Series, axis: &Axis, panel: usize) -> Value {
         line.points.iter().map(|(x, y)| json!([tidy(*x), y.filter(visible).map(tidy)])).collect();
     json!({
         "type": "line", "name": line.name, "xAxisIndex": panel, "yAxisIndex": panel,
-        "data": points, "showSymbol": false, "smooth": false, "connectNulls": false,
+        "data": points, "symbol": "none", "smooth": false, "connectNulls": false,
         "color": line.color.css_variable(),
         "lineStyle": { "width": width(line), "type": dash(line.dash), "opacity": opacity(line) },
         "emphasis": { "disabled": true },

@@ -189,7 +189,7 @@ fn trial_chart(data: &ReportData, trial: &TrialData, index: usize, scales: &Scal
         x: scales.x.clone(),
         panels: panels.collect(),
         marks: marks(&data.events, scales.x.max),
-        bands: bands(trial),
+        bands: bands(trial, scales.x.max),
         y_toggle: false,
     }
 }
@@ -267,7 +267,7 @@ fn marks(events: &[Event], end_s: f64) -> Vec<Mark> {
 }
 
 /// Spans of intervals outside the measured phase.
-fn bands(trial: &TrialData) -> Vec<Band> {
+fn bands(trial: &TrialData, end_s: f64) -> Vec<Band> {
     let mut bands: Vec<(Phase, Band)> = Vec::new();
     for row in trial.intervals.iter().filter(|row| row.phase != Phase::Measure) {
         let (from, to) = (row.at_ms / 1e3, (row.at_ms + row.len_ms) / 1e3);
@@ -276,7 +276,8 @@ fn bands(trial: &TrialData) -> Vec<Band> {
             _ => bands.push((row.phase, Band { from, to, label: phase_name(row.phase).to_owned() })),
         }
     }
-    bands.into_iter().map(|(_, band)| band).collect()
+    let visible = bands.into_iter().map(|(_, band)| Band { to: band.to.min(end_s), ..band });
+    visible.filter(|band| band.from < band.to).collect()
 }
 
 fn phase_name(phase: Phase) -> &'static str {
@@ -302,5 +303,5 @@ fn curve_basis(all: &LatencySeries) -> String {
 }
 
 fn durability(data: &ReportData) -> String {
-    data.document.durability.to_string()
+    format!("durability: {}", data.document.durability)
 }

@@ -7,10 +7,10 @@ use crate::chart::{Chart, Dash, Panel, Series};
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 78.0;
 const RIGHT: f64 = 24.0;
-const LEGEND_ROW: f64 = 18.0;
+const ROW: f64 = 18.0;
 const PANEL: f64 = 130.0;
 const SINGLE: f64 = 320.0;
-const GAP: f64 = 40.0;
+const GAP: f64 = 46.0;
 const BOTTOM: f64 = 44.0;
 /// Width of a character of the legend, generously.
 const CHAR: f64 = 7.2;
@@ -18,8 +18,7 @@ const CHAR: f64 = 7.2;
 /// An `<svg>` element. Colours are the CSS variables of the page (`--c1` …) with Okabe–Ito fallbacks, so that
 /// it also stands alone. The same chart gives the same bytes.
 pub fn svg(chart: &Chart) -> String {
-    let legend = legend(chart);
-    let top = legend.rows * LEGEND_ROW + 30.0;
+    let top = if chart.marks.is_empty() { 30.0 } else { 30.0 + ROW };
     let heights: Vec<f64> = chart.panels.iter().map(|panel| height(chart, panel)).collect();
     let gaps = GAP * heights.len().saturating_sub(1) as f64;
     let total = top + heights.iter().sum::<f64>() + gaps + BOTTOM;
@@ -31,7 +30,6 @@ pub fn svg(chart: &Chart) -> String {
          font-family=\"system-ui, sans-serif\" fill=\"var(--fg, #222)\">",
         escape(&chart.title)
     );
-    out.push_str(&legend.body);
     let mut y = top;
     for (index, (panel, height)) in chart.panels.iter().zip(&heights).enumerate() {
         let last = index + 1 == chart.panels.len();
@@ -66,41 +64,29 @@ fn height(chart: &Chart, panel: &Panel) -> f64 {
     if chart.panels.len() == 1 { SINGLE } else { PANEL * panel.weight }
 }
 
-struct Legend {
-    body: String,
-    rows: f64,
-}
-
-fn legend(chart: &Chart) -> Legend {
-    let (mut body, mut x, mut row) = (String::new(), LEFT, 0.0);
-    for name in chart.legend() {
-        let Some(series) = chart.panels.iter().flat_map(|p| &p.series).find(|s| s.name == name) else {
-            continue;
-        };
-        let width = 34.0 + CHAR * name.chars().count() as f64;
-        if x + width > WIDTH - RIGHT && x > LEFT {
-            (x, row) = (LEFT, row + 1.0);
-        }
-        let y = 14.0 + row * LEGEND_ROW;
-        let _ = write!(
-            body,
-            "<line x1=\"{x:.0}\" x2=\"{:.0}\" y1=\"{:.0}\" y2=\"{:.0}\"{}/><text x=\"{:.0}\" y=\"{y:.0}\">{}</text>",
-            x + 22.0,
-            y - 4.0,
-            y - 4.0,
-            stroke(series),
-            x + 27.0,
-            escape(name)
-        );
-        x += width;
+/// The panel's title at the left and its legend at the right, in the row that begins at `y`.
+fn heading(out: &mut String, chart: &Chart, panel: &Panel, y: f64) {
+    if chart.panels.len() > 1 {
+        text(out, LEFT, y, "start", &panel.title);
     }
-    Legend { body, rows: row + 1.0 }
+    let width = |name: &str| 34.0 + CHAR * name.chars().count() as f64;
+    let names = panel.legend();
+    let mut x = WIDTH - RIGHT - names.iter().map(|name| width(name)).sum::<f64>();
+    for name in names {
+        let Some(series) = panel.series.iter().find(|series| series.name == name) else { continue };
+        let (end, middle) = (x + 22.0, y - 4.0);
+        let _ = write!(
+            out,
+            "<line x1=\"{x:.1}\" x2=\"{end:.1}\" y1=\"{middle:.1}\" y2=\"{middle:.1}\"{}/>",
+            stroke(series)
+        );
+        text(out, x + 27.0, y, "start", name);
+        x += width(name);
+    }
 }
 
 fn draw_panel(out: &mut String, chart: &Chart, panel: &Panel, frame: Frame, first: bool, last: bool) {
-    if chart.panels.len() > 1 {
-        text(out, LEFT, frame.top - 6.0, "start", &panel.title);
-    }
+    heading(out, chart, panel, if first { 14.0 } else { frame.top - 12.0 });
     bands(out, chart, frame, first);
     y_ticks(out, panel, frame);
     x_ticks(out, chart, frame, last);
@@ -165,7 +151,7 @@ fn marks(out: &mut String, chart: &Chart, frame: Frame, labels: bool) {
         );
         if labels && mark.labelled {
             let anchor = if x > WIDTH / 2.0 { "end" } else { "start" };
-            text(out, x, frame.top - 18.0, anchor, &mark.label);
+            text(out, x, frame.top - 5.0, anchor, &mark.label);
         }
     }
 }

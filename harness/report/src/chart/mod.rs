@@ -147,13 +147,13 @@ impl Series {
     }
 }
 
-impl Chart {
+impl Panel {
     /// Names in the legend, once each, in drawing order.
     pub fn legend(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        for series in self.panels.iter().flat_map(|panel| &panel.series) {
+        let mut names: Vec<&str> = Vec::new();
+        for series in &self.series {
             if !names.contains(&series.name.as_str()) {
-                names.push(series.name.as_str());
+                names.push(&series.name);
             }
         }
         names

@@ -1,6 +1,8 @@
 //! The page's texts and tables, already formatted: the template only places them.
 
-use plimsoll_results::{Cost, Machine, ProcessCost, QuantileSet, RunDocument, Status, VerifyExample};
+use plimsoll_results::{
+    Cost, LoadMode, Machine, ProcessCost, QuantileSet, RunDocument, Status, VerifyExample,
+};
 use serde::Serialize;
 
 use crate::data::ReportData;
@@ -102,13 +104,21 @@ fn sentence(doc: &RunDocument) -> String {
         arm.backend.as_ref().map(|backend| format!(" with the {backend} backend")).unwrap_or_default();
     let asked = doc.load.target_rate.map(|rate| format!(" at {} records/s", count(rate)));
     let source = doc.payload.as_ref().map(|p| format!("Records of {} were sent", p.source));
+    let loop_kind = match doc.load.mode {
+        LoadMode::Open => {
+            "The load was an open loop: each latency counts from the time its record was due, so that waiting \
+             behind a slow broker is in it."
+        }
+        LoadMode::Closed => {
+            "The load was a closed loop: the next record waits for the answer to the last, so that these are \
+             service times only."
+        }
+    };
     format!(
-        "{}{} to {system}{backend}; latencies are those of an {}.",
+        "{}{} to {system}{backend}. {loop_kind}",
         source.unwrap_or_else(|| "Records were sent".to_owned()),
         asked.unwrap_or_default(),
-        doc.load.mode.caption(),
     )
-    .replace("an closed", "a closed")
 }
 
 fn tiles(doc: &RunDocument) -> Vec<Tile> {

@@ -1,0 +1,148 @@
+//! A broker on a free port, in a thread of this process.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use plimsoll_broker::config::Settings;
+use plimsoll_broker::{BrokerError, Server, ServerHandle};
+use tempfile::TempDir;
+
+use super::Client;
+
+/// A broker that serves until it is stopped or dropped.
+pub struct TestBroker {
+    handle: ServerHandle,
+    thread: Option<JoinHandle<Result<(), BrokerError>>>,
+    data: Option<Data>,
+}
+
+/// A log directory that outlives brokers.
+pub struct Data {
+    parent: TempDir,
+}
+
+impl Data {
+    pub fn new() -> Self {
+        Self { parent: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.parent.path().join("data")
+    }
+
+    /// What a crash at this moment would leave in the kernel's hands.
+    pub fn crash_image(&self) -> Data {
+        let image = Data::new();
+        copy(&self.path(), &image.path());
+        image
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    pub fn settings(&self, overrides: &[&str]) -> Settings {
+        let dir = format!("log.dirs={}", self.path().display());
+        let fixed = ["listeners=PLAINTEXT://127.0.0.1:0", "num.network.threads=2", &dir];
+        let all: Vec<String> = fixed.iter().chain(overrides).map(|pair| (*pair).to_owned()).collect();
+        Settings::load(None, &all).expect("good settings")
+    }
+
+    /// Starts a broker here and waits until it serves.
+    pub fn start(self, overrides: &[&str]) -> TestBroker {
+        let settings = self.settings(overrides);
+        TestBroker::start_with(self, settings)
+            .unwrap_or_else(|error| panic!("the broker does not start: {error}"))
+    }
+}
+
+impl TestBroker {
+    /// A broker in a new directory.
+    pub fn start(overrides: &[&str]) -> Self {
+        Data::new().start(overrides)
+    }
+
+    /// Starts a broker, or says why it ended before it served.
+    pub fn start_with(data: Data, settings: Settings) -> Result<Self, BrokerError> {
+        let (ready, served) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            Server::bind(settings)?.run(|handle| ready.send(handle).expect("the test waits"))
+        });
+        match served.recv() {
+            Ok(handle) => Ok(Self { handle, thread: Some(thread), data: Some(data) }),
+            Err(_) => Err(thread.join().expect("no panic").expect_err("it ended without serving")),
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.handle.address()
+    }
+
+    pub fn data(&self) -> &Data {
+        self.data.as_ref().expect("running")
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    pub fn handle(&self) -> &ServerHandle {
+        &self.handle
+    }
+
+    /// Stops it cleanly and gives its directory back.
+    pub fn stop(mut self) -> Data {
+        self.end().expect("a clean stop");
+        self.data.take().expect("still here")
+    }
+
+    fn end(&mut self) -> Result<(), BrokerError> {
+        self.handle.stop();
+        match self.thread.take() {
+            Some(thread) => thread.join().expect("the broker does not panic"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for TestBroker {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.end().expect("a clean stop");
+        }
+    }
+}
+
+/// Runs `test` once per storage backend; what cannot run here says so.
+pub fn each_backend(test: impl Fn(&'static str)) {
+    for setting in [
+        "plimsoll.storage.backend=page-cache",
+        "plimsoll.storage.backend=mmap",
+        "plimsoll.storage.backend=io_uring",
+    ] {
+        if setting.ends_with("io_uring")
+            && let Err(reason) = plimsoll_io::probe_io_uring()
+        {
+            eprintln!("skipped: {setting}: {reason}");
+            continue;
+        }
+        eprintln!("with {setting}");
+        test(setting);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory");
+    for entry in fs::read_dir(from).expect("readable") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}

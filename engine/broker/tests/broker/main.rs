@@ -1,0 +1,16 @@
+//! A whole broker in a temporary directory, asked over its socket. Tests of a rule of Kafka's bear its number.
+
+mod common;
+mod configs;
+mod conversation;
+mod disk_full;
+mod fetch;
+mod hostile;
+mod list_offsets;
+mod produce;
+mod producer_ids;
+mod restart;
+mod sessions;
+mod startup;
+mod topics;
+mod versions;

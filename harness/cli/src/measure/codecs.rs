@@ -1,0 +1,57 @@
+//! The payload's measured compressibility, with and without our stamp: part of every result.
+
+use plimsoll_codecs::{Item, Plan as CodecPlan, compare};
+use plimsoll_load::keys::Keys;
+use plimsoll_load::payload::{CorpusVerdict, Payload, preview};
+use plimsoll_load::stamp::STAMP_BYTES;
+use plimsoll_results::{CodecRatio, PayloadSummary};
+
+use super::plan::Plan;
+use super::progress::Watch;
+
+/// Measures every codec at the configured batch size on the records that will be sent.
+pub(crate) fn summary(plan: &Plan, payload: &Payload, watch: &mut Watch) -> anyhow::Result<PayloadSummary> {
+    watch.label("measuring the payload");
+    let workload = &plan.workload;
+    let window = workload.window();
+    let keys = Keys::build(&workload.keys.source(), payload)?;
+    let gap_ns = (1e9 / workload.load.rate.per_s().max(1.0)) as u64;
+    let records = preview(payload, &keys, workload.seed, window, gap_ns);
+    let items = |values: &'_ [Vec<u8>]| -> Vec<(Option<Vec<u8>>, Vec<u8>)> {
+        records.keys.iter().cloned().zip(values.iter().cloned()).collect()
+    };
+    let (plain, stamped) = (items(&records.plain), items(&records.stamped));
+    let (plain, stamped) = (borrowed(&plain), borrowed(&stamped));
+    let mut codecs = CodecPlan::standard(workload.produce.batch_bytes.bytes());
+    codecs.time_per_codec = std::time::Duration::ZERO;
+    let used = workload.codec()?;
+    if !codecs.codecs.contains(&used) {
+        codecs.codecs.push(used);
+    }
+    let rows = compare(&codecs, &plain, Some(&stamped))?;
+    let sent = payload.summary(window);
+    watch.label("");
+    Ok(PayloadSummary {
+        source: sent.source,
+        records: 0,
+        unique_records: sent.unique_records,
+        bytes: 0,
+        unique_bytes: Some(sent.bytes),
+        stamp_bytes: u32::try_from(STAMP_BYTES).ok(),
+        corpus_sha256: None,
+        ratios: rows
+            .into_iter()
+            .map(|row| CodecRatio {
+                codec: row.codec,
+                batch_bytes: row.batch_bytes,
+                with_stamp: row.stamped.map(|side| side.sizes.ratio),
+                without_stamp: Some(row.plain.sizes.ratio),
+            })
+            .collect(),
+        too_small: matches!(sent.verdict, CorpusVerdict::TooSmall { .. }),
+    })
+}
+
+fn borrowed(items: &[(Option<Vec<u8>>, Vec<u8>)]) -> Vec<Item<'_>> {
+    items.iter().map(|(key, value)| Item { key: key.as_deref(), value }).collect()
+}

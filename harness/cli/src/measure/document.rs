@@ -1,0 +1,256 @@
+//! Trials to `run.json`.
+
+use std::collections::BTreeMap;
+
+use plimsoll_load::workload::{Acks as AskedAcks, SystemKind, Workload};
+use plimsoll_probe::{Observed, ProcessUsage, tool_build, warnings};
+use plimsoll_results::{
+    Acks, Arm, Cost, Durability, DurabilityMode, Latency, LatencySeries, Load, LoadObservation, Machine,
+    PayloadSummary, Pooled, RunDocument, Status, Survives, Throughput, VerifyCounts, config_hash,
+};
+
+use super::pairs::Measured;
+use super::plan::Plan;
+use super::trial::Trial;
+
+/// A document that says truthfully that nothing has been measured yet.
+pub(crate) fn begin(plan: &Plan, machine: &Machine) -> RunDocument {
+    let workload = &plan.workload;
+    let resolved = serde_json::to_value(workload).unwrap_or_default();
+    RunDocument {
+        machine: Some(machine.clone()),
+        tool: Some(tool_build("plimsoll", env!("CARGO_PKG_VERSION"))),
+        seeds: BTreeMap::from([("workload".to_owned(), workload.seed)]),
+        config_hash: Some(config_hash(&resolved)),
+        workload: Some(workload.name.clone()),
+        durability: durability(workload, &BTreeMap::new()),
+        ..RunDocument::unfinished("")
+    }
+}
+
+/// Fills in what was measured.
+pub(crate) fn fill(
+    document: &mut RunDocument,
+    plan: &Plan,
+    measured: &Measured,
+    payload: PayloadSummary,
+    ceiling: Option<f64>,
+) {
+    let trials = &measured.ours;
+    let outcomes = || trials.iter().map(|trial| &trial.outcome);
+    document.status =
+        outcomes().map(|outcome| outcome.status).max_by_key(|status| rank(*status)).unwrap_or_default();
+    document.status_reasons = Vec::new();
+    for reason in outcomes().flat_map(|outcome| &outcome.status_reasons) {
+        if !document.status_reasons.contains(reason) {
+            document.status_reasons.push(reason.clone());
+        }
+    }
+    let config = trials.first().map(|trial| trial.effective_config.clone()).unwrap_or_default();
+    document.durability = durability(&plan.workload, &config);
+    document.arm = arm(&plan.workload, config);
+    document.load = load(trials, ceiling);
+    document.throughput = throughput(trials);
+    document.latency = latency(trials);
+    document.verify = verify(trials);
+    document.cost = cost(trials);
+    document.phases = trials.first().map(|trial| trial.outcome.phases.clone()).unwrap_or_default();
+    document.comparisons = measured.comparisons.clone();
+    let sent = |count: fn(&Trial) -> u64| trials.iter().map(count).sum::<u64>();
+    document.payload = Some(PayloadSummary {
+        records: sent(|trial| trial.outcome.measured.sent),
+        bytes: sent(|trial| trial.outcome.measured.acked_bytes),
+        ..payload
+    });
+    document.warnings = trials.last().map(|trial| observed(document, plan, trial)).unwrap_or_default();
+}
+
+/// Of several trials' statuses the worst counts.
+fn rank(status: Status) -> u8 {
+    match status {
+        Status::Ok => 0,
+        Status::Invalid => 1,
+        Status::Aborted => 2,
+        Status::Failed => 3,
+    }
+}
+
+fn arm(workload: &Workload, effective_config: BTreeMap<String, String>) -> Arm {
+    let (label, system) = workload.chosen();
+    let kind = match system.kind {
+        SystemKind::Managed => "plimsoll",
+        SystemKind::External if system.version_label.is_empty() => "external",
+        SystemKind::External => &system.version_label,
+        SystemKind::Null => "null",
+        SystemKind::Floor => "floor",
+    };
+    let ours = system.kind == SystemKind::Managed;
+    Arm {
+        system: kind.to_owned(),
+        version: ours.then(|| env!("CARGO_PKG_VERSION").to_owned()),
+        backend: effective_config.get("plimsoll.storage.backend").cloned(),
+        effective_config,
+        label: Some(label.to_owned()),
+        git_sha: ours.then(|| tool_build("plimsoll", env!("CARGO_PKG_VERSION")).git_sha).flatten(),
+    }
+}
+
+/// What an acknowledgement meant. Only what the broker itself says is believed.
+fn durability(workload: &Workload, config: &BTreeMap<String, String>) -> Durability {
+    let value = |key: &str| config.get(key).map(String::as_str);
+    let mode = match value("plimsoll.durability") {
+        Some("fsync") => Some(DurabilityMode::Fsync),
+        Some(_) => Some(DurabilityMode::Replicated),
+        None => None,
+    };
+    let direct = value("plimsoll.storage.backend").map(|backend| backend == "io_uring");
+    let survives = mode.map(|mode| match mode {
+        DurabilityMode::Fsync => Survives::Power,
+        // A direct write is on the device, but a kernel that dies may forget where, unless the blocks had
+        // been written before.
+        DurabilityMode::Replicated
+            if direct == Some(true) && value("plimsoll.storage.preallocation") == Some("zero-fill") =>
+        {
+            Survives::Kernel
+        }
+        DurabilityMode::Replicated => Survives::Process,
+    });
+    Durability {
+        acks: match workload.produce.acks {
+            AskedAcks::None => Acks::None,
+            AskedAcks::Leader => Acks::Leader,
+            AskedAcks::All => Acks::All,
+        },
+        rf: u16::try_from(workload.topic.replication).unwrap_or_default(),
+        min_isr: u16::try_from(workload.topic.min_insync).unwrap_or_default(),
+        flush: flush(mode, value("log.flush.interval.messages"), value("log.flush.interval.ms")),
+        durability: mode,
+        survives,
+        direct,
+    }
+}
+
+fn flush(mode: Option<DurabilityMode>, messages: Option<&str>, interval_ms: Option<&str>) -> Option<String> {
+    const NEVER: &str = "9223372036854775807";
+    if mode == Some(DurabilityMode::Fsync) {
+        return Some("every group of writes".into());
+    }
+    match (messages?, interval_ms?) {
+        (NEVER, NEVER) => Some("never (kernel)".into()),
+        (messages, NEVER) => Some(format!("every {messages} records")),
+        (NEVER, ms) => Some(format!("every {ms} ms")),
+        (messages, ms) => Some(format!("every {messages} records or {ms} ms")),
+    }
+}
+
+/// Counts add up over trials; rates are over the summed time; nothing is averaged.
+fn load(trials: &[Trial], ceiling: Option<f64>) -> Load {
+    let Some(first) = trials.first() else { return Load::default() };
+    let seconds: f64 = trials.iter().map(|trial| trial.outcome.measured_s).sum();
+    let sum = |count: fn(&Load) -> u64| trials.iter().map(|trial| count(&trial.outcome.load)).sum::<u64>();
+    let acked = sum(|load| load.acked);
+    let mut verdicts = Vec::new();
+    for verdict in trials.iter().flat_map(|trial| &trial.outcome.load.verdicts) {
+        if !verdicts.contains(verdict) {
+            verdicts.push(verdict.clone());
+        }
+    }
+    let near = LoadObservation {
+        target_rate: first.outcome.load.target_rate,
+        generator_ceiling: ceiling,
+        ..LoadObservation::default()
+    };
+    verdicts.extend(near.verdicts());
+    let mut errors = BTreeMap::new();
+    for (name, count) in trials.iter().flat_map(|trial| &trial.outcome.load.errors) {
+        *errors.entry(name.clone()).or_default() += count;
+    }
+    let busiest =
+        trials.iter().filter_map(|trial| trial.outcome.load.generator_cpu_pct).max_by(f64::total_cmp);
+    Load {
+        achieved_rate: (seconds > 0.0).then(|| acked as f64 / seconds),
+        sent: sum(|load| load.sent),
+        acked,
+        unsent: sum(|load| load.unsent),
+        verdicts,
+        intended: Some(sum(|load| load.intended.unwrap_or_default())),
+        errors,
+        retries: Some(sum(|load| load.retries.unwrap_or_default())),
+        schedule_delay: latency(trials).quantiles.schedule,
+        generator_cpu_pct: busiest,
+        generator_ceiling: ceiling,
+        ..first.outcome.load.clone()
+    }
+}
+
+fn throughput(trials: &[Trial]) -> Throughput {
+    let seconds: f64 = trials.iter().map(|trial| trial.outcome.measured_s).sum();
+    let elapsed_ns = (seconds * 1e9) as u64;
+    let sum = |count: fn(&Trial) -> u64| trials.iter().map(count).sum::<u64>();
+    let acked = sum(|trial| trial.outcome.measured.acked);
+    let payload = Throughput::over(acked, sum(|trial| trial.outcome.measured.acked_bytes), elapsed_ns);
+    let wire = Throughput::over(acked, sum(|trial| trial.outcome.measured.wire_bytes), elapsed_ns);
+    let consumed = Throughput::over(sum(|trial| trial.outcome.measured.consumed), 0, elapsed_ns);
+    Throughput {
+        wire_mb_per_s: wire.payload_mb_per_s,
+        consumed_records_per_s: consumed.records_per_s,
+        ..payload
+    }
+}
+
+fn latency(trials: &[Trial]) -> Latency {
+    let mut all = LatencySeries::default();
+    trials.iter().for_each(|trial| all.append(trial.outcome.series.clone()));
+    Latency::of(&all)
+}
+
+fn verify(trials: &[Trial]) -> VerifyCounts {
+    let mut counts = trials.iter().map(|trial| trial.outcome.verify_document.counts);
+    let Some(mut sum) = counts.next() else { return VerifyCounts::default() };
+    counts.for_each(|more| sum.add(&more));
+    sum
+}
+
+fn cost(trials: &[Trial]) -> Cost {
+    let records: u64 = trials.iter().map(|trial| trial.outcome.measured.acked).sum();
+    let payload: u64 = trials.iter().map(|trial| trial.outcome.measured.acked_bytes).sum();
+    let all = |side: fn(&Trial) -> Option<&ProcessUsage>| -> Option<ProcessUsage> {
+        let mut usages = trials.iter().map(side);
+        let first = *usages.next()??;
+        usages.try_fold(first, |sum, usage| usage.map(|usage| over_trials(sum, *usage)))
+    };
+    let (broker, client) = (all(|trial| trial.broker.as_ref()), all(|trial| trial.client.as_ref()));
+    let ratio = |bytes: Option<u64>| bytes.filter(|_| payload > 0).map(|bytes| bytes as f64 / payload as f64);
+    Cost {
+        broker: broker.map(|usage| usage.cost(records)).unwrap_or_default(),
+        client: client.map(|usage| usage.cost(records)).unwrap_or_default(),
+        bytes_written_per_payload_byte: ratio(broker.and_then(|usage| usage.write_bytes)),
+        read_bytes: broker.and_then(|usage| usage.read_bytes),
+        steal_pct: trials.iter().filter_map(|trial| trial.outcome.steal_pct).max_by(f64::total_cmp),
+        broker_cpu_s_per_gb: broker.filter(|_| payload > 0).map(|usage| usage.cpu_ns as f64 / payload as f64),
+    }
+}
+
+/// Adds a later trial: counters and time add up, the peak stays a peak.
+fn over_trials(sum: ProcessUsage, next: ProcessUsage) -> ProcessUsage {
+    let peak = sum.rss_peak_bytes.max(next.rss_peak_bytes);
+    let wall_ns = sum.wall_ns + next.wall_ns;
+    ProcessUsage { rss_peak_bytes: peak, wall_ns, ..sum.plus(next) }
+}
+
+fn observed(document: &RunDocument, plan: &Plan, trial: &Trial) -> Vec<plimsoll_results::Warning> {
+    let measured = &trial.outcome.measured;
+    let batch_bytes = measured.wire_bytes.checked_div(measured.acked_batches);
+    warnings(&Observed {
+        machine: document.machine.as_ref(),
+        system: trial.system.as_ref(),
+        broker: trial.broker.as_ref(),
+        tool: document.tool.as_ref(),
+        generator_cpu_pct: trial.outcome.load.generator_cpu_pct,
+        payload_bytes: Some(measured.acked_bytes),
+        batch_bytes,
+        data_bytes: Some(measured.wire_bytes * u64::try_from(plan.workload.topic.replication).unwrap_or(1)),
+        hiccup_p999_us: Pooled::new([&trial.hiccup]).interval_quantiles().p999_us,
+        syncs: document.durability.durability == Some(DurabilityMode::Fsync),
+    })
+}

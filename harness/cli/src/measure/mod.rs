@@ -1,0 +1,109 @@
+//! `quick` and `run`: a workload becomes trials, trials become a bundle, a bundle becomes a card and a page.
+
+mod codecs;
+mod document;
+mod pairs;
+mod plan;
+mod progress;
+mod trial;
+
+use std::path::Path;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use plimsoll_load::CancelToken;
+use plimsoll_load::corpus::CorpusCache;
+use plimsoll_load::run::prepare_payload;
+use plimsoll_report::{CardStyle, ReportData, card, html};
+use plimsoll_results::{Bundle, BundleWriter, Exit, RunDocument};
+
+use crate::options::MeasureOptions;
+use plan::Plan;
+use progress::Watch;
+
+/// The workload of `quick`.
+const QUICK: &str = "hello";
+
+pub(crate) fn quick(options: &MeasureOptions) -> anyhow::Result<Exit> {
+    run(Path::new(QUICK), options)
+}
+
+pub(crate) fn run(workload: &Path, options: &MeasureOptions) -> anyhow::Result<Exit> {
+    let plan = Plan::resolve(workload, options)?;
+    if options.dry_run {
+        print!("{}", plan.describe());
+        return Ok(Exit::Pass);
+    }
+    let cancel = CancelToken::new();
+    stop_on_ctrl_c(&cancel)?;
+    let document = measure(&plan, options, &cancel)?;
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&document)?);
+    } else {
+        print!("{}", card(&document, style()));
+    }
+    Ok(document.status.exit())
+}
+
+/// Runs every trial and writes the bundle, also when it is stopped half-way.
+fn measure(plan: &Plan, options: &MeasureOptions, cancel: &CancelToken) -> anyhow::Result<RunDocument> {
+    let payload = prepare_payload(&plan.workload, &CorpusCache::from_env()?)?;
+    plan.check_corpus(&payload)?;
+    let mut watch = Watch::new(options.json);
+    let mut bundle = BundleWriter::create(&options.output, &plan.workload.name, Timestamp::now())?;
+    bundle.write_lock(&plan.workload.to_lock())?;
+    let machine = plan.machine();
+    bundle.write_env(&machine)?;
+    let mut document = document::begin(plan, &machine);
+    bundle.checkpoint(&mut document)?;
+    let summary = codecs::summary(plan, &payload, &mut watch)?;
+    let ceiling = if options.no_ceiling { None } else { trial::ceiling(plan, &payload, &mut watch, cancel)? };
+    let outcome = match &plan.against {
+        Some(other) => pairs::measure(plan, other, &payload, &mut bundle, &mut watch, cancel),
+        None => trial::measure(plan, &plan.workload, &payload, &mut bundle, &mut watch, cancel)
+            .map(|trial| pairs::Measured { ours: vec![trial], comparisons: Vec::new() }),
+    };
+    watch.end();
+    let measured =
+        outcome.with_context(|| format!("nothing could be measured; {} says so", bundle.path().display()))?;
+    document::fill(&mut document, plan, &measured, summary, ceiling);
+    bundle.checkpoint(&mut document)?;
+    write_report(&bundle)?;
+    bundle.finish(&mut document, Timestamp::now())?;
+    Ok(document)
+}
+
+fn write_report(bundle: &BundleWriter) -> anyhow::Result<()> {
+    let read = Bundle::open(bundle.path())?;
+    let page = html(&ReportData::from_bundle(&read)?)?;
+    let path = bundle.report_path();
+    std::fs::write(&path, page).with_context(|| path.display().to_string())
+}
+
+/// Ctrl-C once stops and keeps what was measured; twice ends at once.
+fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let cancel = cancel.clone();
+    let thread = std::thread::Builder::new().name("signals".into());
+    thread.spawn(move || {
+        runtime.block_on(async {
+            for asked_before in [false, true] {
+                if tokio::signal::ctrl_c().await.is_err() {
+                    return;
+                }
+                if asked_before {
+                    std::process::exit(i32::from(Exit::Failed.code()));
+                }
+                eprintln!("stopping; what was measured is kept. Once more to end at once");
+                cancel.cancel();
+            }
+        });
+    })?;
+    Ok(())
+}
+
+fn style() -> CardStyle {
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    CardStyle { color: terminal && !plain, ..CardStyle::default() }
+}

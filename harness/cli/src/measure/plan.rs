@@ -1,0 +1,179 @@
+//! What will be run: the workload with every option applied.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use plimsoll_io::{Backend, probe_io_uring};
+use plimsoll_load::payload::{CorpusVerdict, Origin, Payload};
+use plimsoll_load::workload::{Framing, PayloadKind, System, SystemKind, Technique, Workload};
+use plimsoll_results::{IoUring, Machine};
+use plimsoll_target::{Kind, TargetSpec};
+
+use crate::exit::UsageError;
+use crate::options::MeasureOptions;
+
+const BACKEND_KEY: &str = "plimsoll.storage.backend";
+
+/// A resolved run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) workload: Workload,
+    /// The same workload on the program it is measured against.
+    pub(crate) against: Option<Workload>,
+    pub(crate) pairs: u32,
+    data_root: PathBuf,
+    executable: PathBuf,
+}
+
+impl Plan {
+    pub(crate) fn resolve(file: &Path, options: &MeasureOptions) -> anyhow::Result<Self> {
+        let usage = |error: &dyn std::fmt::Display| UsageError(error.to_string());
+        let mut workload = Workload::load(file, &options.assignments).map_err(|error| usage(&error))?;
+        if let Some(seed) = options.seed {
+            workload.seed = seed;
+        }
+        apply_system(&mut workload, options)?;
+        apply_payload(&mut workload, options)?;
+        workload.check().map_err(|error| usage(&error))?;
+        let against = options.against.as_ref().map(|_| on_the_floor(&workload)).transpose()?;
+        Ok(Self {
+            workload,
+            against,
+            pairs: options.pairs,
+            data_root: options.data_dir.clone().unwrap_or_else(std::env::temp_dir),
+            executable: std::env::current_exe().context("the path of this program is not known")?,
+        })
+    }
+
+    /// The machine, with the device under the data directory.
+    pub(crate) fn machine(&self) -> Machine {
+        let probed = probe_io_uring();
+        let reason = probed.as_ref().err().map(ToString::to_string);
+        plimsoll_probe::machine(&self.data_root, Some(IoUring { available: probed.is_ok(), reason }))
+    }
+
+    pub(crate) fn data_root(&self) -> &Path {
+        &self.data_root
+    }
+
+    /// How to start the system of `workload`.
+    pub(crate) fn target(&self, workload: &Workload, log: PathBuf) -> TargetSpec {
+        let (_, system) = workload.chosen();
+        let data_root = self.data_root.clone();
+        let kind = match system.kind {
+            SystemKind::Managed => {
+                Kind::Managed { config: system.config.clone(), data_root, keep_data: system.keep_data }
+            }
+            SystemKind::External => Kind::External { bootstrap: system.bootstrap.clone() },
+            SystemKind::Null => Kind::Null,
+            SystemKind::Floor => Kind::Floor { technique: technique(system.technique), data_root },
+        };
+        TargetSpec {
+            kind,
+            executable: self.executable.clone(),
+            log,
+            start_timeout: system.start_timeout.std(),
+            stop_timeout: system.stop_timeout.std(),
+        }
+    }
+
+    /// Refuses a corpus that was chosen by name and is too small; a sample or a file of the user's is marked in
+    /// the result instead.
+    pub(crate) fn check_corpus(&self, payload: &Payload) -> anyhow::Result<()> {
+        match payload.verdict(self.workload.window()) {
+            CorpusVerdict::TooSmall { have_bytes, need_bytes } if payload.origin() == Origin::Corpus => {
+                bail!(UsageError(format!(
+                    "the corpus has {have_bytes} bytes, but batches of this size need {need_bytes}, or records come twice in a codec's window; choose a larger corpus or smaller batches"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The plan for `--dry-run`.
+    pub(crate) fn describe(&self) -> String {
+        let phases = &self.workload.phases;
+        let one = phases.warmup.secs_f64() + phases.measure.secs_f64();
+        let trials = if self.against.is_some() { 2 * self.pairs } else { 1 };
+        let mut text = self.workload.to_lock();
+        // Writing to a string cannot fail.
+        let _infallible = writeln!(
+            text,
+            "\n# {trials} trial{} of {one:.0} s load each, plus drain and re-read; about {:.0} s in all",
+            if trials == 1 { "" } else { "s" },
+            f64::from(trials) * (one + 3.0)
+        );
+        text
+    }
+}
+
+fn apply_system(workload: &mut Workload, options: &MeasureOptions) -> anyhow::Result<()> {
+    if let Some(bootstrap) = &options.bootstrap {
+        let system = System { kind: SystemKind::External, bootstrap: bootstrap.clone(), ..System::default() };
+        workload.system = "external".into();
+        workload.systems.insert("external".into(), system);
+        return Ok(());
+    }
+    let (label, kind) = {
+        let (label, system) = workload.chosen();
+        (label.to_owned(), system.kind)
+    };
+    if kind != SystemKind::Managed && (options.backend.is_some() || !options.broker_set.is_empty()) {
+        bail!(UsageError(format!(
+            "system `{label}` is not our broker, so it has no backend or broker configuration"
+        )));
+    }
+    let Some(system) = workload.systems.get_mut(&label) else { return Ok(()) };
+    if let Some(backend) = options.backend {
+        system.config.insert(BACKEND_KEY.into(), backend.to_string());
+    }
+    for pair in &options.broker_set {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| UsageError(format!("`--broker-set {pair}`: write `key=value`")))?;
+        system.config.insert(key.trim().into(), value.trim().into());
+    }
+    Ok(())
+}
+
+fn apply_payload(workload: &mut Workload, options: &MeasureOptions) -> anyhow::Result<()> {
+    let Some(path) = &options.payload_file else { return Ok(()) };
+    workload.payload.kind = PayloadKind::File;
+    workload.payload.path.clone_from(path);
+    workload.payload.framing = match options.payload_framing.as_str() {
+        "lines" => Framing::Lines,
+        "varint" => Framing::Varint,
+        "length" => Framing::Length,
+        other => bail!(UsageError(format!("`--payload-framing {other}`: it takes lines, varint or length"))),
+    };
+    Ok(())
+}
+
+/// The same load on the least program that does the work, writing as the backend does.
+fn on_the_floor(workload: &Workload) -> anyhow::Result<Workload> {
+    let (label, system) = workload.chosen();
+    if system.kind != SystemKind::Managed {
+        bail!(UsageError(format!("system `{label}` is not our broker: only that has a floor")));
+    }
+    let backend = system.config.get(BACKEND_KEY).map_or(Ok(Backend::PageCache), |name| name.parse())?;
+    let technique = match backend {
+        Backend::Mmap => Technique::Mmap,
+        Backend::IoUring => Technique::Direct,
+        _ => Technique::Pwrite,
+    };
+    let floor = System { kind: SystemKind::Floor, technique, ..System::default() };
+    let mut other = workload.clone();
+    other.name = format!("{}-floor", workload.name);
+    other.system = "floor".into();
+    other.systems.insert("floor".into(), floor);
+    Ok(other)
+}
+
+fn technique(named: Technique) -> plimsoll_target::Technique {
+    match named {
+        Technique::Pwrite => plimsoll_target::Technique::Pwrite,
+        Technique::Mmap => plimsoll_target::Technique::Mmap,
+        Technique::Direct => plimsoll_target::Technique::Direct,
+    }
+}
