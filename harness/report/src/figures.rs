@@ -22,8 +22,8 @@ pub fn percentile_curve(data: &ReportData) -> Chart {
     for (metric, name, color, dash) in [
         (Metric::Response, "response", Color::First, Dash::Solid),
         (Metric::EndToEnd, "end to end", Color::Second, Dash::Solid),
-        (Metric::Service, "service (from actual send)", Color::Third, Dash::Dashed),
-        (Metric::Hiccup, "platform hiccups (idle thread)", Color::Grey, Dash::Dotted),
+        (Metric::Service, "service", Color::Third, Dash::Dashed),
+        (Metric::Hiccup, "hiccups of an idle thread", Color::Grey, Dash::Dotted),
     ] {
         series.extend(curve(&all.pooled(&metric, Phase::Measure), name, color, dash));
     }

@@ -41,7 +41,7 @@ pub(crate) fn synthetic(trials: u32) -> ReportData {
 }
 
 fn trial(seed: u64) -> TrialData {
-    let mut noise = Noise(seed * 0x9e37_79b9_7f4a_7c15);
+    let mut noise = Noise(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let mut latency = LatencySeries::default();
     let mut intervals = Vec::new();
     for second in 0..WARMUP + MEASURE + 1 {

@@ -1,0 +1,92 @@
+//! The page: offline, small, whole, and safe against its own data.
+
+mod support;
+
+use plimsoll_report::{ReportData, html};
+use plimsoll_results::{Event, RunDocument, Warning};
+use sha2::{Digest, Sha256};
+
+const ECHARTS: &str = include_str!("../assets/echarts/echarts.min.js");
+const ECHARTS_SHA256: &str = "b66b25aeb4df84e33199dc21694014d336d222cbd9deb0e5a7c14bd6aa0d0fd0";
+
+/// The page without the vendored library, which a hash pins instead.
+fn ours(page: &str) -> String {
+    assert!(page.contains(ECHARTS), "the library is inside the page, unchanged");
+    page.replace(ECHARTS, "")
+}
+
+#[test]
+fn the_vendored_library_is_the_one_we_name() {
+    let digest: String = Sha256::digest(ECHARTS).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, ECHARTS_SHA256);
+    assert!(!ECHARTS.contains("</script"));
+}
+
+#[test]
+fn c2_no_external_url_anywhere() {
+    let page = html(&support::synthetic(2)).unwrap();
+    let ours = ours(&page).to_lowercase();
+    for word in ["http:", "https:", "src=", "href=", "@import", "url(", "fetch(", "xmlhttp", "<link", "//cdn"]
+    {
+        assert!(!ours.contains(word), "the page has `{word}`");
+    }
+    assert!(ours.contains("default-src 'none'"), "the browser is told to load nothing");
+}
+
+#[test]
+fn c2_under_three_megabytes_with_many_trials() {
+    let page = html(&support::synthetic(8)).unwrap();
+    assert!(page.len() < 3_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn it_shows_what_every_figure_must_print() {
+    let page = html(&support::synthetic(1)).unwrap();
+    let durability = "acks=1, rf 1, min.isr 1, flush never (the kernel decides), durability replicated, survives process, cached I&#x2f;O";
+    let figures = page.matches("<figure>").count();
+    assert!(figures >= 2);
+    assert!(page.matches(durability).count() > figures, "the durability line stands at every figure");
+    for text in [
+        "open loop, from the intended send time",
+        "1 trial",
+        "600,000",
+        "ratio as sent",
+        "AMD EPYC",
+        "<noscript><svg",
+    ] {
+        assert!(page.contains(text), "no `{text}`");
+    }
+    assert!(!page.contains("{{") && !page.contains("{%"), "the template is filled in");
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let mut data = support::synthetic(1);
+    let hostile = "</script><img src=x onerror=alert(1)>";
+    data.document.warnings.push(Warning::new("x", hostile, hostile));
+    data.document.workload = Some(hostile.to_owned());
+    data.lock = Some(hostile.to_owned());
+    data.events.push(Event {
+        at_ms: 5_000.0,
+        kind: "fault".into(),
+        message: hostile.into(),
+        ..Default::default()
+    });
+    let page = html(&data).unwrap();
+    assert!(!ours(&page).contains("<img"));
+    assert_eq!(page.matches("</script>").count(), 3);
+}
+
+#[test]
+fn a_run_that_never_began_still_has_a_page() {
+    let data = ReportData {
+        document: RunDocument::unfinished("x"),
+        machine: None,
+        events: Vec::new(),
+        lock: None,
+        trials: Vec::new(),
+    };
+    let page = html(&data).unwrap();
+    assert!(page.contains("aborted") && page.contains("ended before its summary"));
+    assert_eq!(page.matches("<figure>").count(), 0);
+}
