@@ -100,38 +100,31 @@ struct Live {
     sight: Sight,
     progress: Arc<Counted>,
     counts: bool,
-    /// The batch at hand: partition, delivery time, records, payload bytes.
-    at_hand: (PartitionId, Nanos, u64, u64),
     records: u64,
     span: Option<(Nanos, Nanos)>,
 }
 
 impl Take for Live {
-    fn batch(&mut self, id: PartitionId, _bytes: usize) {
+    fn batch<'a>(&mut self, id: PartitionId, records: impl Iterator<Item = (i64, Option<&'a [u8]>)>) {
         let now = clock::now();
         self.recorder.roll(now);
-        self.at_hand = (id, now, 0, 0);
         self.span = Some((self.span.map_or(now, |(first, _)| first), now));
-    }
-
-    fn record(&mut self, offset: i64, value: Option<&[u8]>) {
-        let (id, now, records, bytes) = &mut self.at_hand;
-        let value = value.unwrap_or_default();
-        // A fault is counted where it is seen; an unreadable stamp has no latency.
-        if let Ok((stamp, _)) = self.sight.partition(*id).observe(offset, value) {
-            self.recorder.span(Kind::EndToEnd, stamp.intended_ns, stamp.intended_ns, *now, 1);
+        let seen = self.sight.partition(id);
+        let (mut count, mut bytes) = (0, 0);
+        for (offset, value) in records {
+            let value = value.unwrap_or_default();
+            // A fault is counted where it is seen; an unreadable stamp has no latency.
+            if let Ok((stamp, _)) = seen.observe(offset, value) {
+                self.recorder.span(Kind::EndToEnd, stamp.intended_ns, stamp.intended_ns, now, 1);
+            }
+            count += 1;
+            bytes += value.len() as u64;
         }
-        *records += 1;
-        *bytes += value.len() as u64;
-    }
-
-    fn batch_done(&mut self) {
-        let (_, _, records, bytes) = self.at_hand;
-        self.records += records;
+        self.records += count;
         if self.counts {
-            self.recorder.counters.consumed += records;
+            self.recorder.counters.consumed += count;
             self.recorder.counters.consumed_bytes += bytes;
-            self.progress.consumed(records);
+            self.progress.consumed(count);
         }
     }
 }
@@ -144,7 +137,6 @@ impl Consumer {
             sight: Sight::new(),
             progress: Arc::clone(&self.task.progress),
             counts: self.task.counts,
-            at_hand: (PartitionId { topic: 0, partition: 0 }, 0, 0, 0),
             records: 0,
             span: None,
         };

@@ -26,23 +26,18 @@ pub enum ProofError {
 
 struct Witness<'a> {
     sight: Sight,
-    id: PartitionId,
     seen: u64,
     tell: &'a mut dyn FnMut(u64),
 }
 
 impl Take for Witness<'_> {
-    fn batch(&mut self, id: PartitionId, _bytes: usize) {
-        self.id = id;
-    }
-
-    fn record(&mut self, offset: i64, value: Option<&[u8]>) {
-        self.seen += 1;
-        // A fault is counted where it is seen.
-        let _counted = self.sight.partition(self.id).observe(offset, value.unwrap_or_default());
-    }
-
-    fn batch_done(&mut self) {
+    fn batch<'a>(&mut self, id: PartitionId, records: impl Iterator<Item = (i64, Option<&'a [u8]>)>) {
+        let seen = self.sight.partition(id);
+        for (offset, value) in records {
+            self.seen += 1;
+            // A fault is counted where it is seen.
+            let _counted = seen.observe(offset, value.unwrap_or_default());
+        }
         (self.tell)(self.seen);
     }
 }
@@ -58,8 +53,7 @@ pub(crate) async fn prove(
     cancel: &CancelToken,
     tell: &mut dyn FnMut(u64),
 ) -> (Sight, Result<(), ProofError>) {
-    let mut witness =
-        Witness { sight: Sight::new(), id: PartitionId { topic: 0, partition: 0 }, seen: 0, tell };
+    let mut witness = Witness { sight: Sight::new(), seen: 0, tell };
     let result = read(&mut witness, cluster, consume, starts, ends, deadline, cancel).await;
     (witness.sight, result)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use plimsoll_client::records::{Batch, Decompressor, RecordLimits};
+use plimsoll_client::records::{Batch, Decompressor, RecordIter, RecordLimits};
 use plimsoll_client::{ClientError, ErrorCode, FetchFrom, FetchReply, FetchSpec, OffsetSpec};
 use tokio::task::JoinSet;
 
@@ -60,12 +60,41 @@ pub enum ReadError {
 
 /// What is done with records.
 pub(super) trait Take {
-    /// Begins the records of one batch of a partition; `bytes` is its size as stored.
-    fn batch(&mut self, id: PartitionId, bytes: usize);
-    /// One record. `None` stands for a record that cannot be read.
-    fn record(&mut self, offset: i64, value: Option<&[u8]>);
-    /// The batch is through.
-    fn batch_done(&mut self) {}
+    /// Takes one batch of a partition: offset and value of each record. `None` stands for a record that cannot
+    /// be read, or for a null value, which no producer of ours sends.
+    fn batch<'a>(&mut self, id: PartitionId, records: impl Iterator<Item = (i64, Option<&'a [u8]>)>);
+}
+
+/// The records of a batch from an offset on. What cannot be read still has its offset.
+struct Values<'a> {
+    records: RecordIter<'a>,
+    readable: bool,
+    next_offset: i64,
+    from: i64,
+    end: i64,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = (i64, Option<&'a [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.readable {
+            match self.records.next() {
+                Some(Ok(record)) => {
+                    self.next_offset = record.offset + 1;
+                    if record.offset >= self.from {
+                        return Some((record.offset, record.value));
+                    }
+                }
+                Some(Err(_)) => self.readable = false,
+                // Offsets may have holes that no record fills.
+                None => return None,
+            }
+        }
+        let offset = self.next_offset.max(self.from);
+        self.next_offset = offset + 1;
+        (offset < self.end).then_some((offset, None))
+    }
 }
 
 /// Reads partitions, each from its own offset.
@@ -236,21 +265,11 @@ impl Reader {
         if header.attributes.is_control() {
             return;
         }
-        take.batch(id, batch.size_bytes());
-        let mut expected = header.base_offset;
         // A wrong checksum does not end reading: each record has its own, which says which one is wrong.
         let limits = RecordLimits { decompressed_max_bytes: INFLATED_BYTES_MAX };
-        for record in batch.records(&mut self.decompressor, limits) {
-            let Ok(record) = record else { break };
-            expected = record.offset + 1;
-            if record.offset >= from {
-                take.record(record.offset, record.value);
-            }
-        }
-        for offset in expected.max(from)..header.next_offset() {
-            take.record(offset, None);
-        }
-        take.batch_done();
+        let (next_offset, end) = (header.base_offset, header.next_offset());
+        let records = batch.records(&mut self.decompressor, limits);
+        take.batch(id, Values { records, readable: true, next_offset, from, end });
     }
 
     /// A connection that failed is made again; anything else ends reading.
