@@ -19,16 +19,19 @@ pub struct VerifyCounts {
     pub reordered: u64,
     /// There with a checksum or content that does not fit.
     pub corrupted: u64,
-    /// There, well-formed, and never sent by this run.
+    /// Sent without a certain outcome: they may be there or not, and neither is a fault.
     pub unknown: u64,
-    /// All five above are zero and the re-read was complete.
+    /// There, well-formed, and never sent by this run, or refused to it.
+    #[serde(default)]
+    pub phantom: u64,
+    /// Nothing lost, duplicated, reordered, corrupted or phantom, and the re-read was complete.
     pub ok: bool,
 }
 
 impl VerifyCounts {
-    /// True when nothing was lost, doubled, reordered, corrupted or foreign.
+    /// True when nothing was lost, doubled, reordered, corrupted or phantom.
     pub fn is_clean(&self) -> bool {
-        [self.lost, self.duplicated, self.reordered, self.corrupted, self.unknown] == [0; 5]
+        [self.lost, self.duplicated, self.reordered, self.corrupted, self.phantom] == [0; 5]
     }
 
     /// Adds the counts of another trial; `ok` only if both are.
@@ -41,6 +44,7 @@ impl VerifyCounts {
         self.reordered += other.reordered;
         self.corrupted += other.corrupted;
         self.unknown += other.unknown;
+        self.phantom += other.phantom;
         self.ok &= other.ok;
     }
 }
@@ -95,6 +99,6 @@ pub enum VerifyFault {
     Reordered,
     /// Content does not fit its checksum.
     Corrupted,
-    /// Not of this run.
-    Unknown,
+    /// Not of this run, or refused to it.
+    Phantom,
 }

@@ -82,11 +82,13 @@ fn full() -> RunDocument {
     run.bundle = Some("b".into());
     run.report = Some("r".into());
     run.durability = Durability {
+        acks: Acks::All,
+        rf: 3,
+        min_isr: 2,
         flush: Some("every message".into()),
         durability: Some(DurabilityMode::Fsync),
         survives: Some(Survives::Power),
         direct: Some(true),
-        ..Default::default()
     };
     run.load = Load {
         target_rate: Some(1.0),

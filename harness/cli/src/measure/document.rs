@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use plimsoll_load::run::RunError;
 use plimsoll_load::workload::{Acks as AskedAcks, SystemKind, Workload};
 use plimsoll_probe::{Observed, ProcessUsage, tool_build, warnings};
 use plimsoll_results::{
@@ -65,6 +66,13 @@ pub(crate) fn fill(
     document.warnings = trials.last().map(|trial| observed(document, plan, trial)).unwrap_or_default();
 }
 
+/// Says why there are no figures.
+pub(crate) fn fail(document: &mut RunDocument, error: &anyhow::Error) {
+    let cancelled = matches!(error.downcast_ref(), Some(RunError::Cancelled));
+    document.status = if cancelled { Status::Aborted } else { Status::Failed };
+    document.status_reasons = error.chain().map(ToString::to_string).collect();
+}
+
 /// Of several trials' statuses the worst counts.
 fn rank(status: Status) -> u8 {
     match status {
@@ -116,13 +124,13 @@ fn durability(workload: &Workload, config: &BTreeMap<String, String>) -> Durabil
         DurabilityMode::Replicated => Survives::Process,
     });
     Durability {
-        acks: match workload.produce.acks {
+        acks: Some(match workload.produce.acks {
             AskedAcks::None => Acks::None,
             AskedAcks::Leader => Acks::Leader,
             AskedAcks::All => Acks::All,
-        },
-        rf: u16::try_from(workload.topic.replication).unwrap_or_default(),
-        min_isr: u16::try_from(workload.topic.min_insync).unwrap_or_default(),
+        }),
+        rf: u16::try_from(workload.topic.replication).ok(),
+        min_isr: u16::try_from(workload.topic.min_insync).ok(),
         flush: flush(mode, value("log.flush.interval.messages"), value("log.flush.interval.ms")),
         durability: mode,
         survives,

@@ -64,9 +64,10 @@ fn measure(plan: &Plan, options: &MeasureOptions, cancel: &CancelToken) -> anyho
             .map(|trial| pairs::Measured { ours: vec![trial], comparisons: Vec::new() }),
     };
     watch.end();
-    let measured =
-        outcome.with_context(|| format!("nothing could be measured; {} says so", bundle.path().display()))?;
-    document::fill(&mut document, plan, &measured, summary, ceiling);
+    match outcome {
+        Ok(measured) => document::fill(&mut document, plan, &measured, summary, ceiling),
+        Err(error) => document::fail(&mut document, &error),
+    }
     bundle.checkpoint(&mut document)?;
     write_report(&bundle)?;
     bundle.finish(&mut document, Timestamp::now())?;

@@ -50,7 +50,7 @@ pub(crate) fn measure(
 /// Balanced every two pairs: AB BA or BA AB.
 fn ours_first(seed: u64, pair: u32) -> bool {
     let coin = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (pair / 2 % 64)) & 1 == 1;
-    coin == (pair % 2 == 0)
+    coin == pair.is_multiple_of(2)
 }
 
 struct Metric {

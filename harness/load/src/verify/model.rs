@@ -162,11 +162,11 @@ fn what_retention_removed_is_not_lost() {
 }
 
 #[test]
-fn results_call_phantoms_unknown_and_keep_every_name() {
+fn results_count_phantoms_and_keep_every_name() {
     let mut run = stored(4);
     run.sends = SendLog::new();
     let document = verdict(&run).to_results("full");
-    assert_eq!((document.counts.unknown, document.counts.ok), (20, false));
+    assert_eq!((document.counts.phantom, document.counts.unknown, document.counts.ok), (20, 0, false));
     assert_eq!(document.examples.len(), 20);
     assert_eq!(document.examples[0].producer, Some(0));
 }

@@ -106,8 +106,7 @@ impl VerifyReport {
         }
     }
 
-    /// The form that goes into a result bundle. There, `unknown` counts records that this run never sent; sends
-    /// without a certain outcome are no fault and stay in this report.
+    /// The form that goes into a result bundle.
     pub fn to_results(&self, level: &str) -> results::VerifyDocument {
         results::VerifyDocument {
             level: level.to_owned(),
@@ -119,7 +118,8 @@ impl VerifyReport {
                 duplicated: self.duplicated,
                 reordered: self.reordered,
                 corrupted: self.corrupted,
-                unknown: self.phantom,
+                unknown: self.unknown,
+                phantom: self.phantom,
                 ok: self.ok,
             },
             examples: self.examples.iter().map(to_result).collect(),
@@ -135,7 +135,7 @@ fn to_result(example: &Example) -> results::VerifyExample {
             Anomaly::Duplicated => results::VerifyFault::Duplicated,
             Anomaly::Reordered => results::VerifyFault::Reordered,
             Anomaly::Corrupted => results::VerifyFault::Corrupted,
-            Anomaly::Phantom => results::VerifyFault::Unknown,
+            Anomaly::Phantom => results::VerifyFault::Phantom,
         },
         topic: example.topic.clone(),
         partition: example.partition,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Durability {
     /// Acknowledgement asked for by the producer.
     pub acks: Acks,
-    /// Replicas of each partition.
+    /// Replicas of each partition; 0 in a run that ended before anything here was known.
     pub rf: u16,
     /// `min.insync.replicas` of the topic.
     pub min_isr: u16,
@@ -114,21 +114,47 @@ impl Survives {
 
 impl fmt::Display for Durability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = |text: Option<&str>| text.unwrap_or("unknown").to_owned();
+        if self.rf == 0 {
+            return f.write_str("not known: the run ended before it was read");
+        }
+        let word = |text: Option<&str>| text.unwrap_or("unknown").to_owned();
         write!(
             f,
             "acks={}, rf {}, min.isr {}, flush {}, durability {}, survives {}, {}",
             self.acks,
             self.rf,
             self.min_isr,
-            known(self.flush.as_deref()),
-            known(self.durability.map(DurabilityMode::as_str)),
-            known(self.survives.map(Survives::as_str)),
+            word(self.flush.as_deref()),
+            word(self.durability.map(DurabilityMode::as_str)),
+            word(self.survives.map(Survives::as_str)),
             match self.direct {
                 Some(true) => "direct I/O",
                 Some(false) => "cached I/O",
                 None => "direct or cached unknown",
             }
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_names_every_part_and_what_is_unknown() {
+        let line = Durability { acks: Acks::All, rf: 3, min_isr: 2, ..Default::default() }.to_string();
+        let expected = "acks=all, rf 3, min.isr 2, flush unknown, durability unknown, survives unknown, \
+                        direct or cached unknown";
+        assert_eq!(line, expected);
+        assert!(Durability::default().to_string().starts_with("not known"));
+    }
+
+    #[test]
+    fn acks_are_words_in_json_as_in_kafka() {
+        for (acks, word) in [(Acks::None, "0"), (Acks::Leader, "1"), (Acks::All, "all")] {
+            assert_eq!(serde_json::to_value(acks).unwrap(), word);
+            assert_eq!(word.parse(), Ok(acks));
+        }
+        assert!("2".parse::<Acks>().unwrap_err().contains('2'));
     }
 }

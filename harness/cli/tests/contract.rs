@@ -1,0 +1,256 @@
+//! The contract for scripts: what is on stdout, which exit code, what is left in the bundle.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A run short enough for a test, long enough for its figures to exist.
+const SHORT: &[&str] = &[
+    "--set",
+    "phases.warmup=200ms",
+    "--set",
+    "phases.measure=1500ms",
+    "--set",
+    "load.rate=5_000/s",
+    "--no-ceiling",
+];
+
+fn plimsoll(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    command.args(arguments).stdin(Stdio::null()).env_remove("PLIMSOLL_LOG");
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    plimsoll(arguments).output().expect("runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The one document on stdout; anything before or behind it fails.
+fn document(output: &Output) -> Value {
+    let stdout = text(&output.stdout);
+    serde_json::from_str(&stdout)
+        .unwrap_or_else(|error| panic!("{error}\nstdout: {stdout}\nstderr: {}", text(&output.stderr)))
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("not killed")
+}
+
+#[test]
+fn a_good_run_is_ok_on_stdout_in_the_bundle_and_in_the_exit_code() {
+    let runs = tempfile::tempdir().expect("a directory");
+    let out = runs.path().to_str().expect("utf-8");
+    let output = output(&[&["run", "hello", "--json", "--output", out][..], SHORT].concat());
+    let run = document(&output);
+    assert_eq!((code(&output), &run["status"]), (0, &Value::from("ok")), "{run:#}");
+    assert_eq!(run["schema"], "run/1.0");
+    for (section, fields) in [
+        ("durability", &["acks", "rf", "min_isr", "flush", "durability", "survives", "direct"][..]),
+        ("load", &["mode", "target_rate", "achieved_rate", "sent", "acked", "unsent", "verdicts"]),
+        ("throughput", &["records_per_s", "payload_mb_per_s"]),
+        (
+            "verify",
+            &["acked", "expected", "seen", "lost", "duplicated", "reordered", "corrupted", "unknown", "ok"],
+        ),
+        ("arm", &["system", "version", "backend", "effective_config"]),
+    ] {
+        for field in fields {
+            assert!(run[section].get(field).is_some(), "{section}.{field} is missing");
+        }
+    }
+    for kind in ["response", "service", "e2e"] {
+        for field in ["p50_us", "p90_us", "p99_us", "p999_us", "max_us", "n"] {
+            assert!(run["latency"]["quantiles"][kind].get(field).is_some(), "{kind}.{field} is missing");
+        }
+    }
+    for side in ["broker", "client"] {
+        assert!(run["cost"][side]["rss_peak_bytes"].as_u64().is_some_and(|peak| peak > 0), "{side}");
+    }
+    assert_eq!(run["arm"]["effective_config"]["plimsoll.storage.backend"], "page-cache");
+    assert_eq!(run["durability"]["survives"], "process");
+    let verify = &run["verify"];
+    assert!(verify["seen"].as_u64() > Some(5_000) && verify["acked"] == verify["expected"], "{verify}");
+    let ratios = run["payload"]["ratios"].as_array().expect("measured ratios");
+    assert!(ratios.iter().any(|row| row["codec"] == "zstd:3" && row["with_stamp"] != row["without_stamp"]));
+    check_bundle(Path::new(run["bundle"].as_str().expect("a path")), &run);
+}
+
+fn check_bundle(bundle: &Path, run: &Value) {
+    let stored: Value =
+        serde_json::from_slice(&std::fs::read(bundle.join("run.json")).expect("run.json")).expect("JSON");
+    assert_eq!(&stored, run, "stdout is the bundle's run.json");
+    for file in [
+        "workload.lock.toml",
+        "env.json",
+        "events.jsonl",
+        "trials/0001/intervals.jsonl",
+        "trials/0001/latency.hlog",
+        "trials/0001/verify.json",
+    ] {
+        assert!(bundle.join(file).is_file(), "{file} is missing");
+    }
+    let page = std::fs::read_to_string(run["report"].as_str().expect("a path")).expect("the report");
+    for loaded in ["src=\"http", "href=\"http", "src='http", "href='http", "@import", "url(http"] {
+        assert!(!page.contains(loaded), "the report loads something: {loaded}");
+    }
+}
+
+#[test]
+fn the_lock_file_alone_repeats_the_run() {
+    let runs = tempfile::tempdir().expect("a directory");
+    let out = runs.path().to_str().expect("utf-8");
+    let first = document(&output(&[&["run", "hello", "--json", "--output", out][..], SHORT].concat()));
+    let lock = format!("{}/workload.lock.toml", first["bundle"].as_str().expect("a path"));
+    let again = document(&output(&["run", &lock, "--json", "--output", out, "--no-ceiling"]));
+    assert_eq!((&again["status"], &again["config_hash"]), (&Value::from("ok"), &first["config_hash"]));
+}
+
+#[test]
+fn usage_errors_are_64_and_a_document_under_json() {
+    for arguments in [
+        &["run", "no-such-workload"][..],
+        &["run"],
+        &["nonsense"],
+        &["quick", "--backend", "floppy"],
+        &["quick", "--set", "load.rat=5/s"],
+        &["quick", "--set", "load.rate=5"],
+        &["corpus", "fetch", "no-such-corpus"],
+    ] {
+        let plain = output(arguments);
+        assert_eq!(code(&plain), 64, "{arguments:?}: {}", text(&plain.stderr));
+        assert!(plain.stdout.is_empty() && !plain.stderr.is_empty(), "{arguments:?}");
+        let json = output(&[arguments, &["--json"]].concat());
+        assert_eq!(code(&json), 64, "{arguments:?}");
+        let failure = document(&json);
+        assert_eq!(failure["status"], "failed");
+        assert!(failure["status_reasons"].as_array().is_some_and(|reasons| !reasons.is_empty()));
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_a_suggestion() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("typo.toml");
+    std::fs::write(&file, "schema = \"workload/1\"\n[load]\nrat = \"5/s\"\n").expect("written");
+    let output = output(&["run", file.to_str().expect("utf-8")]);
+    let stderr = text(&output.stderr);
+    assert_eq!(code(&output), 64);
+    assert!(stderr.contains("typo.toml:3") && stderr.contains("rate"), "{stderr}");
+}
+
+#[test]
+fn a_target_that_is_not_there_fails_with_a_document() {
+    let runs = tempfile::tempdir().expect("a directory");
+    let out = runs.path().to_str().expect("utf-8");
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let bootstrap = port.to_string();
+    let output =
+        output(&["run", "hello", "--json", "--output", out, "--bootstrap", &bootstrap, "--no-ceiling"]);
+    let run = document(&output);
+    assert_eq!((code(&output), &run["status"]), (1, &Value::from("failed")));
+    let reasons = run["status_reasons"].to_string();
+    assert!(reasons.contains(&bootstrap), "{reasons}");
+}
+
+#[test]
+fn ctrl_c_once_keeps_partial_results_marked_aborted() {
+    let runs = tempfile::tempdir().expect("a directory");
+    let out = runs.path().to_str().expect("utf-8");
+    let child = plimsoll(&[
+        "run",
+        "hello",
+        "--json",
+        "--output",
+        out,
+        "--no-ceiling",
+        "--set",
+        "phases.measure=60s",
+        "--set",
+        "phases.warmup=500ms",
+    ])
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .expect("starts");
+    std::thread::sleep(Duration::from_secs(4));
+    let asked = Instant::now();
+    let interrupted =
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(interrupted.success());
+    let output = child.wait_with_output().expect("ends");
+    assert!(asked.elapsed() < Duration::from_secs(30), "it went on for {:?}", asked.elapsed());
+    let run = document(&output);
+    assert_eq!((code(&output), &run["status"]), (1, &Value::from("aborted")), "{run:#}");
+    assert!(run["verify"]["seen"].as_u64() > Some(0) && run["verify"]["lost"] == 0, "{}", run["verify"]);
+    assert!(Path::new(run["report"].as_str().expect("a report")).is_file());
+}
+
+#[test]
+fn a_dry_run_prints_the_plan_and_leaves_nothing() {
+    let runs = tempfile::tempdir().expect("a directory");
+    let out = runs.path().join("runs");
+    let output = output(&[
+        "quick",
+        "--dry-run",
+        "--backend",
+        "mmap",
+        "--seed",
+        "7",
+        "--output",
+        out.to_str().expect("utf-8"),
+    ]);
+    let plan = text(&output.stdout);
+    assert_eq!(code(&output), 0);
+    assert!(plan.contains("seed = 7") && plan.contains("mmap") && plan.contains("1 trial"), "{plan}");
+    assert!(!out.exists());
+}
+
+#[test]
+fn records_of_ones_own_are_sent() {
+    let runs = tempfile::tempdir().expect("a directory");
+    let out = runs.path().to_str().expect("utf-8");
+    let file = runs.path().join("mine.txt");
+    let lines: String = (0..20_000).map(|line| format!("line {line} of my own records\n")).collect();
+    std::fs::write(&file, lines).expect("written");
+    let mine = file.to_str().expect("utf-8");
+    let output =
+        output(&[&["run", "hello", "--json", "--output", out, "--payload-file", mine][..], SHORT].concat());
+    let run = document(&output);
+    assert_eq!((code(&output), &run["status"]), (0, &Value::from("ok")), "{run:#}");
+    assert_eq!(run["payload"]["unique_records"], 20_000);
+}
+
+#[test]
+fn a_broker_that_cannot_start_says_why_and_what_to_do() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let log_dirs = format!("log.dirs={}", dir.path().join("data").display());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let listeners = format!("listeners=PLAINTEXT://{}", taken.local_addr().expect("an address"));
+    let refused = output(&["broker", "--override", &log_dirs, "--override", &listeners]);
+    assert_eq!(code(&refused), 1);
+    assert!(text(&refused.stderr).contains("cannot listen on"), "{}", text(&refused.stderr));
+    assert!(!dir.path().join("data").exists(), "the disk was touched before the port was taken");
+
+    let unknown = output(&["broker", "--override", "num.partition=3"]);
+    assert_eq!(code(&unknown), 64);
+    assert!(text(&unknown.stderr).contains("did you mean `num.partitions`?"), "{}", text(&unknown.stderr));
+}
+
+#[test]
+fn help_names_every_verb_and_pages_are_made() {
+    let help = text(&output(&["--help"]).stdout);
+    for verb in ["quick", "run", "broker", "corpus", "completions", "man"] {
+        assert!(help.contains(&format!("\n  {verb}")), "{verb} is missing in\n{help}");
+    }
+    assert!(!help.contains("target-helper"), "the hidden verb is shown");
+    assert!(text(&output(&["completions", "bash"]).stdout).contains("plimsoll"));
+    assert!(text(&output(&["man"]).stdout).contains("plimsoll"));
+    assert_eq!(code(&output(&["--version"])), 0);
+}
