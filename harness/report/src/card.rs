@@ -27,7 +27,8 @@ impl Default for CardStyle {
     }
 }
 
-/// Prints a run. Lines end in `\n`; there are at most [`CARD_LINES_MAX`], none wider than the style says.
+/// Prints a run. Lines end in `\n`; there are at most [`CARD_LINES_MAX`], none
+/// wider than the style says but the two paths, which stay whole.
 pub fn card(document: &RunDocument, style: CardStyle) -> String {
     let width = style.width.max(60);
     let mut head = vec![Line::plain(title(document, width)).tone(status_tone(document.status))];
@@ -40,7 +41,8 @@ pub fn card(document: &RunDocument, style: CardStyle) -> String {
     body.extend(verify(&document.verify, width));
     body.extend(payload(document, width));
     body.extend(comparisons(document));
-    let tail: Vec<_> = paths(document).into_iter().map(Line::plain).collect();
+    let tail: Vec<_> =
+        paths(document).into_iter().map(|text| Line { whole: true, ..Line::plain(text) }).collect();
     // What is cut when there is too much is context, never the verdict, the verifier or a warning's start.
     let room = CARD_LINES_MAX.saturating_sub(head.len() + tail.len());
     let warnings = warnings(document, width, room.saturating_sub(body.len()).max(WARNING_LINES_MIN));
@@ -60,6 +62,7 @@ struct Line {
     text: String,
     tone: Tone,
     spare: u8,
+    whole: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,7 +76,7 @@ enum Tone {
 
 impl Line {
     fn plain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), tone: Tone::Plain, spare: 0 }
+        Self { text: text.into(), tone: Tone::Plain, spare: 0, whole: false }
     }
 
     fn tone(self, tone: Tone) -> Self {
@@ -85,7 +88,8 @@ impl Line {
     }
 
     fn print(&self, color: bool, width: usize) -> String {
-        let text = cut(self.text.trim_end(), width);
+        // A path that is cut cannot be opened; the terminal may wrap it.
+        let text = if self.whole { self.text.clone() } else { cut(self.text.trim_end(), width) };
         let code = match self.tone {
             Tone::Plain => return format!("{text}\n"),
             Tone::Good => "1;32",
@@ -148,6 +152,7 @@ fn measured(document: &RunDocument) -> String {
     let arm = &document.arm;
     let system = [Some(arm.system.as_str()), arm.version.as_deref(), arm.backend.as_deref()];
     let system: Vec<_> = system.into_iter().flatten().filter(|word| !word.is_empty()).collect();
+    let system = if system.is_empty() { "an unknown system".to_owned() } else { system.join(" ") };
     let seconds = document.phases.iter().find(|phase| phase.name == "measure");
     let seconds = seconds
         .map(|phase| format!(", {} s each", three(phase.t1_ns.saturating_sub(phase.t0_ns) as f64 / 1e9)));
@@ -155,7 +160,7 @@ fn measured(document: &RunDocument) -> String {
     let plural = if trials == 1 { "trial" } else { "trials" };
     let text = format!(
         "{}; {}; {trials} {plural}{}",
-        system.join(" "),
+        system,
         document.load.mode.caption(),
         seconds.unwrap_or_default().replace(" each", if trials == 1 { "" } else { " each" })
     );
@@ -186,14 +191,13 @@ fn latency(document: &RunDocument, width: usize) -> Vec<Line> {
         Line::plain(row("end to end", &quantiles.e2e)),
         Line::plain(row("service", &quantiles.service)).spare(2),
     ];
-    let strip = strip(&quantiles.response, width.saturating_sub(LABEL).min(COLUMN * 6));
-    if let Some(strip) = strip {
+    if let Some(strip) = strip(&quantiles.response, width.saturating_sub(LABEL).min(COLUMN * 6)) {
         lines.push(Line::plain(label("", &strip)).spare(4));
         lines.push(Line::plain(label("", LEGEND)).tone(Tone::Faint).spare(5));
     }
-    if [&quantiles.response, &quantiles.e2e].into_iter().any(hides_a_tail) {
-        let note = "– too few records, or records of too few seconds, beyond: not a percentile";
-        lines.push(Line::plain(label("", note)).tone(Tone::Faint).spare(3));
+    let hidden = [&quantiles.response, &quantiles.e2e].into_iter().any(hides_a_tail);
+    if let Some(last) = lines.last_mut().filter(|line| hidden && line.spare == 5) {
+        last.text += "   – too few to say";
     }
     lines
 }
@@ -232,16 +236,19 @@ fn cost_row(name: &str, cost: &ProcessCost) -> String {
 }
 
 fn verify(verify: &VerifyCounts, width: usize) -> Vec<Line> {
-    let text = format!(
-        "{} of {} read again: lost {}, duplicated {}, reordered {}, corrupted {}, unknown {}",
+    let mut text = format!(
+        "{} of {} seen: lost {}, duplicated {}, reordered {}, corrupted {}, phantom {}",
         exact(verify.seen),
         exact(verify.expected),
         exact(verify.lost),
         exact(verify.duplicated),
         exact(verify.reordered),
         exact(verify.corrupted),
-        exact(verify.unknown),
+        exact(verify.phantom),
     );
+    if verify.unknown > 0 {
+        text += &format!("; outcome unknown {}", exact(verify.unknown));
+    }
     let tone = if verify.ok { Tone::Good } else { Tone::Bad };
     labelled("verified", &text, width).into_iter().map(|line| Line::plain(line).tone(tone)).collect()
 }

@@ -148,7 +148,7 @@ fn tiles(doc: &RunDocument) -> Vec<Tile> {
         Tile {
             name: "lost or wrong",
             value: exact(
-                verify.lost + verify.duplicated + verify.reordered + verify.corrupted + verify.unknown,
+                verify.lost + verify.duplicated + verify.reordered + verify.corrupted + verify.phantom,
             ),
             note: format!("of {} acknowledged, all read again", exact(verify.expected)),
             bad: !verify.ok,
@@ -225,7 +225,8 @@ fn verify(doc: &RunDocument) -> Vec<(&'static str, String)> {
         ("duplicated", exact(v.duplicated)),
         ("reordered", exact(v.reordered)),
         ("corrupted", exact(v.corrupted)),
-        ("unknown", exact(v.unknown)),
+        ("phantom (never sent, or refused)", exact(v.phantom)),
+        ("sent, outcome unknown (no fault)", exact(v.unknown)),
     ]
 }
 
