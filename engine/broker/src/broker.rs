@@ -138,6 +138,8 @@ impl Broker {
                 opened.await.map_err(|source| BrokerError::Partition { partition: name.clone(), source })?;
             tell_recovery(&name, &report);
             partitions.push(Arc::new(opened));
+            // Directories are synced in place; others on this thread get their turn in between.
+            tokio::task::yield_now().await;
         }
         let name = StrBytes::from_string(record.name.clone());
         Ok(Topic { name, id: record.topic_id, settings, partitions })
@@ -193,14 +195,19 @@ impl Broker {
 
     /// Removes what exists of a topic that could not be made whole; the name is free again afterwards.
     fn remove_directories(&self, name: &str, partitions: usize) {
-        for index in 0..partitions {
-            let dir = self.log_dir.join(format!("{name}-{index}"));
-            match std::fs::remove_dir_all(&dir) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    warn!("{} could not be removed: {error}", dir.display());
-                }
-                _ => {}
-            }
+        (0..partitions).for_each(|index| self.remove_directory(&format!("{name}-{index}")));
+    }
+
+    /// Removes a partition's directory, or at least gives it a name that stands in nobody's way.
+    fn remove_directory(&self, name: &str) {
+        let dir = self.log_dir.join(name);
+        let Err(error) = std::fs::remove_dir_all(&dir) else { return };
+        if error.kind() == std::io::ErrorKind::NotFound {
+            return;
+        }
+        warn!("{} could not be removed: {error}", dir.display());
+        if let Err(error) = std::fs::rename(&dir, self.log_dir.join(stray_name(name))) {
+            warn!("{} could not be set aside either: {error}", dir.display());
         }
     }
 
@@ -211,9 +218,11 @@ impl Broker {
         let Some(topic) = self.catalog.remove(topic_id) else { return Ok(()) };
         for partition in &topic.partitions {
             if let Err(error) = partition.log().delete().await {
-                warn!("{}-{} could not be removed: {error}", topic.name, partition.index());
-                self.set_aside(&format!("{}-{}", topic.name, partition.index()));
+                let name = format!("{}-{}", topic.name, partition.index());
+                warn!("{name} could not be deleted in order: {error}");
+                self.remove_directory(&name);
             }
+            tokio::task::yield_now().await;
         }
         // A topic of the same name must not inherit this one's recovery points.
         if let Err(error) = self.checkpoint() {
@@ -221,16 +230,6 @@ impl Broker {
         }
         info!("deleted topic {}", topic.name);
         Ok(())
-    }
-
-    /// Gives a directory that cannot be removed a name that stands in nobody's way.
-    fn set_aside(&self, name: &str) {
-        let dir = self.log_dir.join(name);
-        if dir.exists()
-            && let Err(error) = std::fs::rename(&dir, self.log_dir.join(stray_name(name)))
-        {
-            warn!("{} could not be set aside: {error}", dir.display());
-        }
     }
 
     /// Writes the recovery points down.

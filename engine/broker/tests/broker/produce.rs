@@ -52,7 +52,7 @@ fn e9_batches_that_break_the_shape_are_refused() {
     at_offset.set_base_offset(7);
     let by_producer = idempotent(5, 0, 0, &["a", "b"]);
     let cases = [
-        ("base offset", Bytes::from(at_offset.to_bytes())),
+        ("base offset", at_offset.to_bytes()),
         ("count", patched(&good, RECORD_COUNT, &3_i32.to_be_bytes())),
         ("last offset", patched(&good, LAST_OFFSET_DELTA, &5_i32.to_be_bytes())),
         ("no records", patched(&good, RECORD_COUNT, &0_i32.to_be_bytes())),

@@ -11,7 +11,7 @@ use super::client::text;
 use super::{Client, Values, values};
 
 /// A Produce request with one batch, by name.
-pub fn produce_one(
+pub(crate) fn produce_one(
     topic: &str,
     partition: i32,
     records: impl Into<ProduceRecords>,
@@ -23,7 +23,7 @@ pub fn produce_one(
 }
 
 /// One topic of a Fetch request: partitions with their offsets.
-pub fn fetch_topic(topic: &str, partitions: &[(i32, i64)]) -> FetchTopic {
+pub(crate) fn fetch_topic(topic: &str, partitions: &[(i32, i64)]) -> FetchTopic {
     let partition = |&(index, fetch_offset): &(i32, i64)| FetchPartition {
         index,
         fetch_offset,
@@ -35,7 +35,7 @@ pub fn fetch_topic(topic: &str, partitions: &[(i32, i64)]) -> FetchTopic {
 }
 
 /// A Fetch request of one partition without session or wait, by name.
-pub fn fetch_one(topic: &str, partition: i32, offset: i64) -> FetchRequest {
+pub(crate) fn fetch_one(topic: &str, partition: i32, offset: i64) -> FetchRequest {
     FetchRequest {
         max_wait_ms: 0,
         min_bytes: 1,
@@ -48,19 +48,28 @@ pub fn fetch_one(topic: &str, partition: i32, offset: i64) -> FetchRequest {
 
 impl Client {
     /// Produces one batch with acks=all and returns the answer.
-    pub fn try_produce(&mut self, topic: &str, partition: i32, batch: &Batch) -> PartitionProduceResponse {
+    pub(crate) fn try_produce(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        batch: &Batch,
+    ) -> PartitionProduceResponse {
         self.produce_request(12, produce_one(topic, partition, batch, -1))
     }
 
     /// Produces one batch, which must succeed, and returns its base offset.
-    pub fn produce(&mut self, topic: &str, partition: i32, batch: &Batch) -> i64 {
+    pub(crate) fn produce(&mut self, topic: &str, partition: i32, batch: &Batch) -> i64 {
         let answer = self.try_produce(topic, partition, batch);
         assert_eq!(answer.error.code(), 0, "{:?}", answer.error_message);
         answer.base_offset
     }
 
     /// The first partition's answer.
-    pub fn produce_request(&mut self, version: i16, request: ProduceRequest) -> PartitionProduceResponse {
+    pub(crate) fn produce_request(
+        &mut self,
+        version: i16,
+        request: ProduceRequest,
+    ) -> PartitionProduceResponse {
         let Response::Produce(response) = self.ask(version, &Request::Produce(request)) else { panic!() };
         response
             .topics
@@ -74,7 +83,11 @@ impl Client {
     }
 
     /// The first partition's answer.
-    pub fn fetch_request(&mut self, version: i16, request: FetchRequest) -> PartitionFetchResponse<NoSlice> {
+    pub(crate) fn fetch_request(
+        &mut self,
+        version: i16,
+        request: FetchRequest,
+    ) -> PartitionFetchResponse<NoSlice> {
         let Response::Fetch(response) = self.ask(version, &Request::Fetch(request)) else { panic!() };
         assert_eq!(response.error.code(), 0);
         response
@@ -88,12 +101,17 @@ impl Client {
             .expect("a partition")
     }
 
-    pub fn fetch(&mut self, topic: &str, partition: i32, offset: i64) -> PartitionFetchResponse<NoSlice> {
+    pub(crate) fn fetch(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> PartitionFetchResponse<NoSlice> {
         self.fetch_request(12, fetch_one(topic, partition, offset))
     }
 
     /// Everything from `offset` on, in as many fetches as it takes.
-    pub fn read_from(&mut self, topic: &str, partition: i32, mut offset: i64) -> Values {
+    pub(crate) fn read_from(&mut self, topic: &str, partition: i32, mut offset: i64) -> Values {
         let mut all = Values::new();
         loop {
             let answer = self.fetch(topic, partition, offset);

@@ -4,15 +4,15 @@ use bytes::Bytes;
 use plimsoll_records::{Batch, BatchBuilder, Codec, Compressor, Decompressor, ProducerStamp, RecordLimits};
 
 /// Offsets with their values.
-pub type Values = Vec<(i64, String)>;
+pub(crate) type Values = Vec<(i64, String)>;
 
 /// A batch of these values, stamped now.
-pub fn batch(values: &[&str], codec: Codec) -> Batch {
+pub(crate) fn batch(values: &[&str], codec: Codec) -> Batch {
     timed(&values.iter().map(|value| (now_ms(), *value)).collect::<Vec<_>>(), codec)
 }
 
 /// A batch of values with their times.
-pub fn timed(values: &[(i64, &str)], codec: Codec) -> Batch {
+pub(crate) fn timed(values: &[(i64, &str)], codec: Codec) -> Batch {
     let mut builder = BatchBuilder::new(codec);
     for (time, value) in values {
         builder.push(*time, None, Some(value.as_bytes()), &[]).expect("fits");
@@ -21,7 +21,7 @@ pub fn timed(values: &[(i64, &str)], codec: Codec) -> Batch {
 }
 
 /// A batch of an idempotent producer.
-pub fn idempotent(id: i64, epoch: i16, base_sequence: i32, values: &[&str]) -> Batch {
+pub(crate) fn idempotent(id: i64, epoch: i16, base_sequence: i32, values: &[&str]) -> Batch {
     let mut builder = BatchBuilder::new(Codec::None);
     builder.set_producer(ProducerStamp { id, epoch, base_sequence });
     for value in values {
@@ -31,7 +31,7 @@ pub fn idempotent(id: i64, epoch: i16, base_sequence: i32, values: &[&str]) -> B
 }
 
 /// The whole batches of fetched bytes; every one must be intact.
-pub fn stored(mut records: Bytes) -> Vec<Batch> {
+pub(crate) fn stored(mut records: Bytes) -> Vec<Batch> {
     let mut batches = Vec::new();
     while let Some(batch) = Batch::split_from(&mut records).expect("whole batches") {
         batch.verify_crc().expect("intact");
@@ -42,7 +42,7 @@ pub fn stored(mut records: Bytes) -> Vec<Batch> {
 }
 
 /// Offsets and values of fetched bytes.
-pub fn values(records: Bytes) -> Values {
+pub(crate) fn values(records: Bytes) -> Values {
     let mut all = Vec::new();
     let mut decompressor = Decompressor::new();
     for batch in stored(records) {
@@ -55,7 +55,7 @@ pub fn values(records: Bytes) -> Values {
     all
 }
 
-pub fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     i64::try_from(now.as_millis()).expect("before the year 292 million")
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -13,38 +14,71 @@ use tempfile::TempDir;
 use super::Client;
 
 /// A broker that serves until it is stopped or dropped.
-pub struct TestBroker {
+pub(crate) struct TestBroker {
     handle: ServerHandle,
     thread: Option<JoinHandle<Result<(), BrokerError>>>,
     data: Option<Data>,
 }
 
 /// A log directory that outlives brokers.
-pub struct Data {
+pub(crate) struct Data {
     parent: TempDir,
+    mounted: bool,
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        if self.mounted {
+            let done = Command::new("umount").arg("--lazy").arg(self.parent.path()).status();
+            assert!(done.is_ok_and(|status| status.success()), "umount {}", self.parent.path().display());
+        }
+    }
 }
 
 impl Data {
-    pub fn new() -> Self {
-        Self { parent: tempfile::tempdir().expect("a temporary directory") }
+    pub(crate) fn new() -> Self {
+        Self { parent: tempfile::tempdir().expect("a temporary directory"), mounted: false }
     }
 
-    pub fn path(&self) -> PathBuf {
+    /// A directory on a file system of its own of this size, or why there is none.
+    pub(crate) fn on_small_disk(size_bytes: u64) -> Result<Self, String> {
+        let mut data = Self::new();
+        let size = format!("size={size_bytes}");
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(data.parent.path())
+            .output();
+        match mount {
+            Ok(output) if output.status.success() => {
+                data.mounted = true;
+                Ok(data)
+            }
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// A path beside the log directory, on the same disk.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.parent.path().join(name)
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
         self.parent.path().join("data")
     }
 
     /// What a crash at this moment would leave in the kernel's hands.
-    pub fn crash_image(&self) -> Data {
+    pub(crate) fn crash_image(&self) -> Data {
         let image = Data::new();
         copy(&self.path(), &image.path());
         image
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
 
-    pub fn settings(&self, overrides: &[&str]) -> Settings {
+    pub(crate) fn settings(&self, overrides: &[&str]) -> Settings {
         let dir = format!("log.dirs={}", self.path().display());
         let fixed = ["listeners=PLAINTEXT://127.0.0.1:0", "num.network.threads=2", &dir];
         let all: Vec<String> = fixed.iter().chain(overrides).map(|pair| (*pair).to_owned()).collect();
@@ -52,7 +86,7 @@ impl Data {
     }
 
     /// Starts a broker here and waits until it serves.
-    pub fn start(self, overrides: &[&str]) -> TestBroker {
+    pub(crate) fn start(self, overrides: &[&str]) -> TestBroker {
         let settings = self.settings(overrides);
         TestBroker::start_with(self, settings)
             .unwrap_or_else(|error| panic!("the broker does not start: {error}"))
@@ -61,12 +95,12 @@ impl Data {
 
 impl TestBroker {
     /// A broker in a new directory.
-    pub fn start(overrides: &[&str]) -> Self {
+    pub(crate) fn start(overrides: &[&str]) -> Self {
         Data::new().start(overrides)
     }
 
     /// Starts a broker, or says why it ended before it served.
-    pub fn start_with(data: Data, settings: Settings) -> Result<Self, BrokerError> {
+    pub(crate) fn start_with(data: Data, settings: Settings) -> Result<Self, BrokerError> {
         let (ready, served) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             Server::bind(settings)?.run(|handle| ready.send(handle).expect("the test waits"))
@@ -77,24 +111,24 @@ impl TestBroker {
         }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.handle.address()
     }
 
-    pub fn data(&self) -> &Data {
+    pub(crate) fn data(&self) -> &Data {
         self.data.as_ref().expect("running")
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::connect(self.address())
     }
 
-    pub fn handle(&self) -> &ServerHandle {
+    pub(crate) fn handle(&self) -> &ServerHandle {
         &self.handle
     }
 
     /// Stops it cleanly and gives its directory back.
-    pub fn stop(mut self) -> Data {
+    pub(crate) fn stop(mut self) -> Data {
         self.end().expect("a clean stop");
         self.data.take().expect("still here")
     }
@@ -117,7 +151,7 @@ impl Drop for TestBroker {
 }
 
 /// Runs `test` once per storage backend; what cannot run here says so.
-pub fn each_backend(test: impl Fn(&'static str)) {
+pub(crate) fn each_backend(test: impl Fn(&'static str)) {
     for setting in [
         "plimsoll.storage.backend=page-cache",
         "plimsoll.storage.backend=mmap",

@@ -16,13 +16,13 @@ use plimsoll_wire::{
 /// Far beyond anything a test waits for; it only keeps a failing test from hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct Client {
-    pub stream: TcpStream,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
     correlation_id: i32,
 }
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("connects");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("an option");
@@ -30,7 +30,7 @@ impl Client {
     }
 
     /// A request's frame, size prefix included, and its correlation id.
-    pub fn frame(&mut self, version: i16, request: &Request) -> (Vec<u8>, i32) {
+    pub(crate) fn frame(&mut self, version: i16, request: &Request) -> (Vec<u8>, i32) {
         self.correlation_id += 1;
         let header = RequestHeader {
             api_key: request.api_key(),
@@ -42,18 +42,18 @@ impl Client {
         (runs.concat(), self.correlation_id)
     }
 
-    pub fn send_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("sent");
     }
 
-    pub fn send(&mut self, version: i16, request: &Request) -> i32 {
+    pub(crate) fn send(&mut self, version: i16, request: &Request) -> i32 {
         let (frame, id) = self.frame(version, request);
         self.send_bytes(&frame);
         id
     }
 
     /// The next frame without its size prefix.
-    pub fn receive_frame(&mut self) -> io::Result<Vec<u8>> {
+    pub(crate) fn receive_frame(&mut self) -> io::Result<Vec<u8>> {
         let mut size = [0; 4];
         self.stream.read_exact(&mut size)?;
         let mut frame = vec![0; usize::try_from(i32::from_be_bytes(size)).expect("no negative size")];
@@ -61,13 +61,13 @@ impl Client {
         Ok(frame)
     }
 
-    pub fn receive(&mut self, key: ApiKey, version: i16) -> (i32, Response<NoSlice>) {
+    pub(crate) fn receive(&mut self, key: ApiKey, version: i16) -> (i32, Response<NoSlice>) {
         let frame = self.receive_frame().expect("an answer");
         decode_response(key, version, frame.into()).expect("decodes")
     }
 
     /// Sends a request and returns its answer, whose correlation id must be the request's.
-    pub fn ask(&mut self, version: i16, request: &Request) -> Response<NoSlice> {
+    pub(crate) fn ask(&mut self, version: i16, request: &Request) -> Response<NoSlice> {
         let id = self.send(version, request);
         let (answered, response) = self.receive(request.api_key(), version);
         assert_eq!(answered, id, "the correlation id comes back");
@@ -75,7 +75,7 @@ impl Client {
     }
 
     /// Waits until the broker closes this connection. Data that still comes fails the test.
-    pub fn expect_closed(&mut self) {
+    pub(crate) fn expect_closed(&mut self) {
         match self.stream.read(&mut [0; 64]) {
             Ok(0) => {}
             Ok(read) => panic!("{read} bytes instead of the end"),
@@ -84,21 +84,21 @@ impl Client {
         }
     }
 
-    pub fn half_close(&self) {
+    pub(crate) fn half_close(&self) {
         self.stream.shutdown(Shutdown::Write).expect("shut down");
     }
 
     /// Whether a simple request is answered.
-    pub fn expect_served(&mut self) {
+    pub(crate) fn expect_served(&mut self) {
         assert!(!self.metadata(Some(&[])).brokers.is_empty());
     }
 
     /// Metadata of these topics, or of all; never creates any.
-    pub fn metadata(&mut self, topics: Option<&[&str]>) -> MetadataResponse {
+    pub(crate) fn metadata(&mut self, topics: Option<&[&str]>) -> MetadataResponse {
         self.metadata_with(topics, false)
     }
 
-    pub fn metadata_with(&mut self, topics: Option<&[&str]>, may_create: bool) -> MetadataResponse {
+    pub(crate) fn metadata_with(&mut self, topics: Option<&[&str]>, may_create: bool) -> MetadataResponse {
         let named = |name: &&str| MetadataRequestTopic::default().with_name(Some(topic_name(name)));
         let request = MetadataRequest::default()
             .with_topics(topics.map(|names| names.iter().map(named).collect()))
@@ -109,7 +109,7 @@ impl Client {
         }
     }
 
-    pub fn try_create(
+    pub(crate) fn try_create(
         &mut self,
         name: &str,
         partitions: i32,
@@ -130,19 +130,19 @@ impl Client {
         (result.error_code, result.topic_id, message)
     }
 
-    pub fn create(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Uuid {
+    pub(crate) fn create(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Uuid {
         let (code, id, message) = self.try_create(name, partitions, configs);
         assert_eq!(code, 0, "{message}");
         id
     }
 
-    pub fn delete(&mut self, name: &str) -> i16 {
+    pub(crate) fn delete(&mut self, name: &str) -> i16 {
         let request = DeleteTopicsRequest::default().with_topic_names(vec![topic_name(name)]);
         let Response::DeleteTopics(response) = self.ask(5, &Request::DeleteTopics(request)) else { panic!() };
         response.responses.first().expect("one answer").error_code
     }
 
-    pub fn init_producer_id(&mut self) -> i64 {
+    pub(crate) fn init_producer_id(&mut self) -> i64 {
         let request = InitProducerIdRequest::default()
             .with_transactional_id(None)
             .with_producer_id((-1).into())
@@ -155,10 +155,10 @@ impl Client {
     }
 }
 
-pub fn text(words: &str) -> StrBytes {
+pub(crate) fn text(words: &str) -> StrBytes {
     StrBytes::from_string(words.to_owned())
 }
 
-pub fn topic_name(name: &str) -> TopicName {
+pub(crate) fn topic_name(name: &str) -> TopicName {
     TopicName(text(name))
 }

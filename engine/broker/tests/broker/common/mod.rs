@@ -5,7 +5,7 @@ mod batches;
 mod broker;
 mod client;
 
-pub use ask::{fetch_one, fetch_topic, produce_one};
-pub use batches::{Values, batch, idempotent, now_ms, stored, timed, values};
-pub use broker::{Data, TestBroker, each_backend};
-pub use client::Client;
+pub(crate) use ask::{fetch_one, fetch_topic, produce_one};
+pub(crate) use batches::{Values, batch, idempotent, now_ms, stored, timed, values};
+pub(crate) use broker::{Data, TestBroker, each_backend};
+pub(crate) use client::{Client, text, topic_name};
