@@ -144,7 +144,7 @@ fn reasons(document: &RunDocument, width: usize) -> Vec<Line> {
     if document.status == Status::Ok {
         return Vec::new();
     }
-    let lines = document.status_reasons.iter().flat_map(|reason| labelled("why", reason, width));
+    let lines = remarks(document).flat_map(|reason| labelled("why", reason, width));
     lines.take(3).map(|line| Line::plain(line).tone(Tone::Bad)).collect()
 }
 
@@ -283,7 +283,7 @@ fn comparisons(document: &RunDocument) -> Vec<Line> {
 }
 
 fn warnings(document: &RunDocument, width: usize, room: usize) -> Vec<Line> {
-    let remarks = document.status_reasons.iter().filter(|_| document.status == Status::Ok).cloned();
+    let remarks = remarks(document).filter(|_| document.status == Status::Ok).map(str::to_owned);
     let verdicts = document.load.verdicts.iter().map(|verdict| format!("{verdict}: {}.", verdict.explain()));
     let all: Vec<String> =
         remarks.chain(verdicts).chain(document.warnings.iter().map(ToString::to_string)).collect();
@@ -299,6 +299,13 @@ fn warnings(document: &RunDocument, width: usize, room: usize) -> Vec<Line> {
         lines.extend(next);
     }
     lines.into_iter().take(room).map(|line| Line::plain(line).tone(Tone::Caution)).collect()
+}
+
+/// Status reasons but those that only repeat a verdict, which is shown with its meaning anyway.
+pub(crate) fn remarks(document: &RunDocument) -> impl Iterator<Item = &str> {
+    let verdicts: Vec<String> = document.load.verdicts.iter().map(ToString::to_string).collect();
+    let repeats = move |reason: &str| verdicts.iter().any(|verdict| reason.starts_with(verdict.as_str()));
+    document.status_reasons.iter().map(String::as_str).filter(move |reason| !repeats(reason))
 }
 
 fn paths(document: &RunDocument) -> Vec<String> {

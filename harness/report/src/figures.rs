@@ -256,7 +256,9 @@ fn disk_lines(trial: &TrialData) -> Vec<Series> {
 }
 
 fn marks(events: &[Event], end_s: f64) -> Vec<Mark> {
-    let inside: Vec<_> = events.iter().filter(|event| (0.0..=end_s * 1e3).contains(&event.at_ms)).collect();
+    // Phases are shaded; a rule at their border would say it twice.
+    let drawn = events.iter().filter(|event| event.kind != "phase");
+    let inside: Vec<_> = drawn.filter(|event| (0.0..=end_s * 1e3).contains(&event.at_ms)).collect();
     let all_fit = inside.len() <= LABELS_MAX;
     let marks = inside.into_iter().map(|event| Mark {
         at: event.at_ms / 1e3,

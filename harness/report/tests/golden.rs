@@ -72,6 +72,15 @@ fn c2_the_card_never_has_more_than_24_lines_and_keeps_what_matters() {
 }
 
 #[test]
+fn a_reason_that_repeats_a_verdict_is_said_once() {
+    let mut document = support::synthetic(1).document;
+    document.load.verdicts = vec![Verdict::RateNotMet];
+    document.status_reasons = vec![format!("rate_not_met: {}", Verdict::RateNotMet.explain())];
+    let text = card(&document, CardStyle::default());
+    assert_eq!(text.matches("rate_not_met").count(), 1, "{text}");
+}
+
+#[test]
 fn colour_only_when_asked() {
     let document = support::synthetic(1).document;
     let plain = card(&document, CardStyle { color: false, width: 100 });

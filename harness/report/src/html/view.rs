@@ -5,6 +5,7 @@ use plimsoll_results::{
 };
 use serde::Serialize;
 
+use crate::card::remarks;
 use crate::data::ReportData;
 use crate::units::{bytes, count, duration_ns, duration_us, exact, or_dash, percent, three};
 
@@ -65,7 +66,7 @@ pub(super) fn run(data: &ReportData) -> RunView {
         id: doc.id.clone(),
         status: doc.status.as_str(),
         good: doc.status == Status::Ok,
-        reasons: doc.status_reasons.clone(),
+        reasons: remarks(doc).map(str::to_owned).collect(),
         sentence: sentence(doc),
         started_at: doc.started_at.clone(),
         durability: doc.durability.to_string(),
