@@ -1,11 +1,12 @@
 //! A producer thread: due slots into batches, batches into requests, answers into latencies.
 //!
-//! `intake` says which records are due, `accumulator` gathers them per `partition`, `worker` sends and
-//! settles. It behaves as a real producer does: batches by size and linger, one batch per partition and
+//! `intake` says which records are due, `accumulator` gathers them per `partition`, `worker` sends,
+//! `answers` settles. It behaves as a real producer does: batches by size and linger, one batch per partition and
 //! request, a bounded number of requests in flight, retries in order with the same bytes. One thread, one
 //! current-thread runtime, no lock on the way of a record.
 
 mod accumulator;
+mod answers;
 mod batch;
 mod fate;
 mod intake;

@@ -8,6 +8,7 @@ mod error;
 mod outcome;
 mod prepare;
 mod stage;
+mod teller;
 mod threads;
 
 pub use error::RunError;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_client::OffsetSpec;
-use plimsoll_results::{Metric, Phase, Pooled};
+use plimsoll_results::Phase;
 
 use super::error::RunError;
 use super::outcome::{Facts, Outcome, Proof};
 use super::prepare::{cluster, create_topics, prepare_keys};
+use super::teller::Teller;
 use super::threads::{Running, Waiting, runtime};
 use crate::clock::{self, Nanos, SECOND};
 use crate::consumer::{self, ConsumerReport, ConsumerTask, Gate};
@@ -17,8 +18,8 @@ use crate::cpu::StealSample;
 use crate::keys::Keys;
 use crate::payload::Payload;
 use crate::producer::{ProducerReport, ProducerTask};
-use crate::progress::{Counted, Observer, Progress, Stage};
-use crate::recorder::{Kind, Ledger};
+use crate::progress::{Counted, Observer, Stage};
+use crate::recorder::Ledger;
 use crate::stop::CancelToken;
 use crate::timeline::Timeline;
 use crate::verify::{PartitionId, SendLog};
@@ -26,8 +27,6 @@ use crate::workload::{ConsumeMode, SystemKind, VerifyLevel, Workload};
 
 /// Time between the last thread's readiness and the first due record.
 const HEAD_START_NS: Nanos = 20_000_000;
-/// How often progress is told.
-const TELL: Duration = Duration::from_millis(200);
 /// Longest nap of the watching thread, so that borders are met within milliseconds.
 const NAP: Duration = Duration::from_millis(5);
 /// Between two readings of end offsets that must agree.
@@ -59,7 +58,7 @@ pub fn execute(
     let runtime = runtime("the run")?;
     let run = Run::prepare(input, cancel, &runtime)?;
     let (timeline, producers, consumers) = run.start()?;
-    let watched = run.watch(timeline, &producers, observer);
+    let steal_pct = run.watch(timeline, &producers, &consumers, observer);
     let produced = join(producers)?;
     let produce_ended = clock::now();
     let ends = if run.reads_back() { Some(runtime.block_on(run.settled_ends())?) } else { None };
@@ -83,7 +82,7 @@ pub fn execute(
         produce_ended,
         ended,
         cancelled: cancel.is_cancelled(),
-        steal_pct: watched,
+        steal_pct,
         keeps_records: run.reads_back(),
         acked: run.progress.acked_so_far(),
     };
@@ -99,6 +98,8 @@ struct Run<'a> {
     progress: Arc<Counted>,
     gate: Arc<Gate>,
     cancel: &'a CancelToken,
+    /// Stops the threads: on the caller's wish, or because one of them has failed.
+    stop: CancelToken,
 }
 
 impl<'a> Run<'a> {
@@ -118,6 +119,7 @@ impl<'a> Run<'a> {
             progress: Arc::default(),
             gate: Arc::default(),
             cancel,
+            stop: CancelToken::new(),
         };
         runtime.block_on(create_topics(&run.workload, &input.bootstrap))?;
         if run.reads_back() {
@@ -161,7 +163,7 @@ impl<'a> Run<'a> {
             cluster: cluster(&self.workload, &self.input.bootstrap, self.workload.produce.max_in_flight),
             ledger: self.ledger.clone(),
             progress: Arc::clone(&self.progress),
-            cancel: self.cancel.clone(),
+            cancel: self.stop.clone(),
         };
         let payload = self.input.payload.stream(self.workload.seed, number, self.workload.window());
         let keys = self.keys.stream(self.workload.seed, number);
@@ -193,7 +195,7 @@ impl<'a> Run<'a> {
             ledger: self.ledger.clone(),
             progress: Arc::clone(&self.progress),
             gate: Arc::clone(&self.gate),
-            cancel: self.cancel.clone(),
+            cancel: self.stop.clone(),
         };
         Waiting::spawn(
             format!("consumer-{group}-{member}"),
@@ -208,9 +210,10 @@ impl<'a> Run<'a> {
         &self,
         timeline: Timeline,
         producers: &[Running<ProducerReport>],
+        consumers: &[Running<ConsumerReport>],
         observer: &mut dyn Observer,
     ) -> Option<f64> {
-        let mut teller = Teller::new(self, timeline);
+        let mut teller = Teller::new(&self.progress, &self.ledger, timeline);
         let (mut stage, mut steal) = (Stage::Prepare, (None, None));
         loop {
             let now = clock::now();
@@ -228,6 +231,12 @@ impl<'a> Run<'a> {
                 let to = steal.1.or_else(StealSample::take);
                 return to.zip(steal.0).and_then(|(to, from)| to.percent_since(&from));
             }
+            // No thread ends before the load does, unless it failed; what the others did is kept.
+            let failed = now < timeline.end
+                && (producers.iter().any(Running::is_finished) || consumers.iter().any(Running::is_finished));
+            if failed || self.cancel.is_cancelled() {
+                self.stop.cancel();
+            }
             teller.tell(reached, now, observer);
             std::thread::sleep(nap(&timeline, now));
         }
@@ -239,7 +248,7 @@ impl<'a> Run<'a> {
         consumers: &[Running<ConsumerReport>],
         observer: &mut dyn Observer,
     ) {
-        let mut teller = Teller::new(self, timeline);
+        let mut teller = Teller::new(&self.progress, &self.ledger, timeline);
         while !consumers.iter().all(Running::is_finished) {
             teller.tell(Stage::Drain, clock::now(), observer);
             std::thread::sleep(NAP);
@@ -277,7 +286,7 @@ impl<'a> Run<'a> {
         observer: &mut dyn Observer,
     ) -> Proof {
         observer.stage(Stage::Verify);
-        let mut teller = Teller::new(self, timeline);
+        let mut teller = Teller::new(&self.progress, &self.ledger, timeline);
         let mut tell = |seen: u64| teller.tell_seen(seen, observer);
         let deadline = clock::now() + self.workload.verify.timeout.0;
         // A run that was stopped is still proved as far as it went.
@@ -313,60 +322,4 @@ fn nap(timeline: &Timeline, now: Nanos) -> Duration {
     let borders = [timeline.measure, timeline.end];
     let next = borders.into_iter().filter(|border| *border > now).map(|border| border - now).min();
     next.map_or(NAP, |left| Duration::from_nanos(left).min(NAP))
-}
-
-/// Tells progress, not too often.
-struct Teller<'a> {
-    progress: &'a Counted,
-    ledger: &'a Ledger,
-    timeline: Timeline,
-    told_at: Nanos,
-    told_acked: u64,
-}
-
-impl<'a> Teller<'a> {
-    fn new(run: &'a Run<'_>, timeline: Timeline) -> Teller<'a> {
-        let told_acked = run.progress.acked_so_far();
-        Teller { progress: &run.progress, ledger: &run.ledger, timeline, told_at: clock::now(), told_acked }
-    }
-
-    fn tell(&mut self, stage: Stage, now: Nanos, observer: &mut dyn Observer) {
-        let since = Duration::from_nanos(now.saturating_sub(self.told_at));
-        if since < TELL {
-            return;
-        }
-        let acked = self.progress.acked_so_far();
-        let response = self.ledger.last_before(now).and_then(|interval| {
-            let histogram = interval.merged(Kind::Response)?;
-            debug_assert_eq!(Kind::Response.metric(), Metric::Response);
-            Some(Pooled::new([&histogram]).interval_quantiles())
-        });
-        observer.progress(&Progress {
-            stage,
-            elapsed_s: now.saturating_sub(self.timeline.start) as f64 / 1e9,
-            remaining_s: self.timeline.end.saturating_sub(now) as f64 / 1e9,
-            rate: (acked - self.told_acked) as f64 / since.as_secs_f64(),
-            acked,
-            consumed: self.progress.consumed_so_far(),
-            response,
-        });
-        (self.told_at, self.told_acked) = (now, acked);
-    }
-
-    fn tell_seen(&mut self, seen: u64, observer: &mut dyn Observer) {
-        let now = clock::now();
-        if now.saturating_sub(self.told_at) < TELL.as_nanos() as Nanos {
-            return;
-        }
-        self.told_at = now;
-        observer.progress(&Progress {
-            stage: Stage::Verify,
-            elapsed_s: now.saturating_sub(self.timeline.start) as f64 / 1e9,
-            remaining_s: 0.0,
-            rate: 0.0,
-            acked: self.progress.acked_so_far(),
-            consumed: seen,
-            response: None,
-        });
-    }
 }

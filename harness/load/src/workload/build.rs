@@ -2,7 +2,7 @@
 
 use plimsoll_client as client;
 
-use super::model::{Acks, Framing, KeyDist, Keys, Payload, PayloadKind, Workload};
+use super::{Acks, Framing, KeyDist, Keys, Payload, PayloadKind, Workload};
 use crate::corpus;
 use crate::keys::KeySource;
 use crate::payload::{Entropy, Pattern, PayloadSource, Window};

@@ -5,19 +5,25 @@
 //! repeats the run.
 
 mod build;
+mod consume;
+mod data;
 mod error;
+mod load;
 mod model;
+mod produce;
 mod read;
 mod rules;
 mod scalar;
 mod suggest;
+mod system;
 mod units;
 
+pub use consume::{Consume, ConsumeMode, Isolation};
+pub use data::{Framing, KeyDist, Keys, Payload, PayloadKind};
 pub use error::{Invalid, WorkloadError};
-pub use model::{
-    Acks, Arrival, Consume, ConsumeMode, Framing, Isolation, KeyDist, Keys, Load, LoadMode, Payload,
-    PayloadKind, Phases, Produce, Schema, System, SystemKind, Technique, Topic, Verify, VerifyLevel,
-    Workload,
-};
+pub use load::{Arrival, Load, LoadMode, Phases, Verify, VerifyLevel};
+pub use model::{Schema, Workload};
+pub use produce::{Acks, Produce};
 pub use read::BUILT_IN;
+pub use system::{System, SystemKind, Technique, Topic};
 pub use units::{Period, Rate, Size, UnitError};

@@ -209,6 +209,18 @@ mod tests {
     }
 
     #[test]
+    fn every_file_in_workloads_is_built_in() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads");
+        let files = dir.read_dir().unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut names: Vec<String> =
+            files.filter_map(|file| file.strip_suffix(".toml").map(str::to_owned)).collect();
+        let mut built_in: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+        names.sort();
+        built_in.sort_unstable();
+        assert_eq!(names, built_in);
+    }
+
+    #[test]
     fn the_lock_file_alone_repeats_the_run() {
         for (name, text) in BUILT_IN {
             let sets = ["load.rate=1234.5/s".to_owned(), "systems.other.config.\"a.b\"=7".to_owned()];

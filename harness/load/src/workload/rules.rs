@@ -3,8 +3,8 @@
 use plimsoll_client::records::{Codec, ParseCodecError};
 
 use super::error::Invalid;
-use super::model::{Acks, LoadMode, PayloadKind, Produce, System, SystemKind, Workload};
 use super::units::Size;
+use super::{Acks, LoadMode, PayloadKind, Produce, System, SystemKind, Workload};
 
 /// The most batches per producer and partition that a broker can tell apart on a retry (KIP-98).
 const IDEMPOTENT_IN_FLIGHT_MAX: u32 = 5;

@@ -1,0 +1,98 @@
+//! The `[systems.NAME]` and `[topic]` sections: what is measured, and the topics in it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::scalar::scalars;
+use super::units::Period;
+
+/// One system that can be measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct System {
+    /// What kind of target this is.
+    pub kind: SystemKind,
+    /// `host:port` of an external cluster; empty for every other kind.
+    pub bootstrap: String,
+    /// What reports call an external system; empty means as it names itself.
+    pub version_label: String,
+    /// How the floor program writes.
+    pub technique: Technique,
+    /// How long a managed target may take to say `ready`.
+    pub start_timeout: Period,
+    /// How long a managed target may take to stop before it is killed.
+    pub stop_timeout: Period,
+    /// Keep the data directory of a managed target after the run.
+    pub keep_data: bool,
+    /// Broker configuration of a managed target: lines of its `server.properties`.
+    #[serde(deserialize_with = "scalars")]
+    pub config: BTreeMap<String, String>,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        System {
+            kind: SystemKind::Managed,
+            bootstrap: String::new(),
+            version_label: String::new(),
+            technique: Technique::Pwrite,
+            start_timeout: Period(20_000_000_000),
+            stop_timeout: Period(20_000_000_000),
+            keep_data: false,
+            config: BTreeMap::new(),
+        }
+    }
+}
+
+/// Kinds of target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SystemKind {
+    /// Our broker, started as a child process with fresh data.
+    Managed,
+    /// Whatever answers at `bootstrap`.
+    External,
+    /// A server that acknowledges and discards: shows the generator's own ceiling.
+    Null,
+    /// The least program that receives, checks, appends and answers: shows what the machine allows.
+    Floor,
+}
+
+/// How the floor program writes a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Technique {
+    /// `pwrite` into the page cache.
+    Pwrite,
+    /// A copy into a mapped file.
+    Mmap,
+    /// `pwrite` with `O_DIRECT` from an aligned buffer.
+    Direct,
+}
+
+/// The topics of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Topic {
+    /// Topic name; further topics of a run get `-2`, `-3` … appended.
+    pub name: String,
+    /// Number of topics.
+    pub count: u32,
+    /// Partitions per topic.
+    pub partitions: i32,
+    /// Replicas per partition.
+    pub replication: i16,
+    /// `min.insync.replicas`.
+    pub min_insync: i16,
+    /// Further topic configuration by Kafka's names, such as `"segment.bytes" = "67108864"`.
+    #[serde(deserialize_with = "scalars")]
+    pub config: BTreeMap<String, String>,
+}
+
+impl Default for Topic {
+    fn default() -> Self {
+        let name = "plimsoll".into();
+        Topic { name, count: 1, partitions: 1, replication: 1, min_insync: 1, config: BTreeMap::new() }
+    }
+}
