@@ -124,13 +124,13 @@ fn durability(workload: &Workload, config: &BTreeMap<String, String>) -> Durabil
         DurabilityMode::Replicated => Survives::Process,
     });
     Durability {
-        acks: Some(match workload.produce.acks {
+        acks: match workload.produce.acks {
             AskedAcks::None => Acks::None,
             AskedAcks::Leader => Acks::Leader,
             AskedAcks::All => Acks::All,
-        }),
-        rf: u16::try_from(workload.topic.replication).ok(),
-        min_isr: u16::try_from(workload.topic.min_insync).ok(),
+        },
+        rf: u16::try_from(workload.topic.replication).unwrap_or_default(),
+        min_isr: u16::try_from(workload.topic.min_insync).unwrap_or_default(),
         flush: flush(mode, value("log.flush.interval.messages"), value("log.flush.interval.ms")),
         durability: mode,
         survives,
@@ -258,7 +258,7 @@ fn observed(document: &RunDocument, plan: &Plan, trial: &Trial) -> Vec<plimsoll_
         payload_bytes: Some(measured.acked_bytes),
         batch_bytes,
         data_bytes: Some(measured.wire_bytes * u64::try_from(plan.workload.topic.replication).unwrap_or(1)),
-        hiccup_p999_us: Pooled::new([&trial.hiccup]).interval_quantiles().p999_us,
+        hiccup_p999_us: Pooled::new(&trial.hiccups).interval_quantiles().p999_us,
         syncs: document.durability.durability == Some(DurabilityMode::Fsync),
     })
 }

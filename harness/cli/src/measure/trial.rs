@@ -1,7 +1,8 @@
 //! One trial: fresh target, load, counters before and after the measured phase, proof, stop.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,8 +12,9 @@ use plimsoll_load::workload::{ConsumeMode, LoadMode, Period, System, SystemKind,
 use plimsoll_load::{CancelToken, Observer, Progress, Stage};
 use plimsoll_probe::{
     HiccupMeter, Monitor, MonitorSample, ProcessSample, ProcessUsage, SystemSample, SystemUsage, device_of,
+    monotonic_ns,
 };
-use plimsoll_results::{BundleWriter, Event, Histogram, LatencyInterval, Metric, Phase, attach_resources};
+use plimsoll_results::{BundleWriter, Histogram, LatencyInterval, Metric, Phase, attach_resources};
 use plimsoll_target::Target;
 
 use super::plan::Plan;
@@ -27,7 +29,8 @@ pub(crate) struct Trial {
     /// This process, over the measured phase.
     pub(crate) client: Option<ProcessUsage>,
     pub(crate) system: Option<SystemUsage>,
-    pub(crate) hiccup: Histogram,
+    /// Oversleep of an idle thread, one histogram a second.
+    pub(crate) hiccups: Vec<Histogram>,
     pub(crate) effective_config: BTreeMap<String, String>,
 }
 
@@ -41,6 +44,7 @@ pub(crate) fn measure(
     cancel: &CancelToken,
 ) -> anyhow::Result<Trial> {
     let mut folder = bundle.begin_trial()?;
+    prewarm(plan.data_root(), workload.phases.prewarm.0)?;
     let target = Target::start(&plan.target(workload, folder.path().join("target.log")))?;
     let effective_config = effective_config(&target)?;
     let device = device_of(plan.data_root()).ok();
@@ -49,7 +53,7 @@ pub(crate) fn measure(
     let input =
         RunInput { workload: workload.clone(), bootstrap: target.bootstrap(), payload: payload.clone() };
     let ran = execute(&input, &mut sampler, cancel);
-    let Sampler { before, after, hiccup, .. } = sampler;
+    let Sampler { before, after, hiccups, .. } = sampler;
     let samples = monitor.finish();
     let stopped = target.stop()?;
     let mut outcome = ran?;
@@ -60,9 +64,10 @@ pub(crate) fn measure(
             .push(format!("the target {how} when it was stopped; see its log in the bundle"));
     }
     let (broker, client, system) = usage(before, after);
-    let hiccup = hiccup.unwrap_or_default();
-    write(&mut outcome, &samples, &hiccup, bundle, &mut folder)?;
-    Ok(Trial { outcome, broker, client, system, hiccup, effective_config })
+    add_hiccups(&mut outcome, &hiccups);
+    write(&mut outcome, &samples, &mut folder)?;
+    let hiccups = hiccups.into_iter().map(|(_, _, histogram)| histogram).collect();
+    Ok(Trial { outcome, broker, client, system, hiccups, effective_config })
 }
 
 /// What the generator reaches on a target that acknowledges and discards: records per second.
@@ -99,45 +104,63 @@ pub(crate) fn ceiling(
     Ok(outcome.and_then(|outcome| outcome.throughput.records_per_s))
 }
 
+/// Writes `bytes` to a scratch file, syncs and removes it: the pages it leaves free are backed by the host.
+fn prewarm(dir: &Path, bytes: u64) -> anyhow::Result<()> {
+    const CHUNK_BYTES: usize = 256 << 10;
+    if bytes == 0 {
+        return Ok(());
+    }
+    let path = dir.join(format!("plimsoll-prewarm-{}", std::process::id()));
+    let write = || -> std::io::Result<()> {
+        let mut file = std::fs::File::create(&path)?;
+        let chunk = vec![0x5a; CHUNK_BYTES];
+        for _ in 0..bytes.div_ceil(CHUNK_BYTES as u64) {
+            file.write_all(&chunk)?;
+        }
+        file.sync_data()
+    };
+    let written = write();
+    let removed = std::fs::remove_file(&path);
+    written.and(removed).with_context(|| format!("memory cannot be touched through {}", path.display()))
+}
+
 fn effective_config(target: &Target) -> anyhow::Result<BTreeMap<String, String>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(target.effective_config())?)
 }
 
-/// Writes histograms, seconds, findings and events of a trial.
+/// Puts the platform's own hiccups beside the latencies, on the run's clock.
+fn add_hiccups(outcome: &mut Outcome, hiccups: &[HiccupSecond]) {
+    let zero_ns = outcome.timeline.start;
+    for (from_ns, to_ns, histogram) in hiccups {
+        outcome.series.push(LatencyInterval {
+            at_ns: from_ns.saturating_sub(zero_ns),
+            len_ns: to_ns.saturating_sub(*from_ns),
+            phase: Phase::Measure,
+            metric: Metric::Hiccup,
+            histogram: histogram.clone(),
+        });
+    }
+}
+
+/// Writes histograms, seconds and findings of a trial.
 fn write(
     outcome: &mut Outcome,
     samples: &[MonitorSample],
-    hiccup: &Histogram,
-    bundle: &BundleWriter,
     folder: &mut plimsoll_results::TrialWriter,
 ) -> anyhow::Result<()> {
     let zero_ns = outcome.timeline.start;
     let samples: Vec<_> = samples.iter().map(|sample| sample.since(zero_ns)).collect();
     attach_resources(&mut outcome.rows, &samples);
     folder.replace_intervals(&outcome.rows)?;
-    let measured = outcome.timeline.measure - outcome.timeline.start;
-    outcome.series.push(LatencyInterval {
-        at_ns: measured,
-        len_ns: outcome.timeline.end - outcome.timeline.measure,
-        phase: Phase::Measure,
-        metric: Metric::Hiccup,
-        histogram: hiccup.clone(),
-    });
     for row in outcome.series.rows() {
         folder.latency(row)?;
     }
-    folder.verify(&outcome.verify_document)?;
-    for span in &outcome.phases {
-        bundle.event(&Event {
-            at_ms: span.t0_ns as f64 / 1e6,
-            kind: "phase".into(),
-            message: span.name.clone(),
-            ..Event::default()
-        })?;
-    }
-    Ok(())
+    Ok(folder.verify(&outcome.verify_document)?)
 }
+
+/// Begin, end (both on the monotonic clock) and oversleep of one second.
+type HiccupSecond = (u64, u64, Histogram);
 
 /// Counters at one border of the measured phase.
 #[derive(Debug)]
@@ -155,13 +178,24 @@ struct Sampler<'a> {
     meter: HiccupMeter,
     before: Option<Border>,
     after: Option<Border>,
-    hiccup: Option<Histogram>,
+    /// When the second of hiccups that is being counted began; `None` outside the measured phase.
+    second_from_ns: Option<u64>,
+    hiccups: Vec<HiccupSecond>,
 }
 
 impl<'a> Sampler<'a> {
     fn new(watch: &'a mut Watch, broker: Option<u32>, device: Option<(u32, u32)>) -> anyhow::Result<Self> {
         let meter = HiccupMeter::start()?;
-        Ok(Self { watch, broker, device, meter, before: None, after: None, hiccup: None })
+        Ok(Self {
+            watch,
+            broker,
+            device,
+            meter,
+            before: None,
+            after: None,
+            second_from_ns: None,
+            hiccups: Vec::new(),
+        })
     }
 
     fn border(&self) -> Border {
@@ -173,16 +207,28 @@ impl<'a> Sampler<'a> {
     }
 }
 
+impl Sampler<'_> {
+    fn end_second(&mut self) {
+        if let Some(from_ns) = self.second_from_ns {
+            let now_ns = monotonic_ns();
+            self.hiccups.push((from_ns, now_ns, self.meter.take()));
+            self.second_from_ns = Some(now_ns);
+        }
+    }
+}
+
 impl Observer for Sampler<'_> {
     fn stage(&mut self, stage: Stage) {
         match stage {
             Stage::Measure => {
                 let _before_the_phase = self.meter.take();
+                self.second_from_ns = Some(monotonic_ns());
                 self.before = Some(self.border());
             }
             Stage::Drain => {
                 self.after = Some(self.border());
-                self.hiccup = Some(self.meter.take());
+                self.end_second();
+                self.second_from_ns = None;
             }
             Stage::Prepare | Stage::Warmup | Stage::Verify => {}
         }
@@ -190,6 +236,9 @@ impl Observer for Sampler<'_> {
     }
 
     fn progress(&mut self, progress: &Progress) {
+        if self.second_from_ns.is_some_and(|from_ns| monotonic_ns() - from_ns >= 1_000_000_000) {
+            self.end_second();
+        }
         self.watch.progress(progress);
     }
 }

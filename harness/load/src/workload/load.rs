@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::units::{Period, Rate};
+use super::units::{Period, Rate, Size};
 
 /// Who decides when the next record is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,10 @@ impl Default for Load {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Phases {
+    /// Written to a scratch file beside the target's data, synced and removed before the target starts. On a
+    /// guest whose memory is backed lazily the first touch of a page costs ten times the write itself; this
+    /// pays it outside the measured window. `0B` leaves memory as it is. Below about 4 GiB it holds.
+    pub prewarm: Size,
     /// Load before measuring; kept in the files, shaded in plots, never in the figures.
     pub warmup: Period,
     /// The measured window.
@@ -68,6 +72,7 @@ pub struct Phases {
 impl Default for Phases {
     fn default() -> Self {
         Phases {
+            prewarm: Size(0),
             warmup: Period(5_000_000_000),
             measure: Period(30_000_000_000),
             drain: Period(30_000_000_000),
