@@ -25,11 +25,14 @@ use progress::Watch;
 const QUICK: &str = "hello";
 
 pub(crate) fn quick(options: &MeasureOptions) -> anyhow::Result<Exit> {
-    run(Path::new(QUICK), options)
+    execute(Plan::built_in(QUICK, options)?, options)
 }
 
 pub(crate) fn run(workload: &Path, options: &MeasureOptions) -> anyhow::Result<Exit> {
-    let plan = Plan::resolve(workload, options)?;
+    execute(Plan::of_file(workload, options)?, options)
+}
+
+fn execute(plan: Plan, options: &MeasureOptions) -> anyhow::Result<Exit> {
     if options.dry_run {
         print!("{}", plan.describe());
         return Ok(Exit::Pass);

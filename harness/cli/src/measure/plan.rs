@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use plimsoll_io::{Backend, probe_io_uring};
 use plimsoll_load::payload::{CorpusVerdict, Origin, Payload};
-use plimsoll_load::workload::{Framing, PayloadKind, System, SystemKind, Technique, Workload};
+use plimsoll_load::workload::{BUILT_IN, Framing, PayloadKind, System, SystemKind, Technique, Workload};
 use plimsoll_results::{IoUring, Machine};
 use plimsoll_target::{Kind, TargetSpec};
 
@@ -27,15 +27,26 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn resolve(file: &Path, options: &MeasureOptions) -> anyhow::Result<Self> {
-        let usage = |error: &dyn std::fmt::Display| UsageError(error.to_string());
-        let mut workload = Workload::load(file, &options.assignments).map_err(|error| usage(&error))?;
+    /// A workload that is part of this program, whatever files lie around.
+    pub(crate) fn built_in(name: &str, options: &MeasureOptions) -> anyhow::Result<Self> {
+        let text = BUILT_IN.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text);
+        let workload = Workload::parse(&format!("{name}.toml"), text, &options.assignments);
+        Self::resolve(workload.map_err(|error| UsageError(error.to_string()))?, options)
+    }
+
+    /// A workload file, or a built-in one if there is no such file.
+    pub(crate) fn of_file(file: &Path, options: &MeasureOptions) -> anyhow::Result<Self> {
+        let workload = Workload::load(file, &options.assignments);
+        Self::resolve(workload.map_err(|error| UsageError(error.to_string()))?, options)
+    }
+
+    fn resolve(mut workload: Workload, options: &MeasureOptions) -> anyhow::Result<Self> {
         if let Some(seed) = options.seed {
             workload.seed = seed;
         }
         apply_system(&mut workload, options)?;
         apply_payload(&mut workload, options)?;
-        workload.check().map_err(|error| usage(&error))?;
+        workload.check().map_err(|error| UsageError(error.to_string()))?;
         let against = options.against.as_ref().map(|_| on_the_floor(&workload)).transpose()?;
         Ok(Self {
             workload,

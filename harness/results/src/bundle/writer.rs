@@ -72,6 +72,8 @@ impl BundleWriter {
         let mut unfinished = RunDocument::unfinished(&writer.id);
         unfinished.workload = Some(name.to_owned());
         writer.checkpoint(&mut unfinished)?;
+        // There from the start, so that no events and no file are told apart.
+        replace(&writer.dir.join("events.jsonl"), b"")?;
         Ok(writer)
     }
 
