@@ -90,7 +90,8 @@ pub fn property_seeds() -> Seeds {
         all.into_bytes(),
         b"# comment\n! another\n\nlisteners = PLAINTEXT://:9092\nlog.dirs:/data\nnum.partitions 3\n".to_vec(),
         b"list=a,\\\n   b\nk\\=ey=\\u0041\\t\\n\\\\\nlast=\\\\\\".to_vec(),
-        b"advertised.listeners=PLAINTEXT://[::1]:9092\r\nplimsoll.durability=fsync\r\nbroker.id=3\r\n".to_vec(),
+        b"advertised.listeners=PLAINTEXT://[::1]:9092\r\nplimsoll.durability=fsync\r\nbroker.id=3\r\n"
+            .to_vec(),
         b"log.retention.hours=168\nssl.keystore.type=PEM\nplimsoll.storage.backend=mmap\n".to_vec(),
     ])
 }

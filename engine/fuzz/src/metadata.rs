@@ -31,7 +31,10 @@ pub fn commands(input: &[u8]) {
 fn check(before: &Image, after: &Image, outcome: &Outcome) {
     assert!(after.producer_id_next() >= before.producer_id_next(), "producer ids are never handed out twice");
     if let Outcome::ProducerIds { first, count } = outcome {
-        assert_eq!((*first, after.producer_id_next()), (before.producer_id_next(), first + i64::from(*count)));
+        assert_eq!(
+            (*first, after.producer_id_next()),
+            (before.producer_id_next(), first + i64::from(*count))
+        );
     }
     for topic in after.topics() {
         assert_eq!(after.topic_by_id(topic.topic_id), Some(topic), "each topic is found by its id");

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 ///
 /// # Panics
 /// When none can be made.
-pub fn directory() -> TempDir {
+pub(crate) fn directory() -> TempDir {
     let in_memory = Path::new("/dev/shm");
     let made = tempfile::tempdir_in(in_memory).or_else(|_| tempfile::tempdir());
     made.unwrap_or_else(|error| panic!("no scratch directory: {error}"))
@@ -18,6 +18,6 @@ pub fn directory() -> TempDir {
 ///
 /// # Panics
 /// When that fails.
-pub fn write(path: &Path, bytes: &[u8]) {
+pub(crate) fn write(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }

@@ -77,7 +77,7 @@ fn check_snapshot(bytes: &[u8]) {
 
 /// The leader-epoch checkpoint of a partition.
 pub fn epoch_checkpoint(input: &[u8]) {
-    in_file(EPOCH_CHECKPOINT, input, |dir| EpochCache::read(dir), |cache, dir| {
+    in_file(EPOCH_CHECKPOINT, input, EpochCache::read, |cache, dir| {
         let rising = |pair: &[plimsoll_log::EpochEntry]| {
             pair[0].epoch < pair[1].epoch && pair[0].start_offset < pair[1].start_offset
         };
@@ -98,14 +98,14 @@ pub fn offset_checkpoint(input: &[u8]) {
 
 /// `partition.metadata`.
 pub fn partition_metadata(input: &[u8]) {
-    in_file(PARTITION_METADATA, input, |dir| read_topic_id(dir), |id, dir| {
+    in_file(PARTITION_METADATA, input, read_topic_id, |id, dir| {
         ok(write_topic_id(dir, id.unwrap_or_default()));
     });
 }
 
 /// `meta.properties`.
 pub fn meta_properties(input: &[u8]) {
-    in_file(META_PROPERTIES, input, |dir| MetaProperties::read(dir), |meta, dir| {
+    in_file(META_PROPERTIES, input, MetaProperties::read, |meta, dir| {
         ok(meta.as_ref().map_or(Ok(()), |meta| meta.write(dir)));
     });
 }
@@ -204,7 +204,8 @@ pub fn offset_seeds() -> Seeds {
 
 /// `partition.metadata` files.
 pub fn partition_metadata_seeds() -> Seeds {
-    let texts = [0, 1, u128::MAX].map(|id| format!("version: 0\ntopic_id: {}", encode_id(Uuid::from_u128(id))));
+    let texts =
+        [0, 1, u128::MAX].map(|id| format!("version: 0\ntopic_id: {}", encode_id(Uuid::from_u128(id))));
     Seeds::new(texts.map(String::into_bytes).to_vec())
 }
 

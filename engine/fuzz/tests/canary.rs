@@ -19,5 +19,5 @@ fn damage_is_what_it_says() {
     let seeds = Seeds::new(vec![vec![1, 2, 3], vec![]]);
     let damage = Damage { seed: 2, bytes: &[(4, 9)], cut: Some(5) };
     assert_eq!(damage.apply(&seeds), [1, 9]);
-    assert_eq!(Damage { seed: 1, ..damage }.apply(&seeds), []);
+    assert!(Damage { seed: 1, ..damage }.apply(&seeds).is_empty());
 }
