@@ -95,10 +95,7 @@ fn a_crash_in_the_middle_of_load_loses_nothing_acknowledged() {
         let images: Vec<(i64, Data)> = std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut client = broker.client();
-                for offset in 0.. {
-                    if over.load(Ordering::SeqCst) {
-                        break;
-                    }
+                for offset in (0..50_000).take_while(|_| !over.load(Ordering::SeqCst)) {
                     let sent = batch(&[&format!("value {offset}")], Codec::None);
                     assert_eq!(client.produce("t", 0, &sent), offset);
                 }
