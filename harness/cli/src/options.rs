@@ -90,17 +90,15 @@ pub(crate) struct MeasureOptions {
     /// Storage backend of our broker.
     #[arg(long, value_name = "page-cache|mmap|io_uring")]
     pub(crate) backend: Option<plimsoll_io::Backend>,
-    /// Overrides one key of the workload, for example load.rate=50_000/s; may be repeated.
+    /// Overrides one key of the workload (load.rate=50_000/s) or sets one of our broker's keys
+    /// (plimsoll.durability=fsync); may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) assignments: Vec<String>,
-    /// Sets one line of our broker's server.properties; may be repeated.
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) broker_set: Vec<String>,
     /// All randomness (arrivals, keys, payload order) derives from this.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
     /// Measures whatever Kafka cluster answers here instead of our broker.
-    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["backend", "broker_set", "against"])]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["backend", "against"])]
     pub(crate) bootstrap: Option<String>,
     /// Records of your own instead of the workload's.
     #[arg(long, value_name = "FILE")]

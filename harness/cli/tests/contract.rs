@@ -23,7 +23,7 @@ fn plimsoll(arguments: &[&str]) -> Command {
     command
 }
 
-fn output(arguments: &[&str]) -> Output {
+fn output_of(arguments: &[&str]) -> Output {
     plimsoll(arguments).output().expect("runs")
 }
 
@@ -46,7 +46,7 @@ fn code(output: &Output) -> i32 {
 fn a_good_run_is_ok_on_stdout_in_the_bundle_and_in_the_exit_code() {
     let runs = tempfile::tempdir().expect("a directory");
     let out = runs.path().to_str().expect("utf-8");
-    let output = output(&[&["run", "hello", "--json", "--output", out][..], SHORT].concat());
+    let output = output_of(&[&["run", "hello", "--json", "--output", out][..], SHORT].concat());
     let run = document(&output);
     assert_eq!((code(&output), &run["status"]), (0, &Value::from("ok")), "{run:#}");
     assert_eq!(run["schema"], "run/1.0");
@@ -105,9 +105,9 @@ fn check_bundle(bundle: &Path, run: &Value) {
 fn the_lock_file_alone_repeats_the_run() {
     let runs = tempfile::tempdir().expect("a directory");
     let out = runs.path().to_str().expect("utf-8");
-    let first = document(&output(&[&["run", "hello", "--json", "--output", out][..], SHORT].concat()));
+    let first = document(&output_of(&[&["run", "hello", "--json", "--output", out][..], SHORT].concat()));
     let lock = format!("{}/workload.lock.toml", first["bundle"].as_str().expect("a path"));
-    let again = document(&output(&["run", &lock, "--json", "--output", out, "--no-ceiling"]));
+    let again = document(&output_of(&["run", &lock, "--json", "--output", out, "--no-ceiling"]));
     assert_eq!((&again["status"], &again["config_hash"]), (&Value::from("ok"), &first["config_hash"]));
 }
 
@@ -120,12 +120,14 @@ fn usage_errors_are_64_and_a_document_under_json() {
         &["quick", "--backend", "floppy"],
         &["quick", "--set", "load.rat=5/s"],
         &["quick", "--set", "load.rate=5"],
+        &["quick", "--set", "plimsoll.durabilty=fsync"],
+        &["quick", "--set", "num.partitions=0"],
         &["corpus", "fetch", "no-such-corpus"],
     ] {
-        let plain = output(arguments);
+        let plain = output_of(arguments);
         assert_eq!(code(&plain), 64, "{arguments:?}: {}", text(&plain.stderr));
         assert!(plain.stdout.is_empty() && !plain.stderr.is_empty(), "{arguments:?}");
-        let json = output(&[arguments, &["--json"]].concat());
+        let json = output_of(&[arguments, &["--json"]].concat());
         assert_eq!(code(&json), 64, "{arguments:?}");
         let failure = document(&json);
         assert_eq!(failure["status"], "failed");
@@ -138,7 +140,7 @@ fn an_unknown_key_is_named_with_its_line_and_a_suggestion() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("typo.toml");
     std::fs::write(&file, "schema = \"workload/1\"\n[load]\nrat = \"5/s\"\n").expect("written");
-    let output = output(&["run", file.to_str().expect("utf-8")]);
+    let output = output_of(&["run", file.to_str().expect("utf-8")]);
     let stderr = text(&output.stderr);
     assert_eq!(code(&output), 64);
     assert!(stderr.contains("typo.toml:3") && stderr.contains("rate"), "{stderr}");
@@ -152,7 +154,7 @@ fn a_target_that_is_not_there_fails_with_a_document() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
     let bootstrap = port.to_string();
     let output =
-        output(&["run", "hello", "--json", "--output", out, "--bootstrap", &bootstrap, "--no-ceiling"]);
+        output_of(&["run", "hello", "--json", "--output", out, "--bootstrap", &bootstrap, "--no-ceiling"]);
     let run = document(&output);
     assert_eq!((code(&output), &run["status"]), (1, &Value::from("failed")));
     let reasons = run["status_reasons"].to_string();
@@ -196,7 +198,7 @@ fn ctrl_c_once_keeps_partial_results_marked_aborted() {
 fn a_dry_run_prints_the_plan_and_leaves_nothing() {
     let runs = tempfile::tempdir().expect("a directory");
     let out = runs.path().join("runs");
-    let output = output(&[
+    let output = output_of(&[
         "quick",
         "--dry-run",
         "--backend",
@@ -210,6 +212,23 @@ fn a_dry_run_prints_the_plan_and_leaves_nothing() {
     assert_eq!(code(&output), 0);
     assert!(plan.contains("seed = 7") && plan.contains("mmap") && plan.contains("1 trial"), "{plan}");
     assert!(!out.exists());
+    let json = document(&output_of(&["quick", "--dry-run", "--json", "--set", "plimsoll.durability=fsync"]));
+    assert_eq!(json["workload"]["systems"]["ours"]["config"]["plimsoll.durability"], "fsync");
+}
+
+#[test]
+fn fsync_durability_is_asked_for_read_back_and_printed() {
+    let runs = tempfile::tempdir().expect("a directory");
+    let out = runs.path().to_str().expect("utf-8");
+    let fsync = ["run", "acks-all", "--json", "--output", out, "--set", "plimsoll.durability=fsync"];
+    let output = output_of(&[&fsync[..], SHORT].concat());
+    let run = document(&output);
+    assert_eq!((code(&output), &run["status"]), (0, &Value::from("ok")), "{run:#}");
+    assert_eq!(
+        (&run["durability"]["durability"], &run["durability"]["survives"]),
+        (&"fsync".into(), &"power".into())
+    );
+    assert_eq!(run["durability"]["acks"], "all");
 }
 
 #[test]
@@ -220,8 +239,9 @@ fn records_of_ones_own_are_sent() {
     let lines: String = (0..20_000).map(|line| format!("line {line} of my own records\n")).collect();
     std::fs::write(&file, lines).expect("written");
     let mine = file.to_str().expect("utf-8");
-    let output =
-        output(&[&["run", "hello", "--json", "--output", out, "--payload-file", mine][..], SHORT].concat());
+    let output = output_of(
+        &[&["run", "hello", "--json", "--output", out, "--payload-file", mine][..], SHORT].concat(),
+    );
     let run = document(&output);
     assert_eq!((code(&output), &run["status"]), (0, &Value::from("ok")), "{run:#}");
     assert_eq!(run["payload"]["unique_records"], 20_000);
@@ -233,24 +253,24 @@ fn a_broker_that_cannot_start_says_why_and_what_to_do() {
     let log_dirs = format!("log.dirs={}", dir.path().join("data").display());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let listeners = format!("listeners=PLAINTEXT://{}", taken.local_addr().expect("an address"));
-    let refused = output(&["broker", "--override", &log_dirs, "--override", &listeners]);
+    let refused = output_of(&["broker", "--override", &log_dirs, "--override", &listeners]);
     assert_eq!(code(&refused), 1);
     assert!(text(&refused.stderr).contains("cannot listen on"), "{}", text(&refused.stderr));
     assert!(!dir.path().join("data").exists(), "the disk was touched before the port was taken");
 
-    let unknown = output(&["broker", "--override", "num.partition=3"]);
+    let unknown = output_of(&["broker", "--override", "num.partition=3"]);
     assert_eq!(code(&unknown), 64);
     assert!(text(&unknown.stderr).contains("did you mean `num.partitions`?"), "{}", text(&unknown.stderr));
 }
 
 #[test]
 fn help_names_every_verb_and_pages_are_made() {
-    let help = text(&output(&["--help"]).stdout);
+    let help = text(&output_of(&["--help"]).stdout);
     for verb in ["quick", "run", "broker", "corpus", "completions", "man"] {
         assert!(help.contains(&format!("\n  {verb}")), "{verb} is missing in\n{help}");
     }
     assert!(!help.contains("target-helper"), "the hidden verb is shown");
-    assert!(text(&output(&["completions", "bash"]).stdout).contains("plimsoll"));
-    assert!(text(&output(&["man"]).stdout).contains("plimsoll"));
-    assert_eq!(code(&output(&["--version"])), 0);
+    assert!(text(&output_of(&["completions", "bash"]).stdout).contains("plimsoll"));
+    assert!(text(&output_of(&["man"]).stdout).contains("plimsoll"));
+    assert_eq!(code(&output_of(&["--version"])), 0);
 }

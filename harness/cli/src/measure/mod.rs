@@ -34,7 +34,9 @@ pub(crate) fn run(workload: &Path, options: &MeasureOptions) -> anyhow::Result<E
 
 fn execute(plan: Plan, options: &MeasureOptions) -> anyhow::Result<Exit> {
     if options.dry_run {
-        print!("{}", plan.describe());
+        let plan =
+            if options.json { serde_json::to_string_pretty(&plan.to_json())? + "\n" } else { plan.to_text() };
+        print!("{plan}");
         return Ok(Exit::Pass);
     }
     let cancel = CancelToken::new();

@@ -1,9 +1,9 @@
 //! What will be run: the workload with every option applied.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use plimsoll_broker::config::{KEYS, Settings};
 use plimsoll_io::{Backend, probe_io_uring};
 use plimsoll_load::payload::{CorpusVerdict, Origin, Payload};
 use plimsoll_load::workload::{BUILT_IN, Framing, PayloadKind, System, SystemKind, Technique, Workload};
@@ -12,6 +12,9 @@ use plimsoll_target::{Kind, TargetSpec};
 
 use crate::exit::UsageError;
 use crate::options::MeasureOptions;
+
+/// Starting, draining, reading back and stopping, roughly.
+const AROUND_A_TRIAL_S: f64 = 3.0;
 
 const BACKEND_KEY: &str = "plimsoll.storage.backend";
 
@@ -30,21 +33,27 @@ impl Plan {
     /// A workload that is part of this program, whatever files lie around.
     pub(crate) fn built_in(name: &str, options: &MeasureOptions) -> anyhow::Result<Self> {
         let text = BUILT_IN.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text);
-        let workload = Workload::parse(&format!("{name}.toml"), text, &options.assignments);
-        Self::resolve(workload.map_err(|error| UsageError(error.to_string()))?, options)
+        let (ours, brokers) = split(&options.assignments);
+        let workload = Workload::parse(&format!("{name}.toml"), text, &ours);
+        Self::resolve(workload.map_err(|error| UsageError(error.to_string()))?, &brokers, options)
     }
 
     /// A workload file, or a built-in one if there is no such file.
     pub(crate) fn of_file(file: &Path, options: &MeasureOptions) -> anyhow::Result<Self> {
-        let workload = Workload::load(file, &options.assignments);
-        Self::resolve(workload.map_err(|error| UsageError(error.to_string()))?, options)
+        let (ours, brokers) = split(&options.assignments);
+        let workload = Workload::load(file, &ours);
+        Self::resolve(workload.map_err(|error| UsageError(error.to_string()))?, &brokers, options)
     }
 
-    fn resolve(mut workload: Workload, options: &MeasureOptions) -> anyhow::Result<Self> {
+    fn resolve(
+        mut workload: Workload,
+        broker_settings: &[(String, String)],
+        options: &MeasureOptions,
+    ) -> anyhow::Result<Self> {
         if let Some(seed) = options.seed {
             workload.seed = seed;
         }
-        apply_system(&mut workload, options)?;
+        apply_system(&mut workload, broker_settings, options)?;
         apply_payload(&mut workload, options)?;
         workload.check().map_err(|error| UsageError(error.to_string()))?;
         let against = options.against.as_ref().map(|_| on_the_floor(&workload)).transpose()?;
@@ -102,25 +111,60 @@ impl Plan {
         }
     }
 
-    /// The plan for `--dry-run`.
-    pub(crate) fn describe(&self) -> String {
+    /// Trials, and about how many seconds they take in all.
+    fn extent(&self) -> (u32, f64) {
         let phases = &self.workload.phases;
-        let one = phases.warmup.secs_f64() + phases.measure.secs_f64();
+        let load_s = phases.warmup.secs_f64() + phases.measure.secs_f64();
         let trials = if self.against.is_some() { 2 * self.pairs } else { 1 };
-        let mut text = self.workload.to_lock();
-        // Writing to a string cannot fail.
-        let _infallible = writeln!(
-            text,
-            "\n# {trials} trial{} of {one:.0} s load each, plus drain and re-read; about {:.0} s in all",
-            if trials == 1 { "" } else { "s" },
-            f64::from(trials) * (one + 3.0)
-        );
-        text
+        (trials, f64::from(trials) * (load_s + AROUND_A_TRIAL_S))
+    }
+
+    /// The plan for `--dry-run`.
+    pub(crate) fn to_text(&self) -> String {
+        let (trials, seconds) = self.extent();
+        let plural = if trials == 1 { "" } else { "s" };
+        format!("{}\n# {trials} trial{plural}; about {seconds:.0} s in all\n", self.workload.to_lock())
+    }
+
+    /// The plan for `--dry-run --json`.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let (trials, seconds) = self.extent();
+        serde_json::json!({
+            "status": "ok",
+            "status_reasons": ["dry run: nothing was measured"],
+            "trials": trials,
+            "seconds": seconds,
+            "workload": self.workload,
+        })
     }
 }
 
-fn apply_system(workload: &mut Workload, options: &MeasureOptions) -> anyhow::Result<()> {
+/// Tells a broker's keys from a workload's: no workload section is called like one of the broker's.
+fn split(assignments: &[String]) -> (Vec<String>, Vec<(String, String)>) {
+    let (mut ours, mut brokers) = (Vec::new(), Vec::new());
+    for assignment in assignments {
+        let pair = assignment.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+        match pair
+            .filter(|(key, _)| key.starts_with("plimsoll.") || KEYS.iter().any(|known| known.name == *key))
+        {
+            Some((key, value)) => brokers.push((key.to_owned(), value.to_owned())),
+            None => ours.push(assignment.clone()),
+        }
+    }
+    (ours, brokers)
+}
+
+fn apply_system(
+    workload: &mut Workload,
+    broker_settings: &[(String, String)],
+    options: &MeasureOptions,
+) -> anyhow::Result<()> {
     if let Some(bootstrap) = &options.bootstrap {
+        if let Some((key, _)) = broker_settings.first() {
+            bail!(UsageError(format!(
+                "`--set {key}=…` configures our broker, but `--bootstrap` names another cluster"
+            )));
+        }
         let system = System { kind: SystemKind::External, bootstrap: bootstrap.clone(), ..System::default() };
         workload.system = "external".into();
         workload.systems.insert("external".into(), system);
@@ -130,7 +174,7 @@ fn apply_system(workload: &mut Workload, options: &MeasureOptions) -> anyhow::Re
         let (label, system) = workload.chosen();
         (label.to_owned(), system.kind)
     };
-    if kind != SystemKind::Managed && (options.backend.is_some() || !options.broker_set.is_empty()) {
+    if kind != SystemKind::Managed && (options.backend.is_some() || !broker_settings.is_empty()) {
         bail!(UsageError(format!(
             "system `{label}` is not our broker, so it has no backend or broker configuration"
         )));
@@ -139,12 +183,10 @@ fn apply_system(workload: &mut Workload, options: &MeasureOptions) -> anyhow::Re
     if let Some(backend) = options.backend {
         system.config.insert(BACKEND_KEY.into(), backend.to_string());
     }
-    for pair in &options.broker_set {
-        let (key, value) = pair
-            .split_once('=')
-            .ok_or_else(|| UsageError(format!("`--broker-set {pair}`: write `key=value`")))?;
-        system.config.insert(key.trim().into(), value.trim().into());
-    }
+    system.config.extend(broker_settings.iter().cloned());
+    let lines: Vec<String> = system.config.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    // The broker would refuse them too, but later and in its log.
+    Settings::load(None, &lines).map_err(|error| UsageError(error.to_string()))?;
     Ok(())
 }
 
