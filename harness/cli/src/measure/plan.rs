@@ -56,6 +56,7 @@ impl Plan {
         apply_system(&mut workload, broker_settings, options)?;
         apply_payload(&mut workload, options)?;
         workload.check().map_err(|error| UsageError(error.to_string()))?;
+        check_backend(&workload)?;
         let against = options.against.as_ref().map(|_| on_the_floor(&workload)).transpose()?;
         Ok(Self {
             workload,
@@ -187,6 +188,19 @@ fn apply_system(
     let lines: Vec<String> = system.config.iter().map(|(key, value)| format!("{key}={value}")).collect();
     // The broker would refuse them too, but later and in its log.
     Settings::load(None, &lines).map_err(|error| UsageError(error.to_string()))?;
+    Ok(())
+}
+
+/// Says so before anything is started, if this machine cannot run the backend.
+fn check_backend(workload: &Workload) -> anyhow::Result<()> {
+    let (_, system) = workload.chosen();
+    let asked = |key| system.config.get(key).map(String::as_str);
+    if system.kind == SystemKind::Managed
+        && asked(BACKEND_KEY) == Some("io_uring")
+        && matches!(asked("plimsoll.storage.fallback"), None | Some("none"))
+    {
+        probe_io_uring().context("the io_uring backend cannot run here")?;
+    }
     Ok(())
 }
 
