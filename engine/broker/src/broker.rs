@@ -222,6 +222,7 @@ impl Broker {
                 warn!("{name} could not be deleted in order: {error}");
                 self.remove_directory(&name);
             }
+            partition.wake_watchers();
             tokio::task::yield_now().await;
         }
         // A topic of the same name must not inherit this one's recovery points.

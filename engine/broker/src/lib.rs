@@ -1,10 +1,10 @@
 //! A Kafka-protocol broker: connections in, partitions out.
 //!
-//! A request's way: [`net`] reads frames off a connection, `wire` parses them, [`api`] answers them against
+//! A request's way: `net` reads frames off a connection, `wire` parses them, `api` answers them against
 //! a [`Broker`], whose [`Partition`]s sit on logs. [`Server`] is the process around it: it opens the log
 //! directory, runs one current-thread runtime per core, and stops everything in order.
 //!
-//! This crate must not know which storage backend runs: [`storage`] builds it from configuration, in one
+//! This crate must not know which storage backend runs: `storage` builds it from configuration, in one
 //! place.
 
 mod api;
@@ -17,6 +17,7 @@ mod partition;
 mod producer_ids;
 mod server;
 mod storage;
+mod workers;
 
 pub use broker::Broker;
 pub use error::BrokerError;

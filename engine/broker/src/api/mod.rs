@@ -8,6 +8,7 @@ mod list_offsets;
 mod metadata;
 mod produce;
 mod producer_id;
+mod remembered;
 mod session;
 mod topics;
 

@@ -28,7 +28,8 @@ use crate::broker::Broker;
 /// How many Produce answers may be waited for at once on one connection.
 const WAITING_MAX: usize = 32;
 
-/// A request that began must arrive whole within this, and a second more for each of its megabytes.
+/// A request that began must arrive whole within this (and within the idle limit, where that is shorter), and
+/// a second more for each of its megabytes.
 const FRAME_LIMIT: Duration = Duration::from_secs(30);
 const FRAME_BYTES_PER_SECOND_MIN: usize = 1_000_000;
 
@@ -159,7 +160,7 @@ impl Connection {
     fn quiet_until(&self) -> Instant {
         if self.frames.is_mid_frame() {
             let seconds = self.frames.missing_bytes() / FRAME_BYTES_PER_SECOND_MIN;
-            return self.frame_since + FRAME_LIMIT + Duration::from_secs(seconds as u64);
+            return self.frame_since + FRAME_LIMIT.min(self.idle) + Duration::from_secs(seconds as u64);
         }
         Instant::now()
             + if self.frames.holds_spare_memory() { RELEASE_AFTER.min(self.idle) } else { self.idle }

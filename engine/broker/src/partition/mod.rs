@@ -155,6 +155,11 @@ impl Partition {
         Ok((bounds, out))
     }
 
+    /// Wakes everybody who waits for progress, since there will be none.
+    pub(crate) fn wake_watchers(&self) {
+        self.watchers.wake();
+    }
+
     /// Wakes `watcher` at the next progress of this partition.
     pub(crate) fn watch(&self, watcher: &Watcher) {
         self.watchers.add(watcher);

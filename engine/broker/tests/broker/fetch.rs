@@ -240,6 +240,22 @@ fn e8_ids_replace_names_from_version_13_on() {
 }
 
 #[test]
+fn a_waiting_fetch_hears_that_its_topic_is_deleted() {
+    let broker = TestBroker::start(&[]);
+    broker.client().create("t", 1, &[]);
+    let mut reader = broker.client();
+    let mut request = fetch_one("t", 0, 0);
+    request.max_wait_ms = 60_000;
+    reader.send(12, &Request::Fetch(request));
+    std::thread::sleep(Duration::from_millis(50));
+    let started = Instant::now();
+    assert_eq!(broker.client().delete("t"), 0);
+    let answers = partitions(reader.receive(plimsoll_wire::ApiKey::Fetch, 12).1);
+    assert_eq!(answers[0].error, ErrorCode::UnknownTopicOrPartition);
+    assert!(started.elapsed() < SOON);
+}
+
+#[test]
 fn a_fetch_whose_client_is_gone_ends() {
     let broker = TestBroker::start(&["max.connections=2"]);
     broker.client().create("t", 1, &[]);

@@ -185,6 +185,21 @@ fn half_a_frame_does_not_hold_anybody_else_up() {
 }
 
 #[test]
+fn a_frame_that_never_ends_is_not_waited_for() {
+    let broker = TestBroker::start(&["connections.max.idle.ms=400"]);
+    let mut slow = broker.client();
+    let frame = good_frame(&mut slow);
+    let started = std::time::Instant::now();
+    let sent = frame.iter().take_while(|byte| {
+        std::thread::sleep(Duration::from_millis(50));
+        std::io::Write::write_all(&mut slow.stream, &[**byte]).is_ok()
+    });
+    assert!(sent.count() < frame.len(), "a byte now and then does not keep it open");
+    assert!(started.elapsed() < Duration::from_secs(5));
+    broker.client().expect_served();
+}
+
+#[test]
 fn idle_connections_end_and_those_in_use_do_not() {
     let broker = TestBroker::start(&["connections.max.idle.ms=400"]);
     let mut idle = broker.client();

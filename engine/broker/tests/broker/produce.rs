@@ -344,3 +344,52 @@ fn fsync_durability_acknowledges_what_is_durable() {
         client.expect_served();
     });
 }
+
+#[test]
+fn many_connections_append_to_one_partition_in_their_own_order() {
+    const WRITERS: i32 = 6;
+    const BATCHES: i32 = 100;
+    each_backend(|backend| {
+        for durability in ["replicated", "fsync"] {
+            let durability = format!("plimsoll.durability={durability}");
+            let broker = TestBroker::start(&[backend, &durability, "log.segment.bytes=20000"]);
+            broker.client().create("t", 1, &[]);
+            std::thread::scope(|scope| {
+                for writer in 0..WRITERS {
+                    let mut client = broker.client();
+                    scope.spawn(move || {
+                        let id = client.init_producer_id();
+                        let frames: Vec<_> = (0..BATCHES)
+                            .map(|sequence| {
+                                let value = format!("{writer} {sequence}");
+                                let sent = idempotent(id, 0, sequence, &[&value]);
+                                client.frame(12, &Request::Produce(produce_one("t", 0, &sent, -1))).0
+                            })
+                            .collect();
+                        for some in frames.chunks(5) {
+                            client.send_bytes(&some.concat());
+                            for _ in some {
+                                let (_, Response::Produce(answer)) =
+                                    client.receive(plimsoll_wire::ApiKey::Produce, 12)
+                                else {
+                                    panic!()
+                                };
+                                assert_eq!(answer.topics[0].partitions[0].error, ErrorCode::None);
+                            }
+                        }
+                    });
+                }
+            });
+            let seen = broker.client().read_from("t", 0, 0);
+            assert_eq!(seen.len(), usize::try_from(WRITERS * BATCHES).expect("small"));
+            for writer in 0..WRITERS {
+                let own = seen
+                    .iter()
+                    .map(|(_, value)| value.as_str())
+                    .filter(|v| v.starts_with(&format!("{writer} ")));
+                let expected: Vec<_> = (0..BATCHES).map(|sequence| format!("{writer} {sequence}")).collect();
+                assert_eq!(own.collect::<Vec<_>>(), expected);
+            }
+        }
+    });
+}

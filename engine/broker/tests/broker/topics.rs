@@ -225,3 +225,38 @@ fn create_topics_says_what_is_wrong_with_each() {
     assert_eq!(client.metadata(Some(&["e"])).topics[0].partitions.len(), 2);
     assert_eq!(client.try_create("e", 1, &[]).0, ErrorCode::TopicAlreadyExists.code());
 }
+
+#[test]
+fn a_topic_can_be_deleted_under_load() {
+    each_backend(|backend| {
+        let broker = TestBroker::start(&[backend]);
+        let over = std::sync::atomic::AtomicBool::new(false);
+        broker.client().create("t", 1, &[]);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let mut client = broker.client();
+                    while !over.load(std::sync::atomic::Ordering::SeqCst) {
+                        let error = client.try_produce("t", 0, &batch(&["a"], Codec::None)).error;
+                        let gone = [ErrorCode::UnknownTopicOrPartition, ErrorCode::NotLeaderOrFollower];
+                        assert!(error == ErrorCode::None || gone.contains(&error), "{error:?}");
+                        let error = client.fetch("t", 0, 0).error;
+                        let lost =
+                            [gone[0], gone[1], ErrorCode::OffsetOutOfRange, ErrorCode::KafkaStorageError];
+                        assert!(error == ErrorCode::None || lost.contains(&error), "{error:?}");
+                    }
+                });
+            }
+            let mut client = broker.client();
+            for _ in 0..10 {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+                let deleted = client.delete("t");
+                let made = client.try_create("t", 1, &[]).0;
+                over.store(deleted != 0 || made != 0, std::sync::atomic::Ordering::SeqCst);
+                assert_eq!((deleted, made), (0, 0));
+            }
+            over.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        broker.client().produce("t", 0, &batch(&["a"], Codec::None));
+    });
+}

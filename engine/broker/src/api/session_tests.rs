@@ -1,0 +1,128 @@
+//! Rule E22, and the bounds of the session cache.
+
+use super::*;
+use plimsoll_wire::Part;
+use plimsoll_wire::fetch::{FetchTopic, ForgottenTopic, PartitionFetchResponse};
+use plimsoll_wire::{StrBytes, Uuid};
+
+fn request(session_id: i32, session_epoch: i32, indexes: &[i32]) -> FetchRequest {
+    let partitions =
+        indexes.iter().map(|&index| FetchPartition { index, ..FetchPartition::default() }).collect();
+    let topic = FetchTopic { name: StrBytes::from_static_str("t"), partitions, ..FetchTopic::default() };
+    FetchRequest { session_id, session_epoch, topics: vec![topic], ..FetchRequest::default() }
+}
+
+fn row(index: i32, high_watermark: i64, bytes: usize) -> Row {
+    let key = Key { name: StrBytes::from_static_str("t"), topic_id: Uuid::nil(), partition: index };
+    let records = vec![Part::Bytes(vec![0; bytes].into())];
+    let answer =
+        PartitionFetchResponse { index, high_watermark, records, ..PartitionFetchResponse::default() };
+    Row { key, answer }
+}
+
+fn open(sessions: &FetchSessions, indexes: &[i32]) -> i32 {
+    let context = sessions.begin(&request(0, 0, indexes), false).expect("new");
+    let rows = indexes.iter().map(|&index| row(index, 0, 0)).collect();
+    let (id, rows) = sessions.end(context, rows);
+    assert_eq!(rows.len(), indexes.len(), "a full fetch answers everything");
+    id
+}
+
+fn indexes(rows: &[Row]) -> Vec<i32> {
+    rows.iter().map(|row| row.key.partition).collect()
+}
+
+#[test]
+fn e22_only_changed_partitions_come_back() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[0, 1, 2]);
+    assert!(id > 0);
+    let context = sessions.begin(&request(id, 1, &[]), false).expect("resumes");
+    assert_eq!(context.partitions().len(), 3);
+    let (same, rows) = sessions.end(context, vec![row(0, 0, 0), row(1, 7, 0), row(2, 0, 10)]);
+    assert_eq!((same, indexes(&rows)), (id, vec![1, 2]));
+    let context = sessions.begin(&request(id, 2, &[]), false).expect("resumes");
+    let order: Vec<_> = context.partitions().iter().map(|(key, _)| key.partition).collect();
+    assert_eq!(order, [0, 1, 2], "2 had data last and stays at the back");
+    assert!(sessions.end(context, vec![row(0, 0, 0), row(1, 7, 0), row(2, 0, 0)]).1.is_empty());
+}
+
+#[test]
+fn e22_wrong_epochs_and_unknown_ids_are_refused() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[0]);
+    let fails = |id, epoch, by_id| sessions.begin(&request(id, epoch, &[]), by_id).expect_err("refused");
+    assert_eq!(fails(id, 2, false), ErrorCode::InvalidFetchSessionEpoch);
+    assert_eq!(fails(id + 1, 1, false), ErrorCode::FetchSessionIdNotFound);
+    assert_eq!(fails(0, 5, false), ErrorCode::InvalidFetchSessionEpoch);
+    assert_eq!(fails(id, 1, true), ErrorCode::FetchSessionTopicIdError);
+    assert!(sessions.begin(&request(id, 1, &[]), false).is_ok(), "refusals do not use up the epoch");
+}
+
+#[test]
+fn e22_an_error_makes_a_partition_come_back_when_it_is_well_again() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[0]);
+    let context = sessions.begin(&request(id, 1, &[]), false).expect("resumes");
+    let mut failed = row(0, 0, 0);
+    failed.answer.error = ErrorCode::KafkaStorageError;
+    assert_eq!(sessions.end(context, vec![failed]).1.len(), 1);
+    let context = sessions.begin(&request(id, 2, &[]), false).expect("resumes");
+    assert_eq!(sessions.end(context, vec![row(0, 0, 0)]).1.len(), 1);
+}
+
+#[test]
+fn e22_partitions_are_added_and_forgotten() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[0, 1]);
+    let mut change = request(id, 1, &[5]);
+    change.forgotten_topics = vec![ForgottenTopic {
+        name: StrBytes::from_static_str("t"),
+        topic_id: Uuid::nil(),
+        partitions: vec![0],
+    }];
+    let context = sessions.begin(&change, false).expect("resumes");
+    let left: Vec<_> = context.partitions().iter().map(|(key, _)| key.partition).collect();
+    assert_eq!(left, [1, 5]);
+}
+
+#[test]
+fn e22_a_session_of_thousands_of_partitions_rotates_those_with_data() {
+    let all: Vec<i32> = (0..5_000).collect();
+    let sessions = FetchSessions::new(1);
+    let id = open(&sessions, &all);
+    for epoch in 1..=50 {
+        let context = sessions.begin(&request(id, epoch, &[]), false).expect("resumes");
+        let order: Vec<_> = context.partitions().iter().map(|(key, _)| key.partition).collect();
+        let (front, rest) = order.split_at(100);
+        assert_eq!(front.first(), Some(&((epoch - 1) * 100 % 5_000)), "those that waited longest come first");
+        let full = front.iter().map(|&index| row(index, 0, 10));
+        let rows = full.chain(rest.iter().map(|&index| row(index, 0, 0))).collect();
+        assert_eq!(indexes(&sessions.end(context, rows).1), front);
+    }
+}
+
+#[test]
+fn an_abandoned_request_does_not_block_its_session() {
+    let sessions = FetchSessions::new(1);
+    let id = open(&sessions, &[0]);
+    drop(sessions.begin(&request(id, 1, &[]), false).expect("resumes"));
+    assert!(sessions.begin(&request(id, 2, &[]), false).is_ok());
+}
+
+#[test]
+fn without_room_a_client_is_served_without_a_session() {
+    let sessions = FetchSessions::new(1);
+    assert!(open(&sessions, &[0]) > 0);
+    assert_eq!(open(&sessions, &[0]), 0);
+    assert_eq!(open(&FetchSessions::new(0), &[0]), 0);
+}
+
+#[test]
+fn the_final_epoch_closes_a_session() {
+    let sessions = FetchSessions::new(1);
+    let id = open(&sessions, &[0]);
+    sessions.begin(&request(id, FINAL_EPOCH, &[]), false).expect("served once more");
+    let gone = sessions.begin(&request(id, 1, &[]), false).expect_err("gone");
+    assert_eq!(gone, ErrorCode::FetchSessionIdNotFound);
+}
