@@ -1,6 +1,6 @@
 //! What a broker is told: `server.properties` with Kafka's keys, ours under `plimsoll.`.
 //!
-//! [`keys`] is the one table of broker keys; [`topic`] the one of topic keys. A key that is not in a table
+//! `keys` is the one table of broker keys; `topic` the one of topic keys. A key that is not in a table
 //! is an error with a suggestion; a key of Kafka's that is known but not enforced is a warning with its
 //! reason, so that nobody believes in a setting that does nothing.
 
