@@ -4,6 +4,6 @@ use plimsoll_fuzz::fuzz_targets;
 use plimsoll_fuzz::recovery::{self, directory_seeds, segment_seeds};
 
 fuzz_targets! {
-    segment => recovery::segment, segment_seeds();
-    directory => recovery::directory, directory_seeds(), 500;
+    segment => recovery::segment, segment_seeds(), 2000;
+    directory => recovery::directory, directory_seeds(), 1000;
 }

@@ -181,6 +181,15 @@ fn candidates(key: ApiKey) -> Vec<Response> {
     }
 }
 
+/// The version in which `response` answers a request of `version`: a refusal is always one of 0 (rule E3).
+fn answered_in(response: &Response, version: i16) -> i16 {
+    let unsupported = ErrorCode::UnsupportedVersion.code();
+    match response {
+        Response::ApiVersions(response) if response.error_code == unsupported => 0,
+        _ => version,
+    }
+}
+
 /// Every key × version with the frames of its responses.
 ///
 /// # Panics
@@ -188,7 +197,7 @@ fn candidates(key: ApiKey) -> Vec<Response> {
 fn all_frames() -> Vec<(usize, [u8; 2], Bytes)> {
     let mut frames = Vec::new();
     for (api, version) in all_versions() {
-        let encode = |it| encode_response::<NoSlice>(version, CORRELATION_ID, it).ok();
+        let encode = |it| encode_response(answered_in(&it, version), CORRELATION_ID, it).ok();
         let framed: Vec<_> = candidates(api.key).into_iter().filter_map(encode).map(joined).collect();
         assert!(!framed.is_empty(), "{} v{version} has no seed", api.key);
         let (header_bytes, row) =
