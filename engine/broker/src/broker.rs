@@ -61,12 +61,13 @@ impl Broker {
     ///
     /// `advertised` is what clients are told. Must run inside a current-thread runtime with a local set.
     pub async fn open(settings: Settings, advertised: Endpoint) -> Result<Self, BrokerError> {
+        // A backend that cannot run here is found out before anything on disk is touched.
+        let store = storage::partition_store(&settings)?;
         let log_dir = settings.log_dir();
         std::fs::create_dir_all(&log_dir)
             .map_err(|source| BrokerError::LogDir { path: log_dir.clone(), source })?;
         let lock = DirectoryLock::acquire(&log_dir)?;
         let cluster_id = identify(&log_dir, settings.node_id())?;
-        let store = storage::partition_store(&settings)?;
         let controller = LocalController::open(storage::metadata_store()?, &log_dir).await?;
         let broker_epoch = controller.register(settings.node_id()).await?;
         let slots = settings.count("max.incremental.fetch.session.cache.slots");
