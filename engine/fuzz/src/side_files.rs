@@ -16,14 +16,11 @@ use crate::allocation::bounded;
 use crate::scratch;
 use crate::seeds::Seeds;
 
-/// The highest base offset at which every relative offset of an index still is an offset.
-const BASE_OFFSET_MAX: i64 = i64::MAX - i32::MAX as i64;
-
 /// An offset index: base offset and segment size, eight bytes each, then the file.
 pub fn offset_index(input: &[u8]) {
     let Some((base_offset, rest)) = number(input) else { return };
     let Some((size_bytes, file)) = number(rest) else { return };
-    let (base_offset, size_bytes) = (base_offset.rem_euclid(BASE_OFFSET_MAX), size_bytes.cast_unsigned());
+    let (base_offset, size_bytes) = (base_offset & i64::MAX, size_bytes.cast_unsigned());
     let parsed = bounded(file.len(), || OffsetIndex::parse(base_offset, file, size_bytes));
     let Some(mut index) = parsed else { return };
     assert_eq!(index.to_bytes(), file, "what was read is what is written");
@@ -34,7 +31,7 @@ pub fn offset_index(input: &[u8]) {
     }
     assert_eq!(index.floor(base_offset - 1), None);
     let entries = index.len();
-    index.push(base_offset + i64::from(i32::MAX), size_bytes);
+    index.push(base_offset.saturating_add(i32::MAX.into()), size_bytes);
     assert!(index.len() <= entries + 1);
     index.truncate(0);
     assert!(index.is_empty());
@@ -43,7 +40,7 @@ pub fn offset_index(input: &[u8]) {
 /// A time index: base offset in eight bytes, then the file.
 pub fn time_index(input: &[u8]) {
     let Some((base_offset, file)) = number(input) else { return };
-    let base_offset = base_offset.rem_euclid(BASE_OFFSET_MAX);
+    let base_offset = base_offset & i64::MAX;
     let Some(mut index) = bounded(file.len(), || TimeIndex::parse(base_offset, file)) else { return };
     assert_eq!(index.to_bytes(), file, "what was read is what is written");
     if let Some(last) = index.last() {
@@ -51,7 +48,7 @@ pub fn time_index(input: &[u8]) {
         assert_eq!(index.floor(i64::MAX), Some(last));
     }
     let entries = index.len();
-    index.push(TimeEntry { timestamp: i64::MAX, offset: base_offset + i64::from(i32::MAX) });
+    index.push(TimeEntry { timestamp: i64::MAX, offset: base_offset.saturating_add(i32::MAX.into()) });
     assert!(index.len() <= entries + 1);
     index.truncate(base_offset);
     assert!(index.is_empty());
@@ -140,17 +137,17 @@ fn number(bytes: &[u8]) -> Option<(i64, &[u8])> {
     bytes.split_first_chunk().map(|(number, rest)| (i64::from_be_bytes(*number), rest))
 }
 
-/// Indexes of some entries, of one and of none.
+/// Indexes of some entries, of one, of none, and up to the last offset there can be.
 pub fn offset_index_seeds() -> Seeds {
     let seed = |base_offset: i64, entries: i64| {
         let mut index = OffsetIndex::new(base_offset);
         (0..entries).for_each(|i| index.push(base_offset + 10 * i + 9, 4096 * (i as u64 + 1)));
         [&base_offset.to_be_bytes()[..], &(1i64 << 20).to_be_bytes(), &index.to_bytes()].concat()
     };
-    Seeds::new(vec![seed(0, 0), seed(0, 1), seed(1_000, 20), seed(BASE_OFFSET_MAX - 1, 7)])
+    Seeds::new(vec![seed(0, 0), seed(0, 1), seed(1_000, 20), seed(i64::MAX - 69, 7)])
 }
 
-/// Time indexes of some entries, of one and of none.
+/// Time indexes of some entries, of one, of none, and up to the last offset there can be.
 pub fn time_index_seeds() -> Seeds {
     let seed = |base_offset: i64, entries: i64| {
         let mut index = TimeIndex::new(base_offset);
@@ -158,7 +155,7 @@ pub fn time_index_seeds() -> Seeds {
         (0..entries).for_each(|i| index.push(entry(i)));
         [&base_offset.to_be_bytes()[..], &index.to_bytes()].concat()
     };
-    Seeds::new(vec![seed(0, 0), seed(0, 1), seed(1_000, 20), seed(BASE_OFFSET_MAX - 1, 7)])
+    Seeds::new(vec![seed(0, 0), seed(0, 1), seed(1_000, 20), seed(i64::MAX - 18, 7)])
 }
 
 /// Snapshots of no, one and three producers, built as Kafka lays them out.

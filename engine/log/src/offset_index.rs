@@ -30,13 +30,14 @@ impl OffsetIndex {
     }
 
     /// Reads the file's bytes. `None` if they are not an index of a segment of `size_bytes`: half entries,
-    /// entries out of order, or positions beyond the segment.
+    /// entries out of order, positions beyond the segment, or offsets beyond the last there can be.
     pub fn parse(base_offset: i64, bytes: &[u8], size_bytes: u64) -> Option<Self> {
         let (chunks, rest) = bytes.as_chunks::<ENTRY_BYTES>();
         let entries: Vec<(u32, u32)> = chunks.iter().map(parse_entry).collect();
         let rising = entries.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1);
-        let fits =
-            entries.last().is_none_or(|last| u64::from(last.1) < size_bytes && last.0 <= i32::MAX as u32);
+        let fits = entries
+            .last()
+            .is_none_or(|last| u64::from(last.1) < size_bytes && is_relative(base_offset, last.0));
         (rest.is_empty() && rising && fits).then_some(Self { base_offset, entries })
     }
 
@@ -116,6 +117,11 @@ pub(crate) fn relative(base_offset: i64, offset: i64) -> Option<u32> {
     i32::try_from(relative).ok().and_then(|r| u32::try_from(r).ok())
 }
 
+/// Whether an index of a segment at `base_offset` may hold `relative`: it has 31 bits, and names an offset.
+pub(crate) fn is_relative(base_offset: i64, relative: u32) -> bool {
+    i32::try_from(relative).is_ok_and(|relative| base_offset.checked_add(relative.into()).is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +146,15 @@ mod tests {
         assert_eq!(OffsetIndex::parse(0, &bytes, 200), None, "beyond the segment");
         assert_eq!(OffsetIndex::parse(0, &bytes[..12], 201), None, "half an entry");
         assert_eq!(OffsetIndex::parse(0, &[0; 16], 201), None, "a zeroed tail");
+    }
+
+    #[test]
+    fn an_index_that_reaches_beyond_the_last_possible_offset_is_refused() {
+        let bytes = [0, 0, 0, 1, 0, 0, 0, 0];
+        assert_eq!(OffsetIndex::parse(i64::MAX, &bytes, 100), None);
+        let index = OffsetIndex::parse(i64::MAX - 1, &bytes, 100).expect("ends at the last offset");
+        assert_eq!(index.floor(i64::MAX), Some(OffsetEntry { last_offset: i64::MAX, at_bytes: 0 }));
+        assert_eq!(index.floor(i64::MAX - 1), None);
     }
 
     #[test]

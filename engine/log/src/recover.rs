@@ -40,9 +40,9 @@ pub struct RecoveryReport {
     pub padding_bytes: u64,
     /// Bytes cut off that were not zeroes, beginning with the first bad batch.
     pub truncated_bytes: u64,
-    /// Segments removed because they lay behind a cut.
+    /// Segments removed because they lay behind a cut, or began inside an earlier segment.
     pub segments_removed: usize,
-    /// Where and why the log was cut, if data was lost.
+    /// Where and why the log was first cut or a segment removed.
     pub first_bad: Option<String>,
 }
 
@@ -143,7 +143,10 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
     /// the others, and makes the last one active.
     async fn rebuild(&mut self, recovery_point: i64) -> Result<(Active<S::File>, Vec<Sealed>), LogError> {
         let clean = recovery_point == i64::MAX;
-        let trusted = self.trusted_count(recovery_point);
+        let believed = self.trusted_count(recovery_point);
+        let trusted = self.without_overlap(believed, clean).await?;
+        // A clean stop leaves no overlap: what has one is checked.
+        let clean = clean && trusted == believed;
         let scan_from = self.segments.get(trusted).filter(|_| !clean).map_or(i64::MAX, |s| s.base_offset);
         self.replay(scan_from).await?;
         let mut sealed: Vec<Sealed> = self.trust(trusted);
@@ -181,6 +184,22 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
             recovery_point == i64::MAX || (next <= recovery_point && indexed())
         };
         pairs.take_while(|(segment, next)| trusted(segment.base_offset, *next)).count()
+    }
+
+    /// How many of the first `count` segments end before the next one begins, going by the end of the last of
+    /// them. A stray segment may begin inside it, and trust would take that for the log's end.
+    async fn without_overlap(&self, mut count: usize, clean: bool) -> Result<usize, LogError> {
+        while let Some((last, next)) =
+            count.checked_sub(1).and_then(|i| self.segments.get(i).zip(self.segments.get(count)))
+        {
+            let resumed = scan::resume(last, self.dir, &self.config, self.rebuilt.now_ms).await?;
+            // Indexes that do not fit are rebuilt when they are read; only after a crash are they a reason to scan.
+            if resumed.map_or(clean, |found| found.end_offset <= next.base_offset) {
+                break;
+            }
+            count -= 1;
+        }
+        Ok(count)
     }
 
     /// Takes the first `count` segments as they are.
@@ -223,7 +242,7 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
     async fn scan(&mut self, segment: OnDisk<S::File>) -> Result<Scanned<S::File>, LogError> {
         // Stale index files must not outlive a scan: whoever opens the segment next would believe them.
         self.forget_indexes(segment.base_offset)?;
-        let scanned = scan::scan(segment, &self.config, &mut self.rebuilt).await?;
+        let scanned = scan::scan(segment, self.end_offset, &self.config, &mut self.rebuilt).await?;
         self.report.segments_scanned += 1;
         self.report.bytes_scanned += scanned.active.tail.size_bytes;
         Ok(scanned)
@@ -249,38 +268,51 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         Ok(Sealed { base_offset, next_offset, size_bytes: tail.size_bytes, newest: Some(tail.newest) })
     }
 
-    /// Notes a cut, and removes the segments behind one that lost data. Zeroes at a segment's end lose nothing
-    /// if the next segment continues where it stopped, or if it was sealed so.
+    /// Notes a cut, and removes the segments that no longer continue the log: all behind one that lost data, and
+    /// those that begin inside it. Zeroes at a segment's end lose nothing if the next segment continues where it
+    /// stopped, or if it was sealed so.
     async fn drop_if_broken(
         &mut self,
         cut: &Cut,
         base_offset: i64,
         was_sealed: bool,
     ) -> Result<(), LogError> {
-        let next_base = self.segments.front().map(|next| next.base_offset);
-        let hole = next_base.filter(|next| *next != self.end_offset && !was_sealed);
-        let problem = match (cut, hole) {
-            (Cut::Lost { problem, .. }, _) => Some(problem.clone()),
-            (_, Some(next)) => {
-                Some(format!("ends at offset {}, the next segment begins at {next}", self.end_offset))
-            }
-            (_, None) => None,
-        };
         match cut {
             Cut::Nothing => {}
             Cut::Padding { len_bytes } => self.report.padding_bytes += len_bytes,
-            Cut::Lost { len_bytes, .. } => self.report.truncated_bytes += len_bytes,
+            Cut::Lost { len_bytes, problem } => {
+                self.report.truncated_bytes += len_bytes;
+                return self.drop_next(self.segments.len(), base_offset, problem).await;
+            }
         }
-        let Some(problem) = problem else { return Ok(()) };
+        let overlapping = self.segments.iter().take_while(|s| s.base_offset < self.end_offset).count();
+        if overlapping > 0 {
+            self.drop_next(overlapping, base_offset, &self.discontinuity()).await?;
+        }
+        let hole = self.segments.front().is_some_and(|next| next.base_offset > self.end_offset);
+        if hole && !was_sealed {
+            self.drop_next(self.segments.len(), base_offset, &self.discontinuity()).await?;
+        }
+        Ok(())
+    }
+
+    fn discontinuity(&self) -> String {
+        let next_base = self.segments.front().map_or(self.end_offset, |next| next.base_offset);
+        format!("ends at offset {}, the next segment begins at {next_base}", self.end_offset)
+    }
+
+    /// Removes the next `count` segments because of a `problem` in the one at `base_offset`.
+    async fn drop_next(&mut self, count: usize, base_offset: i64, problem: &str) -> Result<(), LogError> {
         let path = layout::segment_path(self.dir, base_offset, LOG_SUFFIX);
-        let first_bad = format!("{}: {problem}", path.display());
-        tracing::warn!(first_bad, "cutting the log where it stops being whole");
-        self.report.first_bad = Some(first_bad);
-        for OnDisk { base_offset, len_bytes, .. } in std::mem::take(&mut self.segments) {
+        let bad = format!("{}: {problem}", path.display());
+        tracing::warn!(bad, segments_removed = count, "cutting the log where it stops being whole");
+        self.report.first_bad.get_or_insert(bad);
+        for OnDisk { base_offset, len_bytes, .. } in self.segments.drain(..count) {
             self.report.segments_removed += 1;
             self.report.truncated_bytes += len_bytes;
             self.store.remove(&layout::segment_path(self.dir, base_offset, LOG_SUFFIX)).await?;
-            self.forget_indexes(base_offset)?;
+            side_file::remove_if_present(&OffsetIndex::path(self.dir, base_offset))?;
+            side_file::remove_if_present(&TimeIndex::path(self.dir, base_offset))?;
         }
         Ok(())
     }

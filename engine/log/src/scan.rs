@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use plimsoll_io::{IoFault, SegmentFile};
-use plimsoll_records::Batch;
+use plimsoll_records::{Batch, BatchHeader};
 
 use crate::admit::coordinator_epoch;
 use crate::config::LogConfig;
@@ -62,9 +62,11 @@ impl Rebuilt {
     }
 }
 
-/// Checks every batch, cuts the file behind the last good one and makes the rest durable.
+/// Checks every batch, cuts the file behind the last good one and makes the rest durable. Batches must not begin
+/// before `from_offset`, where the log ended so far.
 pub(crate) async fn scan<F: SegmentFile>(
     on_disk: OnDisk<F>,
+    from_offset: i64,
     config: &LogConfig,
     rebuilt: &mut Rebuilt,
 ) -> Result<Scanned<F>, IoFault> {
@@ -72,7 +74,7 @@ pub(crate) async fn scan<F: SegmentFile>(
     let mut active =
         Active::empty(Arc::clone(&file), base_offset, rebuilt.now_ms, 0, config.reserve_step_min_bytes);
     let mut walker = Walker::new(&*file, len_bytes, SCAN_CHUNK_BYTES);
-    let mut end_offset = base_offset;
+    let mut end_offset = base_offset.max(from_offset);
     let problem = loop {
         let batch = match walker.batch(active.tail.size_bytes).await? {
             Found::Some(batch) => batch,
@@ -104,16 +106,22 @@ pub(crate) async fn scan<F: SegmentFile>(
 /// an earlier truncation cut off.
 fn check(batch: &Batch, base_offset: i64, end_offset: i64, last_epoch: i32) -> Result<(), String> {
     let header = batch.header();
-    if header.base_offset < end_offset {
-        return Err(format!("batch at offset {} follows offset {end_offset}", header.base_offset));
-    }
+    check_offsets(header, base_offset, end_offset)?;
     if (0..last_epoch).contains(&header.leader_epoch) {
         return Err(format!("batch of leader epoch {} follows epoch {last_epoch}", header.leader_epoch));
+    }
+    batch.verify_crc().map_err(|error| error.to_string())
+}
+
+/// Offsets rise and lie near enough to the segment's base for an index.
+fn check_offsets(header: &BatchHeader, base_offset: i64, end_offset: i64) -> Result<(), String> {
+    if header.base_offset < end_offset {
+        return Err(format!("batch at offset {} follows offset {end_offset}", header.base_offset));
     }
     if crate::offset_index::relative(base_offset, header.last_offset()).is_none() {
         return Err(format!("offset {} does not belong to this segment", header.last_offset()));
     }
-    batch.verify_crc().map_err(|error| error.to_string())
+    Ok(())
 }
 
 async fn what_was_cut<F: SegmentFile>(
@@ -150,7 +158,7 @@ pub(crate) async fn resume<F: SegmentFile>(
 
 /// Rebuilds an active segment from its indexes, as it was when it ended before the batch that reaches
 /// `upto_offset`. Only the batches behind the last index entry before that are looked at. `None` if indexes and
-/// file do not fit.
+/// file do not fit, or an offset cannot be right: the CRC does not cover it.
 pub(crate) async fn continue_from<F: SegmentFile>(
     mut active: Active<F>,
     limit_bytes: u64,
@@ -168,11 +176,14 @@ pub(crate) async fn continue_from<F: SegmentFile>(
     // The indexed batch is walked again, so that it counts towards the next entry as it did before.
     let size_bytes = entry.map_or(0, |e| u64::from(e.at_bytes));
     active.index.truncate(entry.map_or(0, |e| u64::from(e.at_bytes) + 1));
-    active.times.truncate(entry.map_or(active.base_offset, |e| e.last_offset + 1));
+    active.times.truncate(entry.map_or(active.base_offset, |e| e.last_offset.saturating_add(1)));
     active.tail = Tail { size_bytes, since_index_bytes: 0, newest: active.times.last(), first_timestamp };
     let mut end_offset = active.base_offset;
     loop {
         match walker.header(active.tail.size_bytes).await? {
+            Found::Some(header) if check_offsets(&header, active.base_offset, end_offset).is_err() => {
+                return Ok(None);
+            }
             Found::Some(header) if header.last_offset() < upto_offset => {
                 end_offset = header.next_offset();
                 active.note(&header, u64::from(config.index_interval_bytes));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::offset_index::relative;
+use crate::offset_index::{is_relative, relative};
 
 /// Bytes per entry on disk.
 pub(crate) const ENTRY_BYTES: usize = 12;
@@ -31,7 +31,7 @@ impl TimeIndex {
         Self { base_offset, timestamps: Vec::new(), relatives: Vec::new() }
     }
 
-    /// Reads the file's bytes; `None` if they are not a time index.
+    /// Reads the file's bytes; `None` if they are not a time index of a segment at `base_offset`.
     pub fn parse(base_offset: i64, bytes: &[u8]) -> Option<Self> {
         let (chunks, rest) = bytes.as_chunks::<ENTRY_BYTES>();
         let mut index = Self::new(base_offset);
@@ -42,7 +42,7 @@ impl TimeIndex {
         }
         let rising =
             index.timestamps.is_sorted_by(|a, b| a < b) && index.relatives.is_sorted_by(|a, b| a < b);
-        let fits = index.relatives.last().is_none_or(|&r| r <= i32::MAX as u32);
+        let fits = index.relatives.last().is_none_or(|&r| is_relative(base_offset, r));
         (rest.is_empty() && rising && fits).then_some(index)
     }
 
@@ -125,6 +125,19 @@ mod tests {
         assert_eq!(TimeIndex::parse(0, &[0; 13]), None);
         assert_eq!(TimeIndex::parse(0, &[0; 24]), None, "a zeroed tail does not rise");
         assert_eq!(TimeIndex::parse(0, &[]), Some(TimeIndex::new(0)));
+    }
+
+    #[test]
+    fn an_index_that_reaches_beyond_the_last_possible_offset_is_refused() {
+        let mut index = TimeIndex::new(i64::MAX - 1);
+        let entry = TimeEntry { timestamp: 1, offset: i64::MAX };
+        index.push(entry);
+        let bytes = index.to_bytes();
+        assert_eq!(TimeIndex::parse(i64::MAX, &bytes), None);
+        let mut parsed = TimeIndex::parse(i64::MAX - 1, &bytes).expect("ends at the last offset");
+        assert_eq!(parsed.last(), Some(entry));
+        parsed.truncate(i64::MAX);
+        assert!(parsed.is_empty());
     }
 
     proptest! {

@@ -6,3 +6,4 @@ mod crash;
 mod faults;
 mod idempotence;
 mod model;
+mod recovery;
