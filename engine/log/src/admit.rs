@@ -13,6 +13,10 @@ use crate::state::{State, Unwritten};
 /// the network.
 const BACKLOG_MAX_BYTES: u64 = 64 << 20;
 
+/// Segments rolled and not yet synced, per log; beyond it rolls wait. Bounds open files and memory when segments fill
+/// faster than the disk syncs them.
+const SEALING_MAX_SEGMENTS: usize = 8;
+
 /// Where an appended batch went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
@@ -36,6 +40,8 @@ pub struct Appended {
 pub(crate) enum Need {
     /// The segment with this base is to be replaced; a replica's batch says where the next begins.
     Roll { active_base: i64, next_base: Option<i64> },
+    /// A roll, before which one of the segments rolled earlier must be synced.
+    Sealed,
     /// Space up to here, in the segment with this base.
     Reserve { active_base: i64, upto_bytes: u64 },
     /// The checkpoint must know this epoch first.
@@ -141,11 +147,19 @@ impl<F: SegmentFile> State<F> {
         }
         let active_base = self.active.base_offset;
         if self.must_roll(header, now_ms, config) {
+            if !self.may_roll() {
+                return Some(Need::Sealed);
+            }
             let next_base = (origin == Origin::Replica).then_some(start_offset);
             return Some(Need::Roll { active_base, next_base });
         }
         let upto_bytes = self.active.tail.size_bytes + header.size_bytes() as u64;
         (upto_bytes > self.active.reserved_bytes).then_some(Need::Reserve { active_base, upto_bytes })
+    }
+
+    /// Few enough rolled segments still wait to be synced.
+    pub(crate) fn may_roll(&self) -> bool {
+        self.sealing.len() < SEALING_MAX_SEGMENTS
     }
 
     /// By size, time, full indexes, or relative offsets that would not fit (rule E31).

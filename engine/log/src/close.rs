@@ -1,6 +1,6 @@
 //! Flushing, closing, dropping old segments, and deleting the whole log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plimsoll_io::{IoFault, IoOp, SegmentFile, SegmentStore};
@@ -88,10 +88,10 @@ impl<S: SegmentStore> Log<S> {
             let (index, times) = (active.index.to_bytes(), active.times.to_bytes());
             (active.base_offset, index, times, marks.accepted, snapshot::encode(producers), epochs.clone())
         };
-        let dir = self.shared.dir.clone();
+        let (dir, snapshots) = (self.shared.dir.clone(), self.shared.snapshots.clone());
         off_thread(&self.shared.dir, move || {
             sync_task::write_indexes(&dir, base_offset, &index, &times)?;
-            sync_task::write_snapshot(&dir, end_offset, &producers)?;
+            snapshots.write(end_offset, &producers)?;
             epochs.write(&dir)
         })
         .await?;
@@ -129,7 +129,7 @@ impl<S: SegmentStore> Log<S> {
         side_file::remove_if_present(&layout::segment_path(dir, base_offset, layout::TXN_INDEX_SUFFIX))
     }
 
-    /// Deletes the log. Its directory is first renamed to `<name>.<unique>-delete`, so that a crash leaves
+    /// Deletes the log. Its directory is first renamed to `<topic>-<partition>.<unique>-delete`, so that a crash leaves
     /// nothing that looks like a partition, then removed. Slices already read stay valid.
     pub async fn delete(&self) -> Result<(), LogError> {
         let _turn = self.shared.room.lock().await;
@@ -157,10 +157,9 @@ impl<S: SegmentStore> Log<S> {
 }
 
 /// Renames the directory durably to its deletion name.
-fn mark_deleted(dir: &std::path::Path) -> Result<PathBuf, IoFault> {
-    let mut name = dir.as_os_str().to_owned();
-    name.push(format!(".{}-delete", uuid::Uuid::new_v4().simple()));
-    let marked = PathBuf::from(name);
+fn mark_deleted(dir: &Path) -> Result<PathBuf, IoFault> {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let marked = dir.with_file_name(layout::deleted_dir_name(&name, uuid::Uuid::new_v4()));
     std::fs::rename(dir, &marked).map_err(|e| IoFault::new(IoOp::Remove, dir, 0, e))?;
     if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
         side_file::fsync_directory(parent)?;

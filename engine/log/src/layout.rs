@@ -2,6 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use uuid::Uuid;
+
+/// Longest name of a directory entry.
+const NAME_MAX_BYTES: usize = 255;
+/// Ends the name of a partition's directory that is being removed.
+const DELETE_DIR_SUFFIX: &str = "-delete";
 /// The log's records, concatenated batches.
 pub const LOG_SUFFIX: &str = "log";
 /// The sparse offset index.
@@ -58,6 +64,19 @@ pub fn parse_partition_dir(name: &str) -> Option<(&str, i32)> {
     Some((topic, partition.parse().ok()?))
 }
 
+/// What a partition's directory is called while it is removed: `<topic>-<partition>.<unique>-delete`, the topic cut so
+/// that the whole fits a directory entry, as Kafka does.
+pub(crate) fn deleted_dir_name(name: &str, unique: Uuid) -> String {
+    let (topic, partition) = match parse_partition_dir(name) {
+        Some((topic, _)) => name.split_at(topic.len()),
+        None => (name, ""),
+    };
+    let suffix = format!("{partition}.{}{DELETE_DIR_SUFFIX}", unique.simple());
+    let kept_bytes = topic.floor_char_boundary(NAME_MAX_BYTES.saturating_sub(suffix.len()));
+    let (kept, _) = topic.split_at(kept_bytes);
+    format!("{kept}{suffix}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +101,20 @@ mod tests {
         assert_eq!(parse_partition_dir("t--1"), Some(("t-", 1)));
         assert_eq!(parse_partition_dir("-1"), None);
         assert_eq!(parse_partition_dir("t-+1"), None);
+    }
+
+    #[test]
+    fn names_of_deleted_directories_fit_an_entry() {
+        let (unique, spelt) = (Uuid::from_u128(0x3f), "0000000000000000000000000000003f");
+        assert_eq!(deleted_dir_name("my-topic-7", unique), format!("my-topic-7.{spelt}-delete"));
+        assert_eq!(deleted_dir_name("no_partition", unique), format!("no_partition.{spelt}-delete"));
+        let fits = "t".repeat(255 - "-12.-delete".len() - spelt.len());
+        for longer in 0..=249 - fits.len() {
+            let name = deleted_dir_name(&format!("{fits}{}-12", "u".repeat(longer)), unique);
+            assert_eq!(name, format!("{fits}-12.{spelt}-delete"), "{longer} bytes are cut off");
+        }
+        let wide = deleted_dir_name(&format!("{}-0", "\u{e4}".repeat(126)), unique);
+        assert!(wide.len() <= 255 && wide.ends_with(&format!("-0.{spelt}-delete")), "{wide}");
+        assert_eq!(parse_partition_dir(&wide), None);
     }
 }

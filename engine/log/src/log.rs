@@ -13,7 +13,7 @@ use crate::epochs::{EpochEnd, EpochEntry};
 use crate::error::{AppendError, LogError};
 use crate::marks::{Level, Marks, WaitError};
 use crate::producers::{Origin, ProducerEntry};
-use crate::state::{Observer, Shared, now_ms};
+use crate::state::{Observer, Shared, State, now_ms};
 use crate::{pump, sync_task};
 
 /// One partition's log. Clones are handles to the same log; the last one dropped does not close it: see
@@ -134,6 +134,7 @@ impl<S: SegmentStore> Log<S> {
             Need::Epoch { epoch, start_offset } => {
                 self.assign_epoch(epoch, start_offset).await.map_err(AppendError::of_room)?;
             }
+            Need::Sealed => self.sealed().await,
             Need::Roll { active_base, next_base } => self.roll(active_base, next_base).await?,
             Need::Reserve { active_base, upto_bytes } => self.reserve(active_base, upto_bytes).await?,
         }
@@ -149,6 +150,13 @@ impl<S: SegmentStore> Log<S> {
                 (over || !state.repairing && (state.backlog_bytes() < before || before == 0)).then_some(())
             })
             .await;
+    }
+
+    /// Waits until the sync task has caught up so far that another segment may be rolled. Without the room lock:
+    /// whatever needs no roll goes on meanwhile.
+    async fn sealed(&self) {
+        let over = |state: &State<S::File>| state.marks.fault.is_some() || state.closed;
+        self.shared.until(|state| (over(state) || state.may_roll()).then_some(())).await;
     }
 
     /// How far the log has come.
@@ -300,7 +308,7 @@ impl<S: SegmentStore> Log<S> {
     }
 }
 
-impl<F> crate::state::State<F> {
+impl<F> State<F> {
     /// Whether offsets of `generation` below `upto_offset` still mean what they did.
     fn check_wait(&self, generation: u64, upto_offset: i64) -> Result<(), WaitError> {
         if let Some(fault) = &self.marks.fault {

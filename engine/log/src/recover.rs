@@ -21,7 +21,7 @@ use crate::read::read_indexes;
 use crate::scan::{self, Cut, OnDisk, Rebuilt, Scanned};
 use crate::segment::{Active, OpenSegments, Sealed};
 use crate::side_file;
-use crate::snapshot;
+use crate::snapshots::Snapshots;
 use crate::state::{Shared, State, SyncState, now_ms};
 use crate::swap;
 use crate::time_index::TimeIndex;
@@ -65,8 +65,8 @@ impl<S: SegmentStore> Log<S> {
         let recovery_point = if clean { i64::MAX } else { recovery_point.unwrap_or(i64::MIN) };
         let mut opening = Opening::find(store, dir, config).await?;
         let (active, sealed) = opening.rebuild(recovery_point).await?;
-        let Opening { store, config, rebuilt: Rebuilt { producers, epochs, .. }, report, end_offset, .. } =
-            opening;
+        let Opening { store, config, snapshots, rebuilt, report, end_offset, .. } = opening;
+        let Rebuilt { producers, epochs, .. } = rebuilt;
         let start_offset = sealed.first().map_or(active.base_offset, |s| s.base_offset);
         let tail = block_tail(&*active.file, active.tail.size_bytes).await?;
         let line =
@@ -91,7 +91,7 @@ impl<S: SegmentStore> Log<S> {
             space_cut: None,
             observer: None,
         };
-        Ok((Log { shared: Shared::new(store, dir.to_owned(), config, state) }, report))
+        Ok((Log { shared: Shared::new(store, dir.to_owned(), config, snapshots, state) }, report))
     }
 }
 
@@ -118,6 +118,7 @@ struct Opening<'a, S: SegmentStore> {
     config: LogConfig,
     /// Segments not yet looked at, oldest first.
     segments: VecDeque<OnDisk<S::File>>,
+    snapshots: Snapshots,
     rebuilt: Rebuilt,
     report: RecoveryReport,
     /// One past the last valid offset so far.
@@ -127,16 +128,18 @@ struct Opening<'a, S: SegmentStore> {
 impl<'a, S: SegmentStore> Opening<'a, S> {
     async fn find(store: S, dir: &'a Path, config: LogConfig) -> Result<Self, LogError> {
         let mut segments = VecDeque::new();
-        for name in side_file::list_names(dir)? {
-            let Some((base_offset, LOG_SUFFIX)) = layout::parse_segment_name(&name) else { continue };
-            let (file, len_bytes) = store.open(&dir.join(&name)).await?;
+        let names = side_file::list_names(dir)?;
+        for name in &names {
+            let Some((base_offset, LOG_SUFFIX)) = layout::parse_segment_name(name) else { continue };
+            let (file, len_bytes) = store.open(&dir.join(name)).await?;
             segments.push_back(OnDisk { file: Arc::new(file), base_offset, len_bytes });
         }
         let epochs = EpochCache::read(dir)?;
         let rebuilt = Rebuilt { producers: Producers::default(), epochs, last_epoch: -1, now_ms: now_ms() };
         let report = RecoveryReport { segments: segments.len(), ..RecoveryReport::default() };
         let end_offset = segments.front().map_or(0, |s| s.base_offset);
-        Ok(Self { store, dir, config, segments, rebuilt, report, end_offset })
+        let snapshots = Snapshots::among(&names, dir);
+        Ok(Self { store, dir, config, segments, snapshots, rebuilt, report, end_offset })
     }
 
     /// Goes through the segments: trusts the first ones that lie below `recovery_point` (`i64::MAX`: all), scans
@@ -169,7 +172,7 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
             None => self.first_segment().await?,
         };
         self.rebuilt.epochs.truncate_from_end(self.end_offset);
-        snapshot::prune(self.dir, self.end_offset, usize::MAX)?;
+        self.snapshots.cut(self.end_offset)?;
         Ok((active, sealed))
     }
 
@@ -218,7 +221,7 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
     async fn replay(&mut self, upto_offset: i64) -> Result<(), LogError> {
         let Rebuilt { producers, now_ms, .. } = &mut self.rebuilt;
         let mut from_offset = self.end_offset;
-        if let Some((offset, loaded)) = snapshot::load_newest(self.dir, upto_offset, *now_ms)? {
+        if let Some((offset, loaded)) = self.snapshots.load_newest(upto_offset, *now_ms)? {
             (from_offset, *producers) = (offset, loaded);
         }
         for (i, segment) in self.segments.iter().enumerate() {

@@ -4,14 +4,9 @@
 //! `id i64, epoch i16, last sequence i32, last offset i64, offset delta i32, timestamp i64,
 //! coordinator epoch i32, first offset of the open transaction i64 (-1: none)`, all big-endian.
 
-use std::path::{Path, PathBuf};
-
-use plimsoll_io::IoFault;
 use plimsoll_records::{NO_SEQUENCE, crc32c};
 
-use crate::layout;
 use crate::producers::{BatchMeta, ProducerEntry, Producers};
-use crate::side_file;
 
 const VERSION: i16 = 1;
 const HEADER_BYTES: usize = 10;
@@ -117,48 +112,6 @@ impl Fields<'_> {
     }
 }
 
-pub(crate) fn path(dir: &Path, offset: i64) -> PathBuf {
-    layout::segment_path(dir, offset, layout::SNAPSHOT_SUFFIX)
-}
-
-/// Offsets of the snapshots in `dir`, ascending.
-pub(crate) fn offsets(dir: &Path) -> Result<Vec<i64>, IoFault> {
-    let names = side_file::list_names(dir)?;
-    let parsed = names.iter().filter_map(|name| layout::parse_segment_name(name));
-    Ok(parsed.filter(|(_, suffix)| *suffix == layout::SNAPSHOT_SUFFIX).map(|(offset, _)| offset).collect())
-}
-
-/// Removes all but the newest `keep` snapshots, and those beyond `end_offset`.
-pub(crate) fn prune(dir: &Path, end_offset: i64, keep: usize) -> Result<(), IoFault> {
-    let (valid, beyond): (Vec<i64>, Vec<i64>) = offsets(dir)?.into_iter().partition(|o| *o <= end_offset);
-    let old = valid.len().saturating_sub(keep);
-    for offset in beyond.into_iter().chain(valid.into_iter().take(old)) {
-        side_file::remove_if_present(&path(dir, offset))?;
-    }
-    Ok(())
-}
-
-/// Loads the newest readable snapshot not beyond `upto_offset` and says where it was taken. Unreadable ones are
-/// removed, as Kafka does: an older one and a longer replay give the same state.
-pub(crate) fn load_newest(
-    dir: &Path,
-    upto_offset: i64,
-    now_ms: i64,
-) -> Result<Option<(i64, Producers)>, IoFault> {
-    for offset in offsets(dir)?.into_iter().rev().filter(|o| *o <= upto_offset) {
-        let path = path(dir, offset);
-        let Some(bytes) = side_file::read_if_present(&path)? else { continue };
-        match decode(&bytes, now_ms) {
-            Ok(producers) => return Ok(Some((offset, producers))),
-            Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "removing an unreadable producer snapshot");
-                side_file::remove_if_present(&path)?;
-            }
-        }
-    }
-    Ok(None)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,19 +166,5 @@ mod tests {
         assert_eq!(decode(&bytes[..9], 0), Err(SnapshotError::Length(9)));
         assert_eq!(decode(&bytes[..50], 0), Err(SnapshotError::Crc));
         assert_eq!(decode(&[0, 2, 0, 0, 0, 0, 0, 0, 0, 0], 0), Err(SnapshotError::Version(2)));
-    }
-
-    #[test]
-    fn the_newest_readable_snapshot_is_loaded_and_few_are_kept() {
-        let dir = tempfile::tempdir().expect("temp dir");
-        for offset in [0, 10, 20, 30] {
-            side_file::write_atomically(&path(dir.path(), offset), &encode(&producers())).expect("write");
-        }
-        std::fs::write(path(dir.path(), 20), b"damaged").expect("write");
-        let loaded = load_newest(dir.path(), 29, 9).expect("load");
-        assert_eq!(loaded, Some((10, producers())));
-        assert_eq!(offsets(dir.path()).expect("list"), [0, 10, 30], "the damaged one is gone");
-        prune(dir.path(), 29, 1).expect("prune");
-        assert_eq!(offsets(dir.path()).expect("list"), [10]);
     }
 }

@@ -15,6 +15,7 @@ use crate::epochs::EpochCache;
 use crate::marks::{Marks, WaitError, Waiters, Wakes};
 use crate::producers::{ProducerUndo, Producers};
 use crate::segment::{Active, OpenSegments, Opened, Sealed, Tail};
+use crate::snapshots::Snapshots;
 use crate::write_line::WriteLine;
 
 /// Told of every change of `written`, `durable`, `start_offset`, generation or fault.
@@ -25,6 +26,7 @@ pub(crate) struct Shared<S: SegmentStore> {
     pub(crate) store: S,
     pub(crate) dir: PathBuf,
     pub(crate) config: LogConfig,
+    pub(crate) snapshots: Snapshots,
     state: Mutex<State<S::File>>,
     /// Held while the segment or its room changes; everyone who needs that waits here.
     pub(crate) room: tokio::sync::Mutex<()>,
@@ -83,6 +85,7 @@ pub(crate) struct State<F> {
     pub(crate) line: Option<WriteLine<F>>,
     pub(crate) pump_waker: Option<Waker>,
     pub(crate) sync: SyncState,
+    /// Rolled and not yet synced, oldest first. Bounded: see [`Need::Sealed`](crate::admit::Need::Sealed).
     pub(crate) sealing: VecDeque<Arc<Sealing<F>>>,
     pub(crate) producers: Producers,
     pub(crate) epochs: EpochCache,
@@ -97,9 +100,15 @@ pub(crate) struct State<F> {
 }
 
 impl<S: SegmentStore> Shared<S> {
-    pub(crate) fn new(store: S, dir: PathBuf, config: LogConfig, state: State<S::File>) -> Arc<Self> {
+    pub(crate) fn new(
+        store: S,
+        dir: PathBuf,
+        config: LogConfig,
+        snapshots: Snapshots,
+        state: State<S::File>,
+    ) -> Arc<Self> {
         let (room, progress) = (tokio::sync::Mutex::new(()), Notify::new());
-        Arc::new(Self { store, dir, config, state: Mutex::new(state), room, progress })
+        Arc::new(Self { store, dir, config, snapshots, state: Mutex::new(state), room, progress })
     }
 
     /// Locks for reading, or for changes that move no mark.

@@ -12,12 +12,8 @@ use plimsoll_io::{FaultKind, IoFault, IoOp, SegmentFile, SegmentStore};
 use crate::config::Durability;
 use crate::offset_index::OffsetIndex;
 use crate::side_file;
-use crate::snapshot;
 use crate::state::{Sealing, Shared, State};
 use crate::time_index::TimeIndex;
-
-/// Snapshots kept per log; older ones serve only truncations that reach back further.
-const SNAPSHOTS_KEPT: usize = 4;
 
 enum Step<F> {
     Rest,
@@ -154,11 +150,11 @@ async fn seal<S: SegmentStore>(shared: &Shared<S>, sealing: &Arc<Sealing<S::File
     // Zeroes left behind the last batch would be taken for batches once the recovery point has passed them.
     opened.file.truncate(opened.size_bytes).await?;
     opened.file.sync().await?;
-    let (dir, for_files) = (shared.dir.clone(), Arc::clone(sealing));
+    let (dir, snapshots, for_files) = (shared.dir.clone(), shared.snapshots.clone(), Arc::clone(sealing));
     let base_offset = opened.base_offset;
     let (index, times) = (opened.index.to_bytes(), opened.times.to_bytes());
     let written = tokio::task::spawn_blocking(move || {
-        write_snapshot(&dir, for_files.snapshot.0, &for_files.snapshot.1)?;
+        snapshots.write(for_files.snapshot.0, &for_files.snapshot.1)?;
         write_indexes(&dir, base_offset, &index, &times)
     });
     // Indexes can be rebuilt and an older snapshot replayed, so their failure must not stop the log.
@@ -187,10 +183,4 @@ pub(crate) fn write_indexes(
 ) -> Result<(), IoFault> {
     side_file::write_atomically(&OffsetIndex::path(dir, base_offset), index)?;
     side_file::write_atomically(&TimeIndex::path(dir, base_offset), times)
-}
-
-/// Writes a producer snapshot and forgets the oldest. Blocks.
-pub(crate) fn write_snapshot(dir: &std::path::Path, offset: i64, bytes: &[u8]) -> Result<(), IoFault> {
-    side_file::write_atomically(&snapshot::path(dir, offset), bytes)?;
-    snapshot::prune(dir, i64::MAX, SNAPSHOTS_KEPT)
 }

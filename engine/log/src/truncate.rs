@@ -14,7 +14,6 @@ use crate::room::Hold;
 use crate::scan::{Scanned, continue_from, replay_producers};
 use crate::segment::Active;
 use crate::side_file;
-use crate::snapshot;
 use crate::state::{State, SyncState, now_ms};
 use crate::time_index::TimeIndex;
 use crate::write_line::WriteLine;
@@ -105,9 +104,7 @@ impl<S: SegmentStore> Log<S> {
         for base_offset in bases.into_iter().rev() {
             self.remove_segment(base_offset).await?;
         }
-        for taken_at in snapshot::offsets(&self.shared.dir)? {
-            side_file::remove_if_present(&snapshot::path(&self.shared.dir, taken_at))?;
-        }
+        self.shared.snapshots.cut(i64::MIN)?;
         self.create_segment(offset).await
     }
 
@@ -185,7 +182,7 @@ impl<S: SegmentStore> Log<S> {
         // Stale indexes must not be believed after a crash; they are written again at the next roll or close.
         side_file::remove_if_present(&OffsetIndex::path(&self.shared.dir, base_offset))?;
         side_file::remove_if_present(&TimeIndex::path(&self.shared.dir, base_offset))?;
-        snapshot::prune(&self.shared.dir, end_offset, usize::MAX)?;
+        self.shared.snapshots.cut(end_offset)?;
         side_file::fsync_directory(&self.shared.dir)?;
         cut_patiently(&*active.file, active.tail.size_bytes).await?;
         // What was cut off must not come back behind newer batches after a power cut.
@@ -196,7 +193,7 @@ impl<S: SegmentStore> Log<S> {
     /// Producer state as it was at `end_offset`: the nearest snapshot, and the batches behind it.
     async fn producers_upto(&self, active: &Active<S::File>, end_offset: i64) -> Result<Producers, LogError> {
         let now_ms = now_ms();
-        let loaded = snapshot::load_newest(&self.shared.dir, end_offset, now_ms)?;
+        let loaded = self.shared.snapshots.load_newest(end_offset, now_ms)?;
         let (from_offset, mut producers) = loaded.unwrap_or((i64::MIN, Producers::default()));
         let range = (from_offset, end_offset);
         let start = |index: &OffsetIndex| index.floor(from_offset).map_or(0, |e| u64::from(e.at_bytes));

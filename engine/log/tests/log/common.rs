@@ -117,6 +117,8 @@ pub(crate) struct Script {
     pub(crate) writes: AtomicU32,
     pub(crate) in_flight: AtomicU32,
     pub(crate) in_flight_most: AtomicU32,
+    /// Files that somebody still holds: descriptors, on a real disk.
+    pub(crate) open_files: AtomicU32,
 }
 
 impl Script {
@@ -158,9 +160,20 @@ impl TestStore {
         Self { sim: SimStore::new(config), script: Arc::default() }
     }
 
+    fn file(&self, sim: SimFile) -> TestFile {
+        self.script.open_files.fetch_add(1, Ordering::SeqCst);
+        TestFile { sim, script: Arc::clone(&self.script) }
+    }
+
     /// What a power cut would leave.
     pub(crate) fn crash(&self, seed: u64) -> Self {
         Self { sim: self.sim.crash(seed), script: Arc::default() }
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        self.script.open_files.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -182,12 +195,12 @@ impl SegmentStore for TestStore {
         self.script.take(IoOp::Create, path)?;
         let sim = self.sim.create(path, reserve_bytes).await?;
         std::fs::write(path, b"").expect("marker file");
-        Ok(TestFile { sim, script: Arc::clone(&self.script) })
+        Ok(self.file(sim))
     }
 
     async fn open(&self, path: &Path) -> Result<(TestFile, u64), IoFault> {
         let (sim, len_bytes) = self.sim.open(path).await?;
-        Ok((TestFile { sim, script: Arc::clone(&self.script) }, len_bytes))
+        Ok((self.file(sim), len_bytes))
     }
 
     async fn remove(&self, path: &Path) -> Result<(), IoFault> {

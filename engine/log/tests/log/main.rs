@@ -7,3 +7,4 @@ mod faults;
 mod idempotence;
 mod model;
 mod recovery;
+mod rolls;
