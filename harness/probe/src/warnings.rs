@@ -43,6 +43,7 @@ pub fn warnings(seen: &Observed<'_>) -> Vec<Warning> {
         swap,
         cold_memory,
         dirty_backlog,
+        data_in_memory,
         low_space,
         other_load,
         hiccups,
@@ -112,6 +113,14 @@ fn dirty_backlog(seen: &Observed<'_>) -> Option<Warning> {
     let dirty = seen.machine?.memory.dirty_bytes.filter(|bytes| *bytes > 256_000_000)? as f64;
     let message = format!("{:.0} MB were still waiting to be written when the run began.", dirty / MB);
     Some(Warning::new("dirty_backlog", message, "Run `sync` and wait for writeback before measuring."))
+}
+
+fn data_in_memory(seen: &Observed<'_>) -> Option<Warning> {
+    let in_memory = seen.machine?.data_is_in_memory();
+    let advice = "Choose a directory on a disk with --data-dir.";
+    in_memory.then(|| {
+        Warning::new("data_in_memory", "The data directory lies in memory: no disk takes part.", advice)
+    })
 }
 
 fn low_space(seen: &Observed<'_>) -> Option<Warning> {

@@ -236,6 +236,9 @@ fn cost_row(name: &str, cost: &ProcessCost) -> String {
 }
 
 fn verify(verify: &VerifyCounts, width: usize) -> Vec<Line> {
+    if verify.seen == 0 && verify.expected == 0 {
+        return vec![Line::plain(label("verified", "nothing was read back")).tone(Tone::Caution)];
+    }
     let mut text = format!(
         "{} of {} seen: lost {}, duplicated {}, reordered {}, corrupted {}, phantom {}",
         exact(verify.seen),

@@ -200,3 +200,10 @@ pub struct ToolBuild {
     /// `release` or `debug`. Figures of a debug build are not figures.
     pub profile: String,
 }
+
+impl Machine {
+    /// Whether the data directory lies in memory: there is no device to write to then.
+    pub fn data_is_in_memory(&self) -> bool {
+        self.filesystem.as_ref().is_some_and(|fs| matches!(fs.kind.as_str(), "tmpfs" | "ramfs"))
+    }
+}

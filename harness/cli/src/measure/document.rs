@@ -7,7 +7,7 @@ use plimsoll_load::workload::{Acks as AskedAcks, SystemKind, Workload};
 use plimsoll_probe::{Observed, ProcessUsage, tool_build, warnings};
 use plimsoll_results::{
     Acks, Arm, Cost, Durability, DurabilityMode, Latency, LatencySeries, Load, LoadObservation, Machine,
-    PayloadSummary, Pooled, RunDocument, Status, Survives, Throughput, VerifyCounts, config_hash,
+    PayloadSummary, Pooled, RunDocument, Status, Survives, Throughput, Verdict, VerifyCounts, config_hash,
 };
 
 use super::pairs::Measured;
@@ -47,14 +47,30 @@ pub(crate) fn fill(
             document.status_reasons.push(reason.clone());
         }
     }
+    for (status, reason) in &measured.beside {
+        if rank(*status) > rank(document.status) {
+            document.status = *status;
+        }
+        if !document.status_reasons.contains(reason) {
+            document.status_reasons.push(reason.clone());
+        }
+    }
     let config = trials.first().map(|trial| trial.effective_config.clone()).unwrap_or_default();
     document.durability = durability(&plan.workload, &config);
     document.arm = arm(&plan.workload, config);
     document.load = load(trials, ceiling);
+    if document.load.verdicts.contains(&Verdict::NearGeneratorCeiling) {
+        let verdict = Verdict::NearGeneratorCeiling;
+        document.status_reasons.push(format!("{verdict}: {}", verdict.explain()));
+    }
     document.throughput = throughput(trials);
     document.latency = latency(trials);
     document.verify = verify(trials);
     document.cost = cost(trials);
+    if document.machine.as_ref().is_some_and(Machine::data_is_in_memory) {
+        // Nothing is written anywhere; zero would read like a result.
+        document.cost.bytes_written_per_payload_byte = None;
+    }
     document.phases = trials.first().map(|trial| trial.outcome.phases.clone()).unwrap_or_default();
     document.comparisons = measured.comparisons.clone();
     let sent = |count: fn(&Trial) -> u64| trials.iter().map(count).sum::<u64>();
@@ -164,7 +180,7 @@ fn load(trials: &[Trial], ceiling: Option<f64>) -> Load {
         }
     }
     let near = LoadObservation {
-        target_rate: first.outcome.load.target_rate,
+        target_rate: first.outcome.load.target_rate.or(first.outcome.load.achieved_rate),
         generator_ceiling: ceiling,
         ..LoadObservation::default()
     };

@@ -18,6 +18,7 @@ use plimsoll_report::{CardStyle, ReportData, card, html};
 use plimsoll_results::{Bundle, BundleWriter, Exit, RunDocument};
 
 use crate::options::MeasureOptions;
+use pairs::Measured;
 use plan::Plan;
 use progress::Watch;
 
@@ -65,8 +66,10 @@ fn measure(plan: &Plan, options: &MeasureOptions, cancel: &CancelToken) -> anyho
     let ceiling = if options.no_ceiling { None } else { trial::ceiling(plan, &payload, &mut watch, cancel)? };
     let outcome = match &plan.against {
         Some(other) => pairs::measure(plan, other, &payload, &mut bundle, &mut watch, cancel),
-        None => trial::measure(plan, &plan.workload, &payload, &mut bundle, &mut watch, cancel)
-            .map(|trial| pairs::Measured { ours: vec![trial], comparisons: Vec::new() }),
+        None => {
+            let folder = bundle.begin_trial()?;
+            trial::measure(plan, &plan.workload, &payload, folder, &mut watch, cancel).map(Measured::of_one)
+        }
     };
     watch.end();
     match outcome {

@@ -2,9 +2,10 @@
 
 use plimsoll_load::CancelToken;
 use plimsoll_load::payload::Payload;
+use plimsoll_load::run::RunError;
 use plimsoll_load::workload::Workload;
 use plimsoll_results::stats::paired_ratio;
-use plimsoll_results::{BundleWriter, ComparisonRow};
+use plimsoll_results::{BundleWriter, ComparisonRow, Status};
 
 use super::plan::Plan;
 use super::progress::Watch;
@@ -18,10 +19,20 @@ const CONFIDENCE: f64 = 0.95;
 pub(crate) struct Measured {
     pub(crate) ours: Vec<Trial>,
     pub(crate) comparisons: Vec<ComparisonRow>,
+    /// What went wrong beside our trials: on the other side, or before a pair was whole.
+    pub(crate) beside: Vec<(Status, String)>,
+}
+
+impl Measured {
+    /// A run without pairs.
+    pub(crate) fn of_one(trial: Trial) -> Self {
+        Self { ours: vec![trial], comparisons: Vec::new(), beside: Vec::new() }
+    }
 }
 
 /// Runs the pairs. Which side of a pair runs first alternates by a seeded coin, balanced over two pairs, so that
-/// drift of the machine favours neither.
+/// drift of the machine favours neither. Only pairs whose both trials ended well are compared; what was
+/// measured before an error or a Ctrl-C is kept.
 pub(crate) fn measure(
     plan: &Plan,
     other: &Workload,
@@ -30,21 +41,70 @@ pub(crate) fn measure(
     watch: &mut Watch,
     cancel: &CancelToken,
 ) -> anyhow::Result<Measured> {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut measured = Measured { ours: Vec::new(), comparisons: Vec::new(), beside: Vec::new() };
+    let mut whole = Vec::new();
     for pair in 0..plan.pairs {
+        if cancel.is_cancelled() {
+            break;
+        }
+        let mut sides = (None, None);
         for first in [true, false] {
-            if cancel.is_cancelled() {
-                break;
-            }
             let we_run = first == ours_first(plan.workload.seed, pair);
-            let (workload, name) = if we_run { (&plan.workload, "ours") } else { (other, "floor") };
+            let name = if we_run { "ours" } else { "floor" };
             watch.label(format!("pair {} of {}, {name}", pair + 1, plan.pairs));
-            let trial = trial::measure(plan, workload, payload, bundle, watch, cancel)?;
-            if we_run { ours.push(trial) } else { theirs.push(trial) }
+            let trial = if we_run {
+                trial::measure(plan, &plan.workload, payload, bundle.begin_trial()?, watch, cancel)
+            } else {
+                trial::measure(plan, other, payload, bundle.begin_other_trial()?, watch, cancel)
+            };
+            match trial {
+                Ok(trial) if we_run => sides.0 = Some(trial),
+                Ok(trial) => sides.1 = Some(trial),
+                Err(error) if measured.ours.is_empty() && sides.0.is_none() => return Err(error),
+                Err(error) => {
+                    measured
+                        .beside
+                        .push((status_of(&error), format!("pair {}, {name}: {error:#}", pair + 1)));
+                    break;
+                }
+            }
+        }
+        measured.take(sides, &mut whole);
+        if measured.beside.iter().any(|(status, _)| *status != Status::Ok) {
+            break;
         }
     }
-    let comparisons = METRICS.iter().filter_map(|metric| compare(metric, &ours, &theirs)).collect();
-    Ok(Measured { ours, comparisons })
+    measured.comparisons = METRICS.iter().filter_map(|metric| compare(metric, &whole)).collect();
+    Ok(measured)
+}
+
+/// The metrics of one pair, in the order of [`METRICS`]: ours and theirs.
+type PairRow = Vec<Option<(f64, f64)>>;
+
+impl Measured {
+    fn take(&mut self, (ours, theirs): (Option<Trial>, Option<Trial>), whole: &mut Vec<PairRow>) {
+        if let Some(theirs) = &theirs {
+            let remarks =
+                theirs.outcome.status_reasons.iter().filter(|reason| !reason.contains(NOT_VERIFIED));
+            self.beside.extend(remarks.map(|reason| (theirs.outcome.status, format!("floor: {reason}"))));
+        }
+        let good = |trial: &Trial| trial.outcome.status == Status::Ok;
+        if let (Some(ours), Some(theirs)) = (&ours, &theirs)
+            && good(ours)
+            && good(theirs)
+        {
+            whole.push(METRICS.iter().map(|metric| (metric.of)(ours).zip((metric.of)(theirs))).collect());
+        }
+        self.ours.extend(ours);
+    }
+}
+
+/// The floor keeps no records; that it says so is no news.
+const NOT_VERIFIED: &str = "this target keeps no records";
+
+fn status_of(error: &anyhow::Error) -> Status {
+    let cancelled = matches!(error.downcast_ref(), Some(RunError::Cancelled));
+    if cancelled { Status::Aborted } else { Status::Failed }
 }
 
 /// Balanced every two pairs: AB BA or BA AB.
@@ -80,9 +140,9 @@ fn per_gb(trial: &Trial, cpu_ns: u64) -> Option<f64> {
     (bytes > 0).then(|| cpu_ns as f64 / bytes as f64)
 }
 
-fn compare(metric: &Metric, ours: &[Trial], theirs: &[Trial]) -> Option<ComparisonRow> {
-    let pairs: Vec<(f64, f64)> =
-        ours.iter().zip(theirs).filter_map(|(a, b)| (metric.of)(a).zip((metric.of)(b))).collect();
+fn compare(metric: &Metric, whole: &[PairRow]) -> Option<ComparisonRow> {
+    let at = METRICS.iter().position(|known| known.name == metric.name)?;
+    let pairs: Vec<(f64, f64)> = whole.iter().filter_map(|row| row.get(at).copied().flatten()).collect();
     let estimate = paired_ratio(&pairs, CONFIDENCE).ok()?;
     Some(ComparisonRow {
         metric: metric.name.into(),

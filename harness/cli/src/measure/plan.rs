@@ -6,7 +6,9 @@ use anyhow::{Context, bail};
 use plimsoll_broker::config::{KEYS, Settings};
 use plimsoll_io::{Backend, probe_io_uring};
 use plimsoll_load::payload::{CorpusVerdict, Origin, Payload};
-use plimsoll_load::workload::{BUILT_IN, Framing, PayloadKind, System, SystemKind, Technique, Workload};
+use plimsoll_load::workload::{
+    BUILT_IN, ConsumeMode, Framing, PayloadKind, System, SystemKind, Technique, Workload,
+};
 use plimsoll_results::{IoUring, Machine};
 use plimsoll_target::{Kind, TargetSpec};
 
@@ -217,9 +219,23 @@ fn apply_payload(workload: &mut Workload, options: &MeasureOptions) -> anyhow::R
     Ok(())
 }
 
-/// The same load on the least program that does the work, writing as the backend does.
+/// The same load on the least program that does the work, writing as the backend does. Refuses what that
+/// program does not do, since a ratio of different work says nothing.
 fn on_the_floor(workload: &Workload) -> anyhow::Result<Workload> {
     let (label, system) = workload.chosen();
+    if workload.consume.mode != ConsumeMode::None {
+        bail!(UsageError(
+            "the floor program keeps no records to read; add `--set consume.mode=none`, or run large-batches"
+                .into()
+        ));
+    }
+    let syncs = |key: &str| key == "plimsoll.durability" || key.starts_with("log.flush.");
+    if let Some((key, value)) = system.config.iter().find(|(key, value)| syncs(key) && *value != "replicated")
+    {
+        bail!(UsageError(format!(
+            "the floor program never syncs, so `{key}={value}` cannot be compared with it"
+        )));
+    }
     if system.kind != SystemKind::Managed {
         bail!(UsageError(format!("system `{label}` is not our broker: only that has a floor")));
     }

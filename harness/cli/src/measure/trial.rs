@@ -14,7 +14,7 @@ use plimsoll_probe::{
     HiccupMeter, Monitor, MonitorSample, ProcessSample, ProcessUsage, SystemSample, SystemUsage, device_of,
     monotonic_ns,
 };
-use plimsoll_results::{BundleWriter, Histogram, LatencyInterval, Metric, Phase, attach_resources};
+use plimsoll_results::{Histogram, LatencyInterval, Metric, Phase, TrialWriter, attach_resources};
 use plimsoll_target::Target;
 
 use super::plan::Plan;
@@ -39,11 +39,10 @@ pub(crate) fn measure(
     plan: &Plan,
     workload: &Workload,
     payload: &Payload,
-    bundle: &mut BundleWriter,
+    mut folder: TrialWriter,
     watch: &mut Watch,
     cancel: &CancelToken,
 ) -> anyhow::Result<Trial> {
-    let mut folder = bundle.begin_trial()?;
     prewarm(plan.data_root(), workload.phases.prewarm.0)?;
     let target = Target::start(&plan.target(workload, folder.path().join("target.log")))?;
     let effective_config = effective_config(&target)?;
@@ -144,11 +143,7 @@ fn add_hiccups(outcome: &mut Outcome, hiccups: &[HiccupSecond]) {
 }
 
 /// Writes histograms, seconds and findings of a trial.
-fn write(
-    outcome: &mut Outcome,
-    samples: &[MonitorSample],
-    folder: &mut plimsoll_results::TrialWriter,
-) -> anyhow::Result<()> {
+fn write(outcome: &mut Outcome, samples: &[MonitorSample], folder: &mut TrialWriter) -> anyhow::Result<()> {
     let zero_ns = outcome.timeline.start;
     let samples: Vec<_> = samples.iter().map(|sample| sample.since(zero_ns)).collect();
     attach_resources(&mut outcome.rows, &samples);

@@ -151,7 +151,13 @@ fn tiles(doc: &RunDocument) -> Vec<Tile> {
             value: exact(
                 verify.lost + verify.duplicated + verify.reordered + verify.corrupted + verify.phantom,
             ),
-            note: format!("of {} acknowledged, all read again", exact(verify.expected)),
+            note: match (verify.seen, verify.ok) {
+                (0, _) => "nothing was read back".to_owned(),
+                (_, true) => format!("of {} acknowledged, all read again", exact(verify.expected)),
+                (seen, false) => {
+                    format!("of {} acknowledged; {} read again", exact(verify.expected), exact(seen))
+                }
+            },
             bad: !verify.ok,
         },
     ]

@@ -24,6 +24,7 @@ pub struct BundleWriter {
     id: String,
     started: Timestamp,
     trials: u32,
+    other_trials: u32,
 }
 
 /// One trial's folder being written.
@@ -68,7 +69,7 @@ impl BundleWriter {
                 Err(source) => return Err(io("create", &dir)(source)),
             }
         };
-        let writer = Self { dir, id, started, trials: 0 };
+        let writer = Self { dir, id, started, trials: 0, other_trials: 0 };
         let mut unfinished = RunDocument::unfinished(&writer.id);
         unfinished.workload = Some(name.to_owned());
         writer.checkpoint(&mut unfinished)?;
@@ -109,12 +110,25 @@ impl BundleWriter {
 
     /// Opens the next trial's folder, `trials/0001` first.
     pub fn begin_trial(&mut self) -> Result<TrialWriter, BundleError> {
-        let dir = self.dir.join("trials").join(format!("{:04}", self.trials + 1));
+        let trial = self.open_trial(self.dir.join("trials").join(format!("{:04}", self.trials + 1)))?;
+        self.trials += 1;
+        Ok(trial)
+    }
+
+    /// Opens the folder of a trial of the program this run is compared with, `against/0001` first. It is kept
+    /// apart: its histograms never merge with this run's, and it is not counted in `trials`.
+    pub fn begin_other_trial(&mut self) -> Result<TrialWriter, BundleError> {
+        let trial =
+            self.open_trial(self.dir.join("against").join(format!("{:04}", self.other_trials + 1)))?;
+        self.other_trials += 1;
+        Ok(trial)
+    }
+
+    fn open_trial(&self, dir: PathBuf) -> Result<TrialWriter, BundleError> {
         fs::create_dir_all(&dir).map_err(io("create", &dir))?;
         let path = dir.join("latency.hlog");
         let file = File::create(&path).map_err(io("create", &path))?;
         let hlog = HlogWriter::begin(file, since_epoch(self.started)).map_err(io("write", &path))?;
-        self.trials += 1;
         Ok(TrialWriter { dir, hlog })
     }
 
