@@ -195,6 +195,46 @@ fn ctrl_c_once_keeps_partial_results_marked_aborted() {
 }
 
 #[test]
+fn the_floor_is_compared_in_pairs_and_kept_out_of_our_figures() {
+    let runs = tempfile::tempdir().expect("a directory");
+    let out = runs.path().to_str().expect("utf-8");
+    let pairs = [
+        "run",
+        "large-batches",
+        "--json",
+        "--output",
+        out,
+        "--against",
+        "floor",
+        "--pairs",
+        "2",
+        "--no-ceiling",
+    ];
+    let short = ["--set", "phases.prewarm=0B", "--set", "phases.warmup=200ms", "--set", "phases.measure=1s"];
+    let output = output_of(&[&pairs[..], &short].concat());
+    let run = document(&output);
+    assert_eq!(
+        (code(&output), &run["status"], &run["trials"]),
+        (0, &Value::from("ok"), &Value::from(2)),
+        "{run:#}"
+    );
+    let rows = run["comparisons"].as_array().expect("comparisons");
+    let cpu = rows.iter().find(|row| row["metric"] == "whole_path_cpu_s_per_gb").expect("CPU per GB");
+    assert_eq!(cpu["pairs"].as_array().map(Vec::len), Some(2));
+    assert!(cpu["ratio"].as_f64().is_some_and(|ratio| ratio > 0.0) && cpu["low"].is_null(), "{cpu}");
+    let bundle = Path::new(run["bundle"].as_str().expect("a path"));
+    assert!(bundle.join("against/0002/intervals.jsonl").is_file() && !bundle.join("trials/0003").exists());
+}
+
+#[test]
+fn what_the_floor_does_not_do_is_not_compared() {
+    for unequal in [&["quick"][..], &["run", "large-batches", "--set", "plimsoll.durability=fsync"]] {
+        let output = output_of(&[unequal, &["--against", "floor"]].concat());
+        assert_eq!(code(&output), 64, "{unequal:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn a_dry_run_prints_the_plan_and_leaves_nothing() {
     let runs = tempfile::tempdir().expect("a directory");
     let out = runs.path().join("runs");
