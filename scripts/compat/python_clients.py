@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """kafka-python and confluent-kafka (librdkafka), unmodified, against our broker.
 
-Each scenario is a function; the last line counts them.
+Arguments are broker settings (key=value). Each scenario is a function; the last line counts them.
 """
 
 import sys
@@ -259,7 +259,7 @@ def kill_9_keeps_what_was_acknowledged(broker):
 
 def main():
     passed, failed = 0, 0
-    with Broker() as broker:
+    with Broker(settings=sys.argv[1:]) as broker:
         for run in SCENARIOS:
             started = time.time()
             try:
