@@ -1,4 +1,4 @@
-//! One connection: read what is there, serve every whole frame, answer them in one write.
+//! One connection: read what is there, serve every whole frame, flush, answer them in one write.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -18,8 +18,14 @@ const POLL_MS_MAX: i32 = 1_000;
 /// What a small server does with a batch.
 pub(super) trait Sink {
     /// Takes one batch of a partition and returns the offset of its first record. The batch may be patched
-    /// in place.
+    /// in place. No answer leaves before the next [`flush`](Sink::flush).
     fn append(&mut self, topic: &[u8], partition: i32, batch: &mut [u8]) -> Result<i64, ErrorCode>;
+
+    /// Completes all appends since the last flush; one write may do for several. An error ends the connection
+    /// with those appends unanswered.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Where a partition's log ends.
     fn end_offset(&self, _topic: &str, _partition: i32) -> i64 {
@@ -41,6 +47,7 @@ pub(super) fn serve(mut stream: TcpStream, world: &World, sink: &mut impl Sink) 
                 None => control(frame, world, sink, &mut out)?,
             }
         }
+        sink.flush()?;
         stream.write_all(&out)?;
         out.clear();
     }

@@ -1,5 +1,6 @@
 //! The floor program: receive, check the CRC, assign offsets, append, answer. Nothing else: no indexes, no
 //! producer state, no readers, no recovery. What a broker costs above this is the price of being a broker.
+//! How bytes reach the disk, with how much in flight and what preallocated, is said in `segment`.
 
 use std::collections::HashMap;
 use std::io;
@@ -36,15 +37,19 @@ pub(super) struct Floor {
     shared: Arc<Mutex<Partitions>>,
     /// The partition of the last batch: producers fill one at a time.
     last: Option<(Vec<u8>, i32, Arc<Mutex<Partition>>)>,
+    /// Partitions appended to since the last flush.
+    touched: Vec<Arc<Mutex<Partition>>>,
 }
 
 impl Floor {
     /// Opens the floor in a directory, which is made if needed; writes one segment to see that the technique works there.
     pub(super) fn new(technique: Technique, dir: &Path) -> io::Result<Floor> {
         std::fs::create_dir_all(dir)?;
-        Segment::create(&dir.join("probe"), technique)?.append(&[0; 64])?;
+        let mut probe = Segment::create(&dir.join("probe"), technique)?;
+        probe.append(&[0; 64])?;
+        probe.flush()?;
         std::fs::remove_file(dir.join("probe.0.log"))?;
-        Ok(Floor { technique, dir: dir.to_owned(), shared: Arc::default(), last: None })
+        Ok(Floor { technique, dir: dir.to_owned(), shared: Arc::default(), last: None, touched: Vec::new() })
     }
 
     fn partition(&mut self, topic: &[u8], index: i32) -> io::Result<Arc<Mutex<Partition>>> {
@@ -77,15 +82,26 @@ fn file_name(number: usize) -> String {
 impl Sink for Floor {
     fn append(&mut self, topic: &[u8], partition: i32, batch: &mut [u8]) -> Result<i64, ErrorCode> {
         let records = checked(batch).ok_or(ErrorCode::CorruptMessage)?;
-        let partition = self.partition(topic, partition).map_err(storage)?;
-        let mut partition = partition.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = self.partition(topic, partition).map_err(storage)?;
+        let mut partition = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let base_offset = partition.next_offset;
         if let Some(prefix) = batch.first_chunk_mut::<8>() {
             *prefix = base_offset.to_be_bytes();
         }
         partition.segment.append(batch).map_err(storage)?;
         partition.next_offset += records;
+        drop(partition);
+        if self.touched.last().is_none_or(|last| !Arc::ptr_eq(last, &shared)) {
+            self.touched.push(shared);
+        }
         Ok(base_offset)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        for partition in self.touched.drain(..) {
+            partition.lock().unwrap_or_else(PoisonError::into_inner).segment.flush()?;
+        }
+        Ok(())
     }
 }
 
@@ -133,13 +149,16 @@ mod tests {
             assert_eq!(floor.append(b"t", 0, &mut batch(3)), Ok(0));
             assert_eq!(floor.append(b"t", 1, &mut batch(9)), Ok(0));
             assert_eq!(floor.append(b"t", 0, &mut batch(500)), Ok(3));
-            assert_eq!(floor.append(b"t", 0, &mut batch(1)), Ok(503));
+            floor.flush().unwrap();
+            assert_eq!(floor.append(b"t", 0, &mut batch(100_000)), Ok(503));
+            assert_eq!(floor.append(b"t", 0, &mut batch(1)), Ok(100_503));
+            floor.flush().unwrap();
             let mut stored = std::fs::read(dir.path().join("partition-0.0.log")).unwrap().into();
             let found: Vec<i64> = std::iter::from_fn(|| Batch::split_from(&mut stored).ok().flatten())
                 .filter(|batch| batch.verify_crc().is_ok())
                 .map(|batch| batch.header().base_offset)
                 .collect();
-            assert_eq!(found, [0, 3, 503], "{technique}");
+            assert_eq!(found, [0, 3, 503, 100_503], "{technique}");
         }
     }
 
