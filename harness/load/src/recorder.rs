@@ -44,7 +44,8 @@ impl Kind {
 /// What was counted in an interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Records that became due.
+    /// Records due in the measured window by their own intended time, whenever the generator came round to
+    /// them; add with [`Recorder::due`].
     pub due: u64,
     /// Records handed to the producer.
     pub sent: u64,
@@ -64,7 +65,7 @@ pub struct Counters {
     pub errors: u64,
     /// Batches sent again.
     pub retries: u64,
-    /// Records given up because too many were waiting.
+    /// Those of `due` that were never handed over; add with [`Recorder::unsent`].
     pub unsent: u64,
 }
 
@@ -172,6 +173,16 @@ impl Recorder {
             self.close();
             self.slot = self.timeline.slot_at(now);
         }
+    }
+
+    /// Counts `n` records whose intended time is `due`.
+    pub fn due(&mut self, due: Nanos, n: u64) {
+        self.counters.due += if self.timeline.phase_at(due) == Phase::Measure { n } else { 0 };
+    }
+
+    /// Counts `n` records whose intended time was `due` and which will never be sent.
+    pub fn unsent(&mut self, due: Nanos, n: u64) {
+        self.counters.unsent += if self.timeline.phase_at(due) == Phase::Measure { n } else { 0 };
     }
 
     /// Counts `n` records due at `due` whose latency of this kind ran from `from` to `to`.

@@ -10,6 +10,11 @@ use rand_distr::{Distribution, Exp1};
 use crate::clock::{Nanos, SECOND};
 use crate::workload::{Arrival, Rate};
 
+/// Slots of [`Schedule::rest`] that are taken one by one: a fraction of a second of work.
+const REST_EXACT: u32 = 10_000_000;
+/// Steps in which it tells of further ones.
+const REST_STEPS: u64 = 10_000;
+
 /// An endless, strictly reproducible sequence of intended times.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -49,6 +54,25 @@ impl Schedule {
             Arrival::Uniform => self.start + (self.issued as f64 * self.gap_ns) as Nanos,
         };
         slot
+    }
+
+    /// Takes every slot left before `until` and tells when they were due and how many. Beyond ten million, as
+    /// when a rate was asked for that nothing can send, they are told in ten thousand equal steps of time, as
+    /// many as the rate means: each a step early at most.
+    pub fn rest(&mut self, until: Nanos, mut tell: impl FnMut(Nanos, u64)) {
+        for _ in 0..REST_EXACT {
+            if self.next >= until {
+                return;
+            }
+            tell(self.take(), 1);
+        }
+        let (from, span) = (self.next, until.saturating_sub(self.next) as f64);
+        let part = |step: u64| step as f64 / REST_STEPS as f64;
+        let before = |step: u64| (span / self.gap_ns * part(step)).round() as u64;
+        for step in 0..REST_STEPS {
+            tell(from + (span * part(step)) as Nanos, before(step + 1) - before(step));
+        }
+        self.next = until.max(from);
     }
 
     /// Slots taken so far.
@@ -99,6 +123,20 @@ mod tests {
         let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
         assert!((mean / 1e6 - 1.0).abs() < 0.02, "mean {mean}");
         assert!((variance.sqrt() / mean - 1.0).abs() < 0.02, "spread {}", variance.sqrt() / mean);
+    }
+
+    #[test]
+    fn b2_the_rest_of_a_rate_that_nothing_can_send_is_counted_without_being_drawn() {
+        for (arrival, rate) in [(Arrival::Uniform, 1e9), (Arrival::Poisson, 1e9), (Arrival::Uniform, 1e4)] {
+            let mut schedule = Schedule::new(arrival, Rate(rate), 3, 5);
+            let (mut count, mut last) = (0, 0);
+            schedule.rest(5 + 60 * SECOND, |due, n| {
+                assert!(last <= due && due < 5 + 60 * SECOND);
+                (last, count) = (due, count + n);
+            });
+            assert!((count as f64 / (60.0 * rate) - 1.0).abs() < 1e-4, "{count}");
+            schedule.rest(5 + 60 * SECOND, |_, _| panic!("told of twice"));
+        }
     }
 
     #[test]

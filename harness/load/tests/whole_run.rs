@@ -119,6 +119,18 @@ fn beyond_the_hard_cap_records_are_unsent_and_counted() {
     assert_eq!(outcome.verify.unwrap().acked + outcome.load.unsent, 4_000);
 }
 
+/// A hundred million a second is more than any generator makes: it falls behind its schedule, and must not be
+/// judged by the part of the schedule it came round to.
+#[test]
+fn b2_a_generator_behind_its_schedule_is_a_rate_not_met() {
+    let sets = ["load.rate=100_000_000/s", "phases.measure=1s", "phases.drain=0s"];
+    let (outcome, _mock) = run(Script::default(), &sets);
+    assert!(outcome.load.verdicts.contains(&Verdict::RateNotMet), "{:?}", outcome.load);
+    let intended = outcome.load.intended.unwrap();
+    assert!((intended as f64 / 1e8 - 1.0).abs() < 0.001, "{intended}");
+    assert!(outcome.load.unsent > intended / 2 && outcome.load.unsent < intended, "{:?}", outcome.load);
+}
+
 /// Coming round every 200 ms, it is late by up to that, evenly: p99 is near 198 ms, far above a millisecond
 /// and, since every response contains the lateness, above a tenth of the response.
 #[test]

@@ -217,18 +217,16 @@ impl Loop {
             let (first, open) = partition.open_records();
             self.sends.record(partition.id, producer, first, open, Outcome::Refused, None);
         }
-        let waiting = match &self.intake {
-            Intake::Open(open) if self.cancelled_at.is_none() => open.waiting(),
-            _ => 0,
-        };
         let now = clock::now();
         self.recorder.roll(now);
-        self.recorder.counters.unsent += waiting;
+        // Who stopped a run did not ask for the rest of it.
+        if let (Intake::Open(open), None) = (&mut self.intake, self.cancelled_at) {
+            open.abandon(now, &mut self.recorder);
+        }
         self.recorder.finish();
         ProducerReport {
             sends: self.sends,
             errors: self.errors,
-            unsent: waiting,
             unsettled: self.outstanding,
             cpu_pct: self.cpu.percent(now),
             failure,

@@ -47,11 +47,6 @@ impl Open {
         Some(self.schedule.peek()).filter(|slot| *slot < self.end)
     }
 
-    /// Records that are due and not yet handed over.
-    pub(super) fn waiting(&self) -> u64 {
-        self.waiting.len() as u64
-    }
-
     /// Takes the slots that are due at `now`, at most one chunk, and hands to `admit` those for which it has
     /// room, oldest first. The rest wait; beyond the limit they count as unsent. True when more are due.
     ///
@@ -78,7 +73,7 @@ impl Open {
                 return Ok(!full && !self.waiting.is_empty());
             }
             self.schedule.take();
-            recorder.counters.due += 1;
+            recorder.due(due, 1);
             recorder.span(Kind::Schedule, due, due, now, 1);
             // Nobody overtakes those that wait.
             full = full || (self.waiting.is_empty() && !admit(due)?);
@@ -89,11 +84,24 @@ impl Open {
         Ok(true)
     }
 
+    /// Ends at `now`: what still waits was never sent, and so was every slot that was due by then and that the
+    /// generator did not come round to.
+    pub(super) fn abandon(&mut self, now: Nanos, recorder: &mut Recorder) {
+        for due in self.waiting.drain(..) {
+            recorder.unsent(due, 1);
+        }
+        self.schedule.rest(self.end.min(now), |due, n| {
+            recorder.due(due, n);
+            recorder.unsent(due, n);
+            recorder.span(Kind::Schedule, due, due, now, n);
+        });
+    }
+
     fn put_aside(&mut self, due: Nanos, recorder: &mut Recorder) {
         if self.waiting.len() < self.waiting_max {
             self.waiting.push_back(due);
         } else {
-            recorder.counters.unsent += 1;
+            recorder.unsent(due, 1);
         }
     }
 }
@@ -115,6 +123,24 @@ mod tests {
         let line = Timeline::new(0, 0, SECOND);
         let schedule = Schedule::new(Arrival::Uniform, Rate(rate), 1, 0);
         (Open::new(schedule, waiting_max, line.end), Recorder::new(line, Ledger::default()))
+    }
+
+    #[test]
+    fn b2_a_slot_counts_in_the_phase_it_was_due_in_however_late_it_is_taken() {
+        let line = Timeline::new(0, SECOND, SECOND);
+        let ledger = Ledger::default();
+        let mut recorder = Recorder::new(line, ledger.clone());
+        let mut open = Open::new(Schedule::new(Arrival::Uniform, Rate(1000.0), 1, 0), 10_000, line.end);
+        let room = |_| Ok::<_, Infallible>(true);
+        // Asleep until long after the end; then one look only.
+        let late = 3 * SECOND;
+        recorder.roll(late);
+        assert!(open.take(late, &mut recorder, room).unwrap());
+        open.abandon(late, &mut recorder);
+        assert_eq!(open.next_due(), None);
+        recorder.finish();
+        let counters = ledger.intervals().last().unwrap().counters;
+        assert_eq!((counters.due, counters.unsent), (1000, 1000), "the first 256 were due in the warm-up");
     }
 
     proptest! {

@@ -56,8 +56,6 @@ pub(crate) struct ProducerReport {
     pub(crate) sends: SendLog,
     /// Failed batches by Kafka's error name.
     pub(crate) errors: BTreeMap<String, u64>,
-    /// Records due but never handed over when it ended.
-    pub(crate) unsent: u64,
     /// Records handed over and not settled when it ended.
     pub(crate) unsettled: u64,
     /// CPU of its thread in the measured window, percent of one core.
@@ -239,7 +237,7 @@ impl Loop {
                 while taken < wanted && now < self.timeline.end && admit(now)? {
                     taken += 1;
                 }
-                self.recorder.counters.due += taken;
+                self.recorder.due(now, taken);
                 taken == u64::from(CLOSED_CHUNK)
             }
         };

@@ -212,10 +212,16 @@ impl Outcome {
     }
 }
 
-/// Counters of intervals that lie in the measured window.
+/// Counters of intervals that lie in the measured window. What was due in it counts wherever it was noticed.
 fn measured(intervals: &[Interval]) -> Counters {
     let mut sum = Counters::default();
-    intervals.iter().filter(|i| i.slot.phase == Phase::Measure).for_each(|i| sum.add(&i.counters));
+    for interval in intervals {
+        let Counters { due, unsent, .. } = interval.counters;
+        match interval.slot.phase {
+            Phase::Measure => sum.add(&interval.counters),
+            _ => sum.add(&Counters { due, unsent, ..Counters::default() }),
+        }
+    }
     sum
 }
 
@@ -231,7 +237,6 @@ fn load(
     let workload = &facts.input.workload;
     let open = workload.load.mode == workload::LoadMode::Open;
     let rate = |records: u64| (measured_s > 0.0).then(|| records as f64 / measured_s);
-    let unsent: u64 = produced.iter().map(|report| report.unsent).sum::<u64>() + measured.unsent;
     let cpu =
         produced.iter().map(|report| report.cpu_pct).chain(consumed.iter().map(|report| report.cpu_pct));
     let generator_cpu_pct = cpu.flatten().max_by(f64::total_cmp);
@@ -245,7 +250,7 @@ fn load(
         // What the schedule really asked for: a Poisson second holds more or less than its mean.
         target_rate: rate(measured.due).filter(|_| open),
         achieved_rate: rate(measured.acked),
-        unsent,
+        unsent: measured.unsent,
         generator_cpu_pct,
         schedule_p99_us: p99_us(series, Metric::Schedule),
         response_p99_us: p99_us(series, Metric::Response),
@@ -258,7 +263,7 @@ fn load(
         achieved_rate: rate(measured.acked),
         sent: measured.sent,
         acked: measured.acked,
-        unsent,
+        unsent: measured.unsent,
         verdicts: observation.verdicts(),
         intended: Some(measured.due),
         errors,
