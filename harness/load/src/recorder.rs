@@ -15,7 +15,8 @@ use crate::timeline::{Slot, Timeline};
 /// The latencies a record has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Acknowledgement minus intended time.
+    /// Acknowledgement minus intended time. A record without an acknowledgement when the drain ends has at
+    /// least the time until then.
     Response,
     /// Acknowledgement minus hand-over to the producer.
     Service,

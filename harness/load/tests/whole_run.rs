@@ -131,6 +131,20 @@ fn b2_a_generator_behind_its_schedule_is_a_rate_not_met() {
     assert!(outcome.load.unsent > intended / 2 && outcome.load.unsent < intended, "{:?}", outcome.load);
 }
 
+/// The stall outlives the drain: whoever it caught has no answer, and would be missing where it hurts most.
+#[test]
+fn b2_records_without_an_answer_when_the_drain_ends_are_in_the_response() {
+    let sets =
+        ["topic.partitions=1", "produce.max_in_flight=1", "produce.buffer_bytes=1MiB", "phases.drain=500ms"];
+    let script = Script { stall: Some((20, Duration::from_secs(6))), ..Script::default() };
+    let (outcome, _mock) = run(script, &sets);
+    let pooled = outcome.series.pooled(&Metric::Response, Phase::Measure);
+    assert!(outcome.load.acked < 3_000, "{}", outcome.load.acked);
+    assert_eq!(pooled.len(), 4_000, "in flight, sealed, open or waiting: all count");
+    let caught = 4_000 - outcome.load.acked;
+    assert!(pooled.total().count_at_or_above(499_000_000) >= caught - 1);
+}
+
 /// Coming round every 200 ms, it is late by up to that, evenly: p99 is near 198 ms, far above a millisecond
 /// and, since every response contains the lateness, above a tenth of the response.
 #[test]

@@ -205,10 +205,17 @@ impl Loop {
         ProduceError::Build { producer: self.producer.task.producer, source }
     }
 
-    /// What is left is told as it is: sent without an answer, or numbered and never sent.
+    /// What is left is told as it is: sent without an answer, or numbered and never sent. Its response is what
+    /// has passed until now, which is the least that it can be.
     pub(super) fn report(mut self, failure: Option<ProduceError>) -> ProducerReport {
         let producer = self.producer.task.producer;
+        let now = clock::now();
+        self.recorder.roll(now);
         for partition in &self.producer.accumulator.partitions {
+            let unsettled = partition.unsettled().flat_map(|sealed| &sealed.runs);
+            for run in unsettled.chain(partition.open_runs()) {
+                self.recorder.span(Kind::Response, run.due, run.due, now, u64::from(run.count));
+            }
             for sealed in partition.unsettled() {
                 let outcome = if sealed.attempts == 0 { Outcome::Refused } else { Outcome::Unknown };
                 let records = u64::from(sealed.records);
@@ -217,8 +224,6 @@ impl Loop {
             let (first, open) = partition.open_records();
             self.sends.record(partition.id, producer, first, open, Outcome::Refused, None);
         }
-        let now = clock::now();
-        self.recorder.roll(now);
         // Who stopped a run did not ask for the rest of it.
         if let (Intake::Open(open), None) = (&mut self.intake, self.cancelled_at) {
             open.abandon(now, &mut self.recorder);

@@ -85,15 +85,18 @@ impl Open {
     }
 
     /// Ends at `now`: what still waits was never sent, and so was every slot that was due by then and that the
-    /// generator did not come round to.
+    /// generator did not come round to. Each has taken at least as long as until now, and that is its response:
+    /// leaving out who waited longest would flatter every quantile.
     pub(super) fn abandon(&mut self, now: Nanos, recorder: &mut Recorder) {
         for due in self.waiting.drain(..) {
             recorder.unsent(due, 1);
+            recorder.span(Kind::Response, due, due, now, 1);
         }
         self.schedule.rest(self.end.min(now), |due, n| {
             recorder.due(due, n);
             recorder.unsent(due, n);
             recorder.span(Kind::Schedule, due, due, now, n);
+            recorder.span(Kind::Response, due, due, now, n);
         });
     }
 

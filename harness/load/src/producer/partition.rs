@@ -203,6 +203,11 @@ impl Partition {
         self.line.iter().filter(|sealed| sealed.standing != Standing::Done)
     }
 
+    /// When the records of the open batch were due and handed over.
+    pub(super) fn open_runs(&self) -> &[Run] {
+        &self.runs
+    }
+
     /// Records in the open batch, with the stamp sequence of the first.
     pub(super) fn open_records(&self) -> (u64, u64) {
         (self.first_sequence, u64::from(self.builder.record_count().unsigned_abs()))
