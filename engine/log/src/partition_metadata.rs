@@ -50,10 +50,16 @@ pub fn read_topic_id(partition_dir: &Path) -> Result<Option<Uuid>, SideError> {
         .ok_or_else(|| SideError::malformed(&path, 2, "expected `topic_id: ` and 22 base64 characters"))
 }
 
-/// Writes the topic id, which happens before the first byte of log data (rule E8).
+/// Writes the topic id, which happens before the first byte of log data (rule E8). Durable on return.
 pub fn write_topic_id(partition_dir: &Path, id: Uuid) -> Result<(), IoFault> {
+    stage_topic_id(partition_dir, id)?;
+    side_file::fsync_directory(partition_dir)
+}
+
+/// Writes the topic id; that there is a file is durable only once the caller has synced the directory.
+pub(crate) fn stage_topic_id(partition_dir: &Path, id: Uuid) -> Result<(), IoFault> {
     let text = format!("version: 0\ntopic_id: {}", encode_id(id));
-    side_file::write_atomically(&partition_dir.join(layout::PARTITION_METADATA), text.as_bytes())
+    side_file::write_whole(&partition_dir.join(layout::PARTITION_METADATA), text.as_bytes())
 }
 
 #[cfg(test)]

@@ -101,6 +101,8 @@ fn prepare_directory(dir: &Path, topic_id: Uuid) -> Result<(), LogError> {
         if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
             side_file::fsync_directory(parent)?;
         }
+        // Without segments yet: creating the first one syncs the directory, and the topic id's file with it.
+        return Ok(partition_metadata::stage_topic_id(dir, topic_id)?);
     }
     match partition_metadata::read_topic_id(dir)? {
         Some(found) if found != topic_id => {
@@ -326,5 +328,31 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
             crate::room::create_segment(&self.store, self.dir, base_offset, &self.config).await?;
         let step_bytes = self.config.reserve_step_min_bytes;
         Ok(Active::empty(Arc::new(file), base_offset, self.rebuilt.now_ms, reserved_bytes, step_bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plimsoll_io::{PageCacheStore, Preallocation};
+
+    use crate::side_file::syncs;
+
+    #[tokio::test]
+    async fn e8_a_new_partition_syncs_its_directory_only_with_its_first_segment() {
+        let parent = tempfile::tempdir().expect("temp dir");
+        let dir = parent.path().join("t-0");
+        let open = async || {
+            let (store, id) = (PageCacheStore::new(Preallocation::None), Uuid::from_u128(7));
+            syncs::take();
+            Log::open(store, &dir, id, LogConfig::default(), None, false).await.expect("open");
+            // Without those of the store, which syncs the directory when it creates a segment.
+            syncs::take()
+        };
+        assert_eq!(open().await, [parent.path()], "a new directory");
+        assert_eq!(open().await, [] as [&Path; 0], "nothing is new");
+        std::fs::remove_file(dir.join(layout::PARTITION_METADATA)).expect("remove");
+        assert_eq!(open().await, [&*dir], "no segment is created, so the id's file needs a sync of its own");
+        assert_eq!(partition_metadata::read_topic_id(&dir).expect("read"), Some(Uuid::from_u128(7)));
     }
 }

@@ -1,12 +1,37 @@
 //! Small files next to the segments: read whole, replaced atomically, never appended to.
 
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use plimsoll_io::{IoFault, IoOp};
 
-pub(crate) use plimsoll_io::{fsync_directory, write_atomically};
+/// Makes the names in a directory durable. Blocks.
+pub(crate) fn fsync_directory(path: &Path) -> Result<(), IoFault> {
+    #[cfg(test)]
+    syncs::note(path);
+    plimsoll_io::fsync_directory(path)
+}
+
+/// Replaces the file by one with `content`, durably. Blocks.
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), IoFault> {
+    #[cfg(test)]
+    syncs::note(path.parent().unwrap_or(path));
+    plimsoll_io::write_atomically(path, content)
+}
+
+/// As [`write_atomically`], but whether a crash leaves the old file or the new is settled only by the next
+/// [`fsync_directory`], which is the caller's business. Either is whole. Blocks.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), IoFault> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = PathBuf::from(temporary);
+    let fault = |op, error| IoFault::new(op, &*temporary, 0, error);
+    let mut file = File::create(&temporary).map_err(|e| fault(IoOp::Create, e))?;
+    file.write_all(content).map_err(|e| fault(IoOp::Write, e))?;
+    file.sync_all().map_err(|e| fault(IoOp::Sync, e))?;
+    fs::rename(&temporary, path).map_err(|e| IoFault::new(IoOp::Create, path, 0, e))
+}
 
 /// The whole file, or `None` if there is none.
 pub(crate) fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, IoFault> {
@@ -36,6 +61,26 @@ pub(crate) fn list_names(dir: &Path) -> Result<Vec<String>, IoFault> {
         Ok(names)
     };
     list().map_err(|e| IoFault::new(IoOp::Read, dir, 0, e))
+}
+
+/// Which directories this thread has synced.
+#[cfg(test)]
+pub(crate) mod syncs {
+    use std::cell::RefCell;
+    use std::path::{Path, PathBuf};
+
+    thread_local! {
+        static SYNCED: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn note(dir: &Path) {
+        SYNCED.with_borrow_mut(|synced| synced.push(dir.to_owned()));
+    }
+
+    /// Those since the last call.
+    pub(crate) fn take() -> Vec<PathBuf> {
+        SYNCED.take()
+    }
 }
 
 #[cfg(test)]
