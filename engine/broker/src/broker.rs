@@ -22,6 +22,7 @@ use crate::config::{Endpoint, Settings, TopicSettings};
 use crate::error::BrokerError;
 use crate::partition::{Partition, Recovery};
 use crate::producer_ids::ProducerIds;
+use crate::recovery_points::RecoveryPoints;
 use crate::storage;
 
 /// What a partition's directory ends with while it is being removed.
@@ -37,6 +38,7 @@ pub struct Broker {
     pub(crate) catalog: Catalog,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) fetch_sessions: FetchSessions,
+    recovery_points: RecoveryPoints,
     log_dir: PathBuf,
     store: AnyStore,
     broker_epoch: i64,
@@ -78,6 +80,7 @@ impl Broker {
             catalog: Catalog::default(),
             producer_ids: ProducerIds::default(),
             fetch_sessions: FetchSessions::new(slots),
+            recovery_points: RecoveryPoints::in_dir(&log_dir),
             log_dir,
             store,
             broker_epoch,
@@ -103,7 +106,7 @@ impl Broker {
     async fn recover(&self) -> Result<(), BrokerError> {
         // Taken before any log is touched: a crash from here on, also while opening, is seen as one.
         let clean = take_clean_shutdown(&self.log_dir)?;
-        let points = self.recovery_points()?;
+        let points = self.recovery_points.read()?;
         let image = self.image();
         self.clear_leftovers(&image)?;
         for record in image.topics() {
@@ -115,11 +118,6 @@ impl Broker {
             self.catalog.insert(topic);
         }
         Ok(())
-    }
-
-    fn recovery_points(&self) -> Result<OffsetCheckpoint, BrokerError> {
-        let path = self.log_dir.join(layout::RECOVERY_POINT_CHECKPOINT);
-        if path.exists() { Ok(OffsetCheckpoint::read(&path)?) } else { Ok(OffsetCheckpoint::default()) }
     }
 
     async fn open_topic(
@@ -236,14 +234,16 @@ impl Broker {
 
     /// Writes the recovery points down.
     pub(crate) fn checkpoint(&self) -> Result<(), BrokerError> {
-        let mut points = OffsetCheckpoint::default();
-        for topic in self.catalog.all() {
-            for partition in &topic.partitions {
-                let key = TopicPartition::new(&*topic.name, partition.index());
-                points.offsets.insert(key, partition.log().recovery_point());
+        self.recovery_points.write(|| {
+            let mut points = OffsetCheckpoint::default();
+            for topic in self.catalog.all() {
+                for partition in &topic.partitions {
+                    let key = TopicPartition::new(&*topic.name, partition.index());
+                    points.offsets.insert(key, partition.log().recovery_point());
+                }
             }
-        }
-        Ok(points.write(&self.log_dir.join(layout::RECOVERY_POINT_CHECKPOINT))?)
+            points
+        })
     }
 
     /// Forgets producers that have been silent for too long.

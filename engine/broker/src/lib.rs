@@ -15,6 +15,7 @@ mod error;
 mod net;
 mod partition;
 mod producer_ids;
+mod recovery_points;
 mod server;
 mod storage;
 mod workers;

@@ -140,6 +140,18 @@ fn a_torn_tail_is_cut_and_the_log_goes_on() {
 }
 
 #[test]
+fn a_damaged_checkpoint_of_recovery_points_only_costs_a_scan() {
+    let broker = TestBroker::start(&[]);
+    broker.client().create("t", 1, &[("segment.bytes", "3000")]);
+    fill(&broker, "t", 0, 100);
+    let data = broker.stop();
+    fs::remove_file(data.file(layout::CLEAN_SHUTDOWN)).expect("there");
+    fs::write(data.file(layout::RECOVERY_POINT_CHECKPOINT), b"0\nseven\n").expect("written");
+    let broker = data.start(&[]);
+    assert_eq!(broker.client().read_from("t", 0, 0), numbered(0, 100));
+}
+
+#[test]
 fn a_stop_under_load_is_clean_and_loses_nothing_acknowledged() {
     each_backend(|backend| {
         let broker = TestBroker::start(&[backend]);
