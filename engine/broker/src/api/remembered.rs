@@ -15,6 +15,33 @@ pub(super) struct Key {
     pub(super) partition: i32,
 }
 
+/// The longest name a topic can have, in bytes. Partitions of longer ones are answered, never remembered.
+const TOPIC_NAME_BYTES_MAX: usize = 249;
+
+impl Key {
+    /// Whether there can be such a partition, so that remembering it takes bounded memory.
+    pub(super) fn can_exist(&self) -> bool {
+        self.name.len() <= TOPIC_NAME_BYTES_MAX
+    }
+}
+
+/// Copies names out of the request they came in: a slice of it would keep the whole of it in memory for as
+/// long as the session lives. Partitions of one topic in a row share one copy.
+#[derive(Debug, Default)]
+pub(super) struct NameCopies {
+    last: StrBytes,
+}
+
+impl NameCopies {
+    /// `key` with a name of its own.
+    pub(super) fn own(&mut self, key: &Key) -> Key {
+        if self.last != key.name {
+            self.last = StrBytes::from_string(key.name.to_string());
+        }
+        Key { name: self.last.clone(), topic_id: key.topic_id, partition: key.partition }
+    }
+}
+
 /// What a session remembers of one partition's last answer.
 #[derive(Clone, Debug)]
 pub(super) struct Cached {

@@ -10,7 +10,7 @@ use plimsoll_wire::fetch::{FetchPartition, FetchRequest};
 
 use super::fetch::Row;
 pub(super) use super::remembered::Key;
-use super::remembered::{Cached, Remembered};
+use super::remembered::{Cached, NameCopies, Remembered};
 
 /// Epoch of a request that wants no session, or closes its own.
 const FINAL_EPOCH: i32 = -1;
@@ -129,7 +129,7 @@ impl Sessions {
         if session.epoch != epoch {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
         }
-        if asked(request).count() > room {
+        if asked(request).count() > room || !asked(request).all(|(key, _)| key.can_exist()) {
             // The client begins anew with everything it wants, and is then served without a session.
             self.by_id.remove(&id);
             return Err(ErrorCode::FetchSessionIdNotFound);
@@ -148,7 +148,8 @@ impl Sessions {
 
     /// Opens a session and returns its id, or 0 if there is no room for one.
     fn open(&mut self, slots: usize, by_id: bool, partitions: &[(Key, FetchPartition)], rows: &[Row]) -> i32 {
-        let fits = self.partition_count() + partitions.len() <= PARTITIONS_MAX;
+        let fits = self.partition_count() + partitions.len() <= PARTITIONS_MAX
+            && partitions.iter().all(|(key, _)| key.can_exist());
         if partitions.is_empty() || !fits || !self.make_room(slots) {
             return 0;
         }
@@ -158,9 +159,9 @@ impl Sessions {
                 break;
             }
         }
-        let mut remembered = Remembered::default();
+        let (mut remembered, mut names) = (Remembered::default(), NameCopies::default());
         for ((key, wanted), row) in partitions.iter().zip(rows) {
-            remembered.put(Cached::new(key.clone(), wanted.clone()).after(&row.answer));
+            remembered.put(Cached::new(names.own(key), wanted.clone()).after(&row.answer));
         }
         let session = Session { epoch: 1, by_id, partitions: remembered, used_at: Instant::now() };
         self.by_id.insert(self.last_id, session);
@@ -184,10 +185,11 @@ impl Sessions {
 impl Session {
     /// Adds, changes and forgets partitions as the request says.
     fn update(&mut self, request: &FetchRequest) {
+        let mut names = NameCopies::default();
         for (key, wanted) in asked(request) {
             match self.partitions.get_mut(&key) {
                 Some(cached) => cached.wanted = wanted,
-                None => self.partitions.put(Cached::new(key, wanted)),
+                None => self.partitions.put(Cached::new(names.own(&key), wanted)),
             }
         }
         for topic in &request.forgotten_topics {

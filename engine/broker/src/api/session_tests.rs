@@ -102,6 +102,39 @@ fn e22_a_session_of_thousands_of_partitions_rotates_those_with_data() {
     }
 }
 
+/// A request whose topic name lies in a larger frame.
+fn framed(frame: &bytes::Bytes, mut request: FetchRequest) -> FetchRequest {
+    request.topics[0].name = StrBytes::from_utf8(frame.slice(..1)).expect("text");
+    request
+}
+
+#[test]
+fn a_session_does_not_keep_the_requests_it_came_from_in_memory() {
+    let sessions = FetchSessions::new(1);
+    let frame = bytes::Bytes::from(b"t".repeat(100_000));
+    let context = sessions.begin(&framed(&frame, request(0, 0, &[0, 1])), false).expect("new");
+    let (id, rows) = sessions.end(context, vec![row(0, 0, 0), row(1, 0, 0)]);
+    drop(rows);
+    assert!(frame.is_unique(), "the session was opened from it");
+    drop(sessions.begin(&framed(&frame, request(id, 1, &[1, 2])), false).expect("resumes"));
+    assert!(frame.is_unique(), "a partition was added from it");
+    assert_eq!(sessions.begin(&request(id, 2, &[]), false).expect("resumes").partitions().len(), 3);
+}
+
+#[test]
+fn names_too_long_for_a_topic_are_not_remembered() {
+    let long = |mut request: FetchRequest| {
+        request.topics[0].name = StrBytes::from_string("t".repeat(250));
+        request
+    };
+    let sessions = FetchSessions::new(1);
+    let context = sessions.begin(&long(request(0, 0, &[0])), false).expect("served");
+    assert_eq!(sessions.end(context, vec![row(0, 0, 0)]).0, 0, "without a session");
+    let id = open(&sessions, &[0]);
+    let refused = sessions.begin(&long(request(id, 1, &[1])), false).expect_err("begins anew");
+    assert_eq!(refused, ErrorCode::FetchSessionIdNotFound);
+}
+
 #[test]
 fn an_abandoned_request_does_not_block_its_session() {
     let sessions = FetchSessions::new(1);
