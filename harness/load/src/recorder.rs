@@ -18,15 +18,19 @@ pub enum Kind {
     /// Acknowledgement minus intended time. A record without an acknowledgement when the drain ends has at
     /// least the time until then.
     Response,
-    /// Acknowledgement minus hand-over to the producer.
+    /// Acknowledgement minus send: from the first byte of the answered request to the last of the answer.
     Service,
-    /// When the generator came round to it minus intended time.
+    /// That send minus intended time, in an open loop: generator, buffer, linger, full window, retries. With
+    /// the service it makes the response.
     Schedule,
     /// Delivery to a consumer minus intended time.
     EndToEnd,
+    /// When the generator came round to it minus intended time: its own part of the schedule delay, and the only
+    /// one that it is judged by.
+    Lateness,
 }
 
-const KINDS: [Kind; 4] = [Kind::Response, Kind::Service, Kind::Schedule, Kind::EndToEnd];
+const KINDS: [Kind; 5] = [Kind::Response, Kind::Service, Kind::Schedule, Kind::EndToEnd, Kind::Lateness];
 /// Records are due in warm-up or in the measured window, never later.
 const DUE_PHASES: [Phase; 2] = [Phase::Warmup, Phase::Measure];
 
@@ -38,6 +42,7 @@ impl Kind {
             Kind::Service => Metric::Service,
             Kind::Schedule => Metric::Schedule,
             Kind::EndToEnd => Metric::EndToEnd,
+            Kind::Lateness => Metric::Other("lateness".into()),
         }
     }
 }

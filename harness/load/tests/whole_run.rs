@@ -55,6 +55,7 @@ fn a_quiet_run_is_ok_and_every_record_is_accounted_for() {
     assert_eq!(outcome.series.pooled(&Metric::Response, Phase::Measure).len(), 4_000);
     assert_eq!(outcome.series.pooled(&Metric::EndToEnd, Phase::Measure).len(), 4_000);
     assert_eq!(outcome.series.pooled(&Metric::Schedule, Phase::Warmup).len(), 2_000);
+    assert_eq!(outcome.series.pooled(&Metric::Service, Phase::Measure).len(), 4_000);
     assert_eq!(outcome.consumed.unwrap().records, 6_000);
     assert_eq!(outcome.live.records, 6_000);
     assert_eq!(outcome.rows.iter().map(|row| row.acked).sum::<u64>(), 6_000);
@@ -145,6 +146,24 @@ fn b2_records_without_an_answer_when_the_drain_ends_are_in_the_response() {
     assert!(pooled.total().count_at_or_above(499_000_000) >= caught - 1);
 }
 
+/// The first record of each batch lingers 200 ms before it is sent: that is delay of its schedule, no part of the
+/// service, and nothing the generator could be blamed for.
+#[test]
+fn b2_service_begins_with_the_send_and_linger_is_schedule_delay_but_not_the_generators() {
+    let sets = ["topic.partitions=1", "produce.linger=200ms", "produce.batch_bytes=1MiB"];
+    let (outcome, _mock) = run(Script::default(), &sets);
+    let lingered = |metric| {
+        let pooled = outcome.series.pooled(&metric, Phase::Measure);
+        assert_eq!(pooled.len(), 4_000);
+        pooled.total().count_at_or_above(199_000_000)
+    };
+    // Ten lingers fit into the two seconds; the last batch is flushed at the end of the load.
+    let delayed = lingered(Metric::Schedule);
+    assert!(delayed >= 8, "{delayed}");
+    assert!(lingered(Metric::Service) < delayed, "service holds the linger");
+    assert!(lingered(Metric::Other("lateness".into())) < delayed, "lateness holds the linger");
+}
+
 /// Coming round every 200 ms, it is late by up to that, evenly: p99 is near 198 ms, far above a millisecond
 /// and, since every response contains the lateness, above a tenth of the response.
 #[test]
@@ -226,6 +245,7 @@ fn a_closed_loop_keeps_its_window_and_has_no_schedule() {
     let (outcome, _mock) = run(Script { latency: Duration::from_millis(5), ..Script::default() }, &sets);
     assert_eq!(outcome.status, Status::Ok, "{:?}", outcome.status_reasons);
     assert_eq!(outcome.load.target_rate, None);
+    assert!(outcome.series.pooled(&Metric::Schedule, Phase::Measure).is_empty());
     // Ten records per answer, and an answer takes at least five milliseconds.
     assert!(outcome.load.acked <= 10 * 201 * 2, "{}", outcome.load.acked);
 }

@@ -4,15 +4,37 @@ use plimsoll_client::records::BuildError;
 use plimsoll_client::{ClientError, ErrorCode, PartitionAck, ProduceReply, Timed};
 
 use super::ProduceError;
+use super::batch::Run;
 use super::fate::{Fate, fate, leaves_open};
 use super::intake::Intake;
 use super::partition::Partition;
 use super::worker::{Event, Flight, Loop, ProducerReport};
 use crate::clock::{self, Nanos};
-use crate::recorder::Kind;
+use crate::recorder::{Kind, Recorder};
 use crate::routes::{RouteError, Routes};
 use crate::verify::Outcome;
 use crate::workload::Acks;
+
+/// When a request began to go out and when its answer was there.
+#[derive(Clone, Copy)]
+struct OnTheWire {
+    sent: Nanos,
+    acked: Nanos,
+}
+
+impl OnTheWire {
+    /// Records the latencies of a run; the delay of its schedule only when it had one.
+    fn record(&self, run: &Run, scheduled: bool, recorder: &mut Recorder) {
+        let count = u64::from(run.count);
+        // Nothing goes out before it was handed over; the two readings of the clock may differ by nanoseconds.
+        let sent = self.sent.max(run.handed);
+        recorder.span(Kind::Response, run.due, run.due, self.acked, count);
+        recorder.span(Kind::Service, run.due, sent, self.acked.max(sent), count);
+        if scheduled {
+            recorder.span(Kind::Schedule, run.due, run.due, sent, count);
+        }
+    }
+}
 
 impl Loop {
     pub(super) fn handle(&mut self, event: Event) -> Result<(), ProduceError> {
@@ -26,11 +48,12 @@ impl Loop {
     fn answered(&mut self, flight: Flight, reply: Timed<ProduceReply>) -> Result<(), ProduceError> {
         self.landed(flight.broker);
         let at = self.producer.bridge.nanos(reply.timing.completed_at);
+        let wire = OnTheWire { sent: self.producer.bridge.nanos(reply.timing.sent_at), acked: at };
         self.recorder.roll(at);
         if self.producer.task.workload.produce.acks == Acks::None {
             // Written is all there is to know.
             for (partition, number) in flight.batches {
-                self.acked(partition, number, at, None);
+                self.acked(partition, number, wire, None);
             }
             return Ok(());
         }
@@ -42,7 +65,7 @@ impl Loop {
             match fate(error, self.producer.task.workload.produce.idempotent, head) {
                 Fate::Acked => {
                     let base_offset = ack.map(|ack| ack.result.base_offset);
-                    self.acked(partition, number, at, base_offset);
+                    self.acked(partition, number, wire, base_offset);
                 }
                 Fate::Retry { refresh } => {
                     self.complain(error.name().to_owned());
@@ -70,18 +93,15 @@ impl Loop {
     }
 
     /// Records the latencies of a settled batch and frees it.
-    fn acked(&mut self, at: usize, number: u64, now: Nanos, base_offset: Option<i64>) {
+    fn acked(&mut self, at: usize, number: u64, wire: OnTheWire, base_offset: Option<i64>) {
         let producer = self.producer.task.producer;
         let unanswered = self.producer.task.workload.produce.acks == Acks::None;
         let outcome = if unanswered { Outcome::Unknown } else { Outcome::Acked };
         let Some(partition) = self.producer.accumulator.partitions.get_mut(at) else { return };
         let id = partition.id;
         let Some(sealed) = partition.sealed(number) else { return };
-        for run in &sealed.runs {
-            let count = u64::from(run.count);
-            self.recorder.span(Kind::Response, run.due, run.due, now, count);
-            self.recorder.span(Kind::Service, run.due, run.handed, now, count);
-        }
+        let scheduled = matches!(self.intake, Intake::Open(_));
+        sealed.runs.iter().for_each(|run| wire.record(run, scheduled, &mut self.recorder));
         let records = u64::from(sealed.records);
         self.sends.record(id, producer, sealed.first_sequence, records, outcome, base_offset);
         let counters = &mut self.recorder.counters;

@@ -74,7 +74,7 @@ impl Open {
             }
             self.schedule.take();
             recorder.due(due, 1);
-            recorder.span(Kind::Schedule, due, due, now, 1);
+            recorder.span(Kind::Lateness, due, due, now, 1);
             // Nobody overtakes those that wait.
             full = full || (self.waiting.is_empty() && !admit(due)?);
             if full || !self.waiting.is_empty() {
@@ -95,7 +95,7 @@ impl Open {
         self.schedule.rest(self.end.min(now), |due, n| {
             recorder.due(due, n);
             recorder.unsent(due, n);
-            recorder.span(Kind::Schedule, due, due, now, n);
+            recorder.span(Kind::Lateness, due, due, now, n);
             recorder.span(Kind::Response, due, due, now, n);
         });
     }

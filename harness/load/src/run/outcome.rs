@@ -12,7 +12,7 @@ use crate::clock::Nanos;
 use crate::consumer::{ConsumerReport, ProofError};
 use crate::payload::{CorpusVerdict, PayloadSummary};
 use crate::producer::ProducerReport;
-use crate::recorder::{Counters, Interval, results};
+use crate::recorder::{Counters, Interval, Kind, results};
 use crate::timeline::Timeline;
 use crate::verify::{LogStarts, PartitionId, SendLog, Sight, Totals, VerifyReport, judge};
 use crate::workload::{self, Acks, VerifyLevel};
@@ -252,7 +252,8 @@ fn load(
         achieved_rate: rate(measured.acked),
         unsent: measured.unsent,
         generator_cpu_pct,
-        schedule_p99_us: p99_us(series, Metric::Schedule),
+        // Linger and the target's own pace also delay a send; only coming round late is the generator's doing.
+        schedule_p99_us: p99_us(series, Kind::Lateness.metric()),
         response_p99_us: p99_us(series, Metric::Response),
         steal_pct: facts.steal_pct,
         generator_ceiling: None,
