@@ -1,10 +1,10 @@
 //! Appending bytes to files by one of three techniques, each in its plainest form.
 //!
 //! All three take their blocks ahead of the writes: `fallocate` in steps of 32 MiB that lengthen the file, as
-//! the broker does. One write per partition is in flight at a time. Pages take a batch faster than it
-//! arrives, so `pwrite` and `mmap` lose nothing by it; `direct` makes up for it by size, with one write for
-//! all batches that a connection's read brought, which is as many bytes in flight as the producer's window
-//! (or half a mebibyte) allows.
+//! the broker does. One write per partition is in flight at a time. For `pwrite` and `mmap` that write is a copy
+//! into pages by the connection's own thread, which does not overlap with receiving. `direct` makes up for the
+//! depth by size: one write for all batches that a connection's read brought, up to half a mebibyte of the
+//! producer's window or one larger request, while the socket takes in what comes meanwhile.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
