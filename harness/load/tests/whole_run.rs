@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use plimsoll_client::ErrorCode;
+use plimsoll_client::records::BATCH_HEADER_BYTES;
 use plimsoll_load::corpus::CorpusCache;
 use plimsoll_load::run::{Outcome, RunInput, execute, prepare_payload};
 use plimsoll_load::workload::Workload;
@@ -212,6 +213,30 @@ fn a_broker_that_loses_an_acknowledged_batch_is_caught() {
     let (outcome, _mock) = run(Script { tamper: Some(lose), ..Script::default() }, &["produce.linger=0s"]);
     assert_eq!(outcome.status, Status::Failed);
     assert!(outcome.verify.unwrap().lost > 0);
+}
+
+/// Turns over a bit of the first record's key: behind the batch header come the record's length, attributes, two
+/// deltas and the key's length, six bytes here, then the key.
+fn change_a_key(number: u64, bytes: bytes::Bytes) -> Vec<bytes::Bytes> {
+    let mut bytes = bytes.to_vec();
+    if number == 50 {
+        bytes[BATCH_HEADER_BYTES + 7] ^= 1;
+    }
+    vec![bytes.into()]
+}
+
+#[test]
+fn a_broker_that_changes_a_key_is_caught_by_the_batchs_checksum() {
+    let script = Script { tamper: Some(change_a_key), ..Script::default() };
+    let sets = ["produce.linger=0s", "keys.dist=uniform", "produce.batch_bytes=512B", "phases.measure=1s"];
+    let (outcome, _mock) = run(script, &sets);
+    assert_eq!(outcome.status, Status::Failed, "{:?}", outcome.status_reasons);
+    let verify = outcome.verify.unwrap();
+    assert!(verify.corrupted > 0 && verify.corrupted <= 5, "one batch of 512 bytes: {verify:?}");
+    assert_eq!((verify.lost, verify.phantom, verify.seen), (0, 0, 2_000));
+    assert_eq!(outcome.live.corrupted, verify.corrupted);
+    let [example] = verify.examples.as_slice() else { panic!("{:?}", verify.examples) };
+    assert!(example.offset.is_some() && example.detail.contains("key"), "{example}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::recorder::{Kind, Ledger, Recorder};
 use crate::routes::Cluster;
 use crate::stop::CancelToken;
 use crate::timeline::Timeline;
-use crate::verify::{PartitionId, Sight};
+use crate::verify::{PartitionId, PartitionSight, Sight};
 use crate::workload::{Consume, ConsumeMode};
 
 /// How often a consumer that waits for its backlog looks again.
@@ -126,6 +126,10 @@ impl Take for Live {
             self.recorder.counters.consumed_bytes += bytes;
             self.progress.consumed(count);
         }
+    }
+
+    fn sight(&mut self, id: PartitionId) -> &mut PartitionSight {
+        self.sight.partition(id)
     }
 }
 

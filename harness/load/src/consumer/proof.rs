@@ -6,7 +6,7 @@ use super::reader::{ReadError, Reader, Take};
 use crate::clock::{self, Nanos};
 use crate::routes::Cluster;
 use crate::stop::CancelToken;
-use crate::verify::{PartitionId, Sight};
+use crate::verify::{PartitionId, PartitionSight, Sight};
 use crate::workload::Consume;
 
 /// Why the proof is not complete. What was seen until then is kept beside it.
@@ -39,6 +39,10 @@ impl Take for Witness<'_> {
             let _counted = seen.observe(offset, value.unwrap_or_default());
         }
         (self.tell)(self.seen);
+    }
+
+    fn sight(&mut self, id: PartitionId) -> &mut PartitionSight {
+        self.sight.partition(id)
     }
 }
 

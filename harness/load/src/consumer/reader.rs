@@ -9,7 +9,7 @@ use plimsoll_client::{ClientError, ErrorCode, FetchFrom, FetchReply, FetchSpec, 
 use tokio::task::JoinSet;
 
 use crate::routes::{Cluster, RouteError, Routes};
-use crate::verify::PartitionId;
+use crate::verify::{PartitionId, PartitionSight};
 use crate::workload::{Consume, Isolation};
 
 /// Pause after an error that will pass.
@@ -63,6 +63,9 @@ pub(super) trait Take {
     /// Takes one batch of a partition: offset and value of each record. `None` stands for a record that cannot
     /// be read, or for a null value, which no producer of ours sends.
     fn batch<'a>(&mut self, id: PartitionId, records: impl Iterator<Item = (i64, Option<&'a [u8]>)>);
+
+    /// What it has seen of a partition.
+    fn sight(&mut self, id: PartitionId) -> &mut PartitionSight;
 }
 
 /// The records of a batch from an offset on. What cannot be read still has its offset.
@@ -254,22 +257,10 @@ impl Reader {
         self.start_fetches().await?;
         for (id, from, batches) in fetched {
             for batch in &batches {
-                self.unpack(id, from, batch, take);
+                unpack(&mut self.decompressor, id, from, batch, take);
             }
         }
         Ok(())
-    }
-
-    fn unpack(&mut self, id: PartitionId, from: i64, batch: &Batch, take: &mut impl Take) {
-        let header = *batch.header();
-        if header.attributes.is_control() {
-            return;
-        }
-        // A wrong checksum does not end reading: each record has its own, which says which one is wrong.
-        let limits = RecordLimits { decompressed_max_bytes: INFLATED_BYTES_MAX };
-        let (next_offset, end) = (header.base_offset, header.next_offset());
-        let records = batch.records(&mut self.decompressor, limits);
-        take.batch(id, Values { records, readable: true, next_offset, from, end });
     }
 
     /// A connection that failed is made again; anything else ends reading.
@@ -291,6 +282,22 @@ impl Reader {
         tokio::time::sleep(BACKOFF).await;
         self.routes = self.cluster.routes(&self.routes).await?;
         Ok(())
+    }
+}
+
+/// Hands the records of a batch over. A wrong checksum does not end reading: each value has its own, which says
+/// which one is wrong, and where they all fit the batch as a whole is counted.
+fn unpack(decompressor: &mut Decompressor, id: PartitionId, from: i64, batch: &Batch, take: &mut impl Take) {
+    let header = *batch.header();
+    let before = take.sight(id).totals();
+    if !header.attributes.is_control() {
+        let limits = RecordLimits { decompressed_max_bytes: INFLATED_BYTES_MAX };
+        let (next_offset, end) = (header.base_offset, header.next_offset());
+        let records = batch.records(decompressor, limits);
+        take.batch(id, Values { records, readable: true, next_offset, from, end });
+    }
+    if batch.verify_crc().is_err() {
+        take.sight(id).distrust(header.base_offset, before);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ranges::Ranges;
 use super::sends::Outcome;
-use super::sight::{Damage, Oddity, PartitionSight};
+use super::sight::{BadBatch, Damage, Oddity, PartitionSight};
 use super::{Anomaly, Example, PartitionId, SendLog, Sight, VerifyReport};
 use crate::stamp::StampFault;
 
@@ -55,6 +55,7 @@ impl PartitionCase<'_> {
                 self.show_lost(producer, sequence);
             }
         }
+        self.show_bad_batches();
         self.report.duplicated += self.seen.totals().duplicated;
         self.report.reordered += self.seen.totals().reordered;
         self.show_oddities(Anomaly::Duplicated, self.seen.duplicates());
@@ -104,6 +105,16 @@ impl PartitionCase<'_> {
                 name.or(claim(damage)),
                 damage.fault.to_string(),
             );
+        }
+    }
+
+    /// Names batches whose damage lies outside the values. Their records were seen, so none is missing.
+    fn show_bad_batches(&mut self) {
+        for BadBatch { base_offset, records } in self.seen.bad_batches() {
+            let detail = format!(
+                "the batch does not fit its checksum though its values ({records}) fit theirs: a key, a header or a field of the batch is not what was sent"
+            );
+            self.show(Anomaly::Corrupted, Some(*base_offset), None, detail);
         }
     }
 

@@ -34,6 +34,13 @@ pub(super) struct Damage {
     pub(super) fault: StampFault,
 }
 
+/// A batch that does not fit its checksum, though each of its values fits its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BadBatch {
+    pub(super) base_offset: i64,
+    pub(super) records: u64,
+}
+
 /// One producer's records in one partition, as seen.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stream {
@@ -98,7 +105,7 @@ pub struct Totals {
     pub duplicated: u64,
     /// Records behind one that was sent after them.
     pub reordered: u64,
-    /// Values that do not fit their checksum.
+    /// Values that do not fit their checksum, and records of batches that do not though their values do.
     pub corrupted: u64,
     /// Sequences skipped and not seen since: lost, refused, or still to come.
     pub missing: u64,
@@ -123,9 +130,24 @@ pub struct PartitionSight {
     duplicates: Vec<Oddity>,
     late: Vec<Oddity>,
     damaged: Vec<Damage>,
+    bad_batches: Vec<BadBatch>,
 }
 
 impl PartitionSight {
+    /// Counts a batch that does not fit its own checksum. Call after its records were shown; `before` is what
+    /// was counted until the first of them. When none of them was corrupted, the damage is outside the values,
+    /// in a key, a header or the batch's own fields: nobody can say whose, so all of them are.
+    pub fn distrust(&mut self, base_offset: i64, before: Totals) {
+        if self.totals.corrupted > before.corrupted {
+            return;
+        }
+        let records = (self.totals.records - before.records).max(1);
+        self.totals.corrupted += records;
+        if self.bad_batches.len() < EXAMPLES_MAX {
+            self.bad_batches.push(BadBatch { base_offset, records });
+        }
+    }
+
     /// Takes in the next record in reading order.
     ///
     /// # Errors
@@ -222,7 +244,13 @@ impl PartitionSight {
         other.late.into_iter().for_each(|oddity| keep(&mut self.late, oddity));
         let room = CORRUPTED_KEPT.saturating_sub(self.damaged.len());
         self.damaged.extend(other.damaged.into_iter().take(room));
+        let room = EXAMPLES_MAX.saturating_sub(self.bad_batches.len());
+        self.bad_batches.extend(other.bad_batches.into_iter().take(room));
         self.totals.missing = self.streams.values().map(missing).sum();
+    }
+
+    pub(super) fn bad_batches(&self) -> &[BadBatch] {
+        &self.bad_batches
     }
 
     pub(super) fn streams(&self) -> &HashMap<u32, Stream> {
