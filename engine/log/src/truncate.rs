@@ -14,7 +14,7 @@ use crate::room::Hold;
 use crate::scan::{Scanned, continue_from, replay_producers};
 use crate::segment::Active;
 use crate::side_file;
-use crate::state::{State, SyncState, now_ms};
+use crate::state::{Shared, State, SyncState, now_ms};
 use crate::time_index::TimeIndex;
 use crate::write_line::WriteLine;
 
@@ -29,8 +29,8 @@ impl<S: SegmentStore> Log<S> {
     ///
     /// The recovery point may move down: checkpoint it before acknowledging anything new.
     ///
-    /// Cancel safety: waiters of the old generation fail at once; if dropped later the log may be cut or not, and
-    /// the call can be repeated.
+    /// Cancel safety: waiters of the old generation fail at once; if dropped before the first file is cut, nothing
+    /// else happened and the call can be repeated. Dropped or failed amid the cut it takes the log offline.
     pub async fn truncate_to(&self, offset: i64) -> Result<i64, LogError> {
         let _turn = self.shared.room.lock().await;
         let _hold = Hold::new(&self.shared);
@@ -75,8 +75,11 @@ impl<S: SegmentStore> Log<S> {
     }
 
     async fn restart_at(&self, offset: i64) -> Result<(), LogError> {
-        let restarted = self.restart_files(offset).await;
-        let (file, reserved_bytes) = restarted.inspect_err(|fault| self.shared.poison(fault.clone()))?;
+        let cutting = Cutting::begin(&self.shared);
+        let (file, reserved_bytes) = match self.restart_files(offset).await {
+            Ok(restarted) => restarted,
+            Err(fault) => return Err(cutting.failed(fault).into()),
+        };
         let config = &self.shared.config;
         let file = Arc::new(file);
         let line = WriteLine::new(Arc::clone(&file), 0, Vec::new(), config.write_max_bytes);
@@ -94,6 +97,7 @@ impl<S: SegmentStore> Log<S> {
                 (offset, offset, offset, offset);
             state.epochs.clone()
         });
+        cutting.finished();
         Ok(self.write_epochs(epochs).await?)
     }
 
@@ -113,9 +117,13 @@ impl<S: SegmentStore> Log<S> {
         let base_offset = self.segment_of(offset);
         let Scanned { mut active, end_offset, .. } = self.rewound(base_offset, offset).await?;
         active.reserved_bytes = active.tail.size_bytes;
-        let cut = self.cut_files(&active, base_offset, end_offset).await;
-        let tail = cut.inspect_err(|fault| self.shared.poison(fault.clone()))?;
+        // Reads only what stays, so it comes first: behind the cut nothing may fail and leave the log in service.
         let producers = self.producers_upto(&active, end_offset).await?;
+        let cutting = Cutting::begin(&self.shared);
+        let tail = match self.cut_files(&active, base_offset, end_offset).await {
+            Ok(tail) => tail,
+            Err(fault) => return Err(cutting.failed(fault).into()),
+        };
         let max_bytes = self.shared.config.write_max_bytes;
         let line = WriteLine::new(Arc::clone(&active.file), active.tail.size_bytes, tail, max_bytes);
         let epochs = self.shared.update(|state, _| {
@@ -131,6 +139,7 @@ impl<S: SegmentStore> Log<S> {
             marks.start_offset = marks.start_offset.min(end_offset);
             state.epochs.clone()
         });
+        cutting.finished();
         self.write_epochs(epochs).await?;
         Ok(end_offset)
     }
@@ -208,6 +217,39 @@ impl<S: SegmentStore> Log<S> {
         let bytes = (start(&active.index), active.tail.size_bytes);
         replay_producers(&*active.file, bytes, range, &mut producers, now_ms).await?;
         Ok(producers)
+    }
+}
+
+/// The time in which files are cut and the state does not know it yet. A log that went on from there would write
+/// behind its old end, so unless the cut is finished this takes it out of service.
+struct Cutting<'a, S: SegmentStore>(Option<&'a Shared<S>>);
+
+impl<'a, S: SegmentStore> Cutting<'a, S> {
+    fn begin(shared: &'a Shared<S>) -> Self {
+        Self(Some(shared))
+    }
+
+    /// The state says what the files do.
+    fn finished(mut self) {
+        self.0 = None;
+    }
+
+    /// Poisons with the fault that stopped the cut, and returns it.
+    fn failed(mut self, fault: IoFault) -> IoFault {
+        if let Some(shared) = self.0.take() {
+            shared.poison(fault.clone());
+        }
+        fault
+    }
+}
+
+impl<S: SegmentStore> Drop for Cutting<'_, S> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0 {
+            let message =
+                "a truncation was dropped amid the cut; restart the broker to have the log recovered";
+            shared.poison(IoFault::with_kind(IoOp::Truncate, &*shared.dir, 0, FaultKind::Poisoned, message));
+        }
     }
 }
 

@@ -105,6 +105,24 @@ pub(crate) fn small_config() -> LogConfig {
     }
 }
 
+/// A count that is never reached by default.
+#[derive(Debug)]
+pub(crate) struct FailAt(AtomicU32);
+
+impl Default for FailAt {
+    fn default() -> Self {
+        Self(AtomicU32::new(u32::MAX))
+    }
+}
+
+impl std::ops::Deref for FailAt {
+    type Target = AtomicU32;
+
+    fn deref(&self) -> &AtomicU32 {
+        &self.0
+    }
+}
+
 /// What the simulated disk is told to do wrong, and what it counts.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
@@ -112,7 +130,13 @@ pub(crate) struct Script {
     pub(crate) next: Mutex<Vec<(IoOp, i32)>>,
     /// While set, syncs wait.
     pub(crate) hold_syncs: AtomicU32,
+    /// While set, cuts of files wait, and so do creations.
+    pub(crate) hold_truncates: AtomicU32,
+    pub(crate) hold_creates: AtomicU32,
     pub(crate) released: Notify,
+    pub(crate) reads: AtomicU32,
+    /// Which read fails, counted over the life of the script; none before it is set.
+    pub(crate) fail_read_at: FailAt,
     pub(crate) syncs: AtomicU32,
     pub(crate) writes: AtomicU32,
     pub(crate) in_flight: AtomicU32,
@@ -134,6 +158,12 @@ impl Script {
             return Ok(());
         }
         Err(IoFault::new(op, path, 0, io::Error::from_raw_os_error(errno)))
+    }
+
+    async fn held(&self, hold: &AtomicU32) {
+        while hold.load(Ordering::SeqCst) > 0 {
+            self.released.notified().await;
+        }
     }
 
     pub(crate) fn release_syncs(&self) {
@@ -192,6 +222,7 @@ impl SegmentStore for TestStore {
     type File = TestFile;
 
     async fn create(&self, path: &Path, reserve_bytes: u64) -> Result<TestFile, IoFault> {
+        self.script.held(&self.script.hold_creates).await;
         self.script.take(IoOp::Create, path)?;
         let sim = self.sim.create(path, reserve_bytes).await?;
         std::fs::write(path, b"").expect("marker file");
@@ -241,23 +272,28 @@ impl SegmentFile for TestFile {
     }
 
     async fn read_at(&self, range: Range<u64>) -> Result<Bytes, IoFault> {
+        let nth = self.script.reads.fetch_add(1, Ordering::SeqCst);
+        if nth == self.script.fail_read_at.load(Ordering::SeqCst) {
+            return Err(IoFault::new(IoOp::Read, self.path(), range.start, io::Error::from_raw_os_error(5)));
+        }
         self.sim.read_at(range).await
     }
 
     fn slice(&self, range: Range<u64>) -> Option<Records> {
-        self.sim.slice(range)
+        // Slices cannot fail: while a read is to, there are none.
+        let failing = self.script.fail_read_at.load(Ordering::SeqCst) < u32::MAX;
+        self.sim.slice(range).filter(|_| !failing)
     }
 
     async fn sync(&self) -> Result<(), IoFault> {
         self.script.syncs.fetch_add(1, Ordering::SeqCst);
-        while self.script.hold_syncs.load(Ordering::SeqCst) > 0 {
-            self.script.released.notified().await;
-        }
+        self.script.held(&self.script.hold_syncs).await;
         self.script.take(IoOp::Sync, self.path())?;
         self.sim.sync().await
     }
 
     async fn truncate(&self, len_bytes: u64) -> Result<(), IoFault> {
+        self.script.held(&self.script.hold_truncates).await;
         self.script.take(IoOp::Truncate, self.path())?;
         self.sim.truncate(len_bytes).await
     }

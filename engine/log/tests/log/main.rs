@@ -8,3 +8,4 @@ mod idempotence;
 mod model;
 mod recovery;
 mod rolls;
+mod truncation;

@@ -1,0 +1,80 @@
+//! Truncations that fail, are dropped, or meet a sync.
+
+use std::sync::atomic::Ordering;
+
+use plimsoll_io::{FaultKind, IoOp};
+use plimsoll_log::{AppendError, Log};
+
+use crate::common::*;
+
+const EIO: i32 = 5;
+
+/// A log with producers in several segments.
+async fn filled(store: &TestStore, batches: i32) -> (tempfile::TempDir, Log<TestStore>) {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let (log, _) = open(store.clone(), &dir.path().join("t-0"), small_config(), None, false).await;
+    for i in 0..batches {
+        append(&log, produced(7, 0, 10 * i, 10)).await.expect("append");
+    }
+    (dir, log)
+}
+
+#[test]
+fn a_truncation_that_cannot_read_the_producers_leaves_the_log_whole() {
+    run(async {
+        let store = inline_store();
+        let (_dir, log) = filled(&store, 120).await;
+        log.flush().await.expect("sealed");
+        let before = (log.marks().accepted, read_all(&log, 1 << 16).await.len());
+        // Of the segment that is cut itself only headers are read; then the producers are replayed.
+        let mut failed = 0;
+        for nth in 0..200 {
+            let at_reads = store.script.reads.load(Ordering::SeqCst) + nth;
+            store.script.fail_read_at.store(at_reads, Ordering::SeqCst);
+            let cut = log.truncate_to(15).await;
+            store.script.fail_read_at.store(u32::MAX, Ordering::SeqCst);
+            if cut.is_ok() {
+                break;
+            }
+            failed += 1;
+            assert_eq!((log.marks().accepted, read_all(&log, 1 << 16).await.len()), before, "read {nth}");
+        }
+        assert!(failed >= 2, "one read of each kind");
+        assert_eq!(log.marks().accepted, 10);
+        assert_eq!(append(&log, produced(7, 0, 10, 10)).await.expect("append").base_offset, 10);
+        assert_eq!(read_all(&log, 1 << 16).await.len(), 2);
+    });
+}
+
+#[test]
+fn a_truncation_that_is_dropped_amid_the_cut_takes_the_log_offline() {
+    for restart in [false, true] {
+        run(async move {
+            let store = inline_store();
+            let (_dir, log) = filled(&store, 120).await;
+            log.flush().await.expect("sealed");
+            store.script.hold_truncates.store(1, Ordering::SeqCst);
+            let to = if restart { 0 } else { 15 };
+            store.script.hold_creates.store(u32::from(restart), Ordering::SeqCst);
+            let cut = tokio::time::timeout(std::time::Duration::from_secs(1), log.truncate_to(to)).await;
+            assert!(cut.is_err(), "it hangs in the cut");
+            let fault = log.marks().fault.expect("offline");
+            assert_eq!((fault.op, fault.kind), (IoOp::Truncate, FaultKind::Poisoned));
+            let refused = append(&log, produced(7, 0, 1200, 1)).await;
+            assert!(matches!(refused, Err(AppendError::Poisoned(_))), "{refused:?}");
+        });
+    }
+}
+
+#[test]
+fn a_truncation_whose_cut_fails_takes_the_log_offline_with_that_fault() {
+    run(async {
+        let store = inline_store();
+        let (_dir, log) = filled(&store, 120).await;
+        log.flush().await.expect("sealed");
+        store.script.fail(IoOp::Truncate, EIO);
+        log.truncate_to(15).await.expect_err("refused");
+        let fault = log.marks().fault.expect("offline");
+        assert_eq!((fault.op, fault.errno()), (IoOp::Truncate, Some(EIO)));
+    });
+}
