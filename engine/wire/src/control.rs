@@ -6,9 +6,9 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 use crate::api::Api;
 use crate::error::WireError;
 use crate::part::Slice;
-use crate::reader::Reader;
+use crate::reader::{REQUEST_MAX_ELEMENTS, RESPONSE_MAX_ELEMENTS, Reader};
 use crate::schema::{self, Field};
-use crate::walk::{REQUEST_MAX_ELEMENTS, RESPONSE_MAX_ELEMENTS, walk};
+use crate::walk::walk;
 use crate::writer::Writer;
 
 /// Decodes a request body. Bytes after its last field are ignored, as Kafka does.

@@ -44,7 +44,7 @@ pub enum WireError {
         /// Bytes that are left in the frame.
         remaining_bytes: usize,
     },
-    /// More array elements in one control message than any honest peer sends.
+    /// More array elements in one message than any honest peer sends.
     #[error("the message holds more than {limit} array elements (at `{field}`)")]
     TooManyElements {
         /// The array at which the limit was passed.

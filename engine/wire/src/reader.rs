@@ -6,16 +6,32 @@ use uuid::Uuid;
 
 use crate::error::WireError;
 
+/// Array elements that one request may hold: a request for 100,000 topics passes, a flood of empty names
+/// made to be 70 times as large in memory does not.
+pub(crate) const REQUEST_MAX_ELEMENTS: usize = 1 << 18;
+
+/// Array elements that one response may hold: metadata of a million replicas passes.
+pub(crate) const RESPONSE_MAX_ELEMENTS: usize = 1 << 22;
+
 /// Reads Kafka's primitive types; strings and bytes share the frame's memory.
 #[derive(Debug)]
 pub(crate) struct Reader {
     buf: Bytes,
     flexible: bool,
+    elements: Budget,
+}
+
+/// Array elements that a message may still hold, over all of its arrays together.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    left: usize,
+    limit: usize,
 }
 
 impl Reader {
-    pub(crate) fn new(buf: Bytes, flexible: bool) -> Self {
-        Self { buf, flexible }
+    /// A reader over a message, or a part of it, with at most `max_elements` array elements.
+    pub(crate) fn new(buf: Bytes, flexible: bool, max_elements: usize) -> Self {
+        Self { buf, flexible, elements: Budget { left: max_elements, limit: max_elements } }
     }
 
     pub(crate) fn set_flexible(&mut self, flexible: bool) {
@@ -140,7 +156,8 @@ impl Reader {
         self.skip(field, length)
     }
 
-    /// The element count of an array, `None` for null, checked against `element_min_bytes` each.
+    /// The element count of an array, `None` for null, checked against `element_min_bytes` each and taken off
+    /// what the message may hold.
     pub(crate) fn count(
         &mut self,
         field: &'static str,
@@ -151,6 +168,8 @@ impl Reader {
         if count.saturating_mul(element_min_bytes) > remaining_bytes {
             return Err(WireError::LyingCount { field, count, remaining_bytes });
         }
+        let Budget { left, limit } = self.elements;
+        self.elements.left = left.checked_sub(count).ok_or(WireError::TooManyElements { field, limit })?;
         Ok(Some(count))
     }
 
@@ -189,10 +208,12 @@ impl Reader {
         for _ in 0..self.uvarint("tagged_fields")? {
             let tag = self.uvarint("tag")?;
             let size = self.uvarint("tag_size")? as usize;
-            let mut value = Reader::new(self.take("tagged_field", size)?, true);
+            let buf = self.take("tagged_field", size)?;
+            let mut value = Reader { buf, flexible: true, elements: self.elements };
             if known(tag, &mut value)? && value.remaining() > 0 {
                 return Err(WireError::TrailingBytes { extra_bytes: value.remaining() });
             }
+            self.elements = value.elements;
         }
         Ok(())
     }
@@ -227,7 +248,7 @@ mod tests {
     use super::*;
 
     fn reader(bytes: &'static [u8], flexible: bool) -> Reader {
-        Reader::new(Bytes::from_static(bytes), flexible)
+        Reader::new(Bytes::from_static(bytes), flexible, 1000)
     }
 
     #[test]

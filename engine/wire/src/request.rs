@@ -18,7 +18,7 @@ use crate::part::{NoSlice, only_bytes};
 use crate::produce::{
     PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduce, TopicProduceResponse,
 };
-use crate::reader::Reader;
+use crate::reader::{REQUEST_MAX_ELEMENTS, Reader};
 use crate::response::{Response, encode_response};
 use crate::writer::Writer;
 
@@ -68,7 +68,7 @@ impl Request {
 /// [`WireError::Unsupported`] carries the answer to send, if Kafka defines one; every other error means:
 /// close this connection. Bytes after the body's last field are ignored, as Kafka does.
 pub fn decode_request(frame: Bytes) -> Result<(RequestHeader, Request), WireError> {
-    let mut reader = Reader::new(frame, false);
+    let mut reader = Reader::new(frame, false, REQUEST_MAX_ELEMENTS);
     let start = HeaderStart::decode(&mut reader)?;
     let api = ApiKey::from_code(start.key).and_then(Api::of);
     let header = start.finish(&mut reader, api)?;

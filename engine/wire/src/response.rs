@@ -15,7 +15,7 @@ use crate::messages::{
 };
 use crate::part::{NoSlice, Parts, Slice};
 use crate::produce::ProduceResponse;
-use crate::reader::Reader;
+use crate::reader::{RESPONSE_MAX_ELEMENTS, Reader};
 use crate::writer::Writer;
 
 /// The body of a response, by key.
@@ -111,7 +111,7 @@ pub fn decode_response(
 }
 
 fn decode_frame(api: &Api, version: i16, frame: Bytes) -> Result<(i32, Response<NoSlice>), WireError> {
-    let mut reader = Reader::new(frame, false);
+    let mut reader = Reader::new(frame, false, RESPONSE_MAX_ELEMENTS);
     let correlation_id = reader.int32("correlation_id")?;
     if api.response_header_version(version) >= 1 {
         reader.skip_tags()?;

@@ -6,13 +6,6 @@ use crate::error::WireError;
 use crate::reader::Reader;
 use crate::schema::{Field, Kind};
 
-/// Array elements that one control request may hold: a request for 100,000 topics passes, a flood of empty
-/// names made to be 70 times as large in memory does not.
-pub(crate) const REQUEST_MAX_ELEMENTS: usize = 1 << 18;
-
-/// Array elements that one control response may hold: metadata of a million replicas passes.
-pub(crate) const RESPONSE_MAX_ELEMENTS: usize = 1 << 22;
-
 /// Walks `body` as `fields` in `version` and returns how many bytes they take. Takes no memory.
 ///
 /// After success every string and array in the message is really there, in the place where a decoder of
@@ -24,21 +17,19 @@ pub(crate) fn walk(
     flexible: bool,
     max_elements: usize,
 ) -> Result<usize, WireError> {
-    let mut reader = Reader::new(body.clone(), flexible);
-    let mut walk = Walk { version, flexible, left: max_elements, limit: max_elements };
-    walk.fields(&mut reader, fields)?;
+    let mut reader = Reader::new(body.clone(), flexible, max_elements);
+    Walk { version, flexible }.fields(&mut reader, fields)?;
     Ok(body.len() - reader.remaining())
 }
 
+#[derive(Clone, Copy)]
 struct Walk {
     version: i16,
     flexible: bool,
-    left: usize,
-    limit: usize,
 }
 
 impl Walk {
-    fn fields(&mut self, reader: &mut Reader, fields: &'static [Field]) -> Result<(), WireError> {
+    fn fields(self, reader: &mut Reader, fields: &'static [Field]) -> Result<(), WireError> {
         let version = self.version;
         for field in fields.iter().filter(|field| field.tag.is_none() && field.exists_in(version)) {
             self.field(reader, field)?;
@@ -50,35 +41,32 @@ impl Walk {
         })
     }
 
-    fn field(&mut self, reader: &mut Reader, field: &'static Field) -> Result<(), WireError> {
+    fn field(self, reader: &mut Reader, field: &'static Field) -> Result<(), WireError> {
         match field.kind {
             Kind::Fixed(size) => reader.skip(field.name, size),
             Kind::String => reader.skip_string(field.name),
             Kind::FixedArray(size) => {
-                let count = self.count(reader, field.name, size)?;
+                let count = count(reader, field.name, size)?;
                 reader.skip(field.name, count * size)
             }
             Kind::StringArray => {
-                for _ in 0..self.count(reader, field.name, if self.flexible { 1 } else { 2 })? {
+                for _ in 0..count(reader, field.name, if self.flexible { 1 } else { 2 })? {
                     reader.skip_string(field.name)?;
                 }
                 Ok(())
             }
             Kind::StructArray(fields) => {
-                for _ in 0..self.count(reader, field.name, 1)? {
+                for _ in 0..count(reader, field.name, 1)? {
                     self.fields(reader, fields)?;
                 }
                 Ok(())
             }
         }
     }
+}
 
-    fn count(&mut self, reader: &mut Reader, field: &'static str, min: usize) -> Result<usize, WireError> {
-        let count = reader.count(field, min)?.unwrap_or(0);
-        self.left =
-            self.left.checked_sub(count).ok_or(WireError::TooManyElements { field, limit: self.limit })?;
-        Ok(count)
-    }
+fn count(reader: &mut Reader, field: &'static str, min: usize) -> Result<usize, WireError> {
+    Ok(reader.count(field, min)?.unwrap_or(0))
 }
 
 fn tagged(fields: &'static [Field], tag: u32) -> Option<&'static Field> {

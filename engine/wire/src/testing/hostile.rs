@@ -147,3 +147,59 @@ proptest! {
         }
     }
 }
+
+/// Produce in `version` with `topics` times an empty name and `partitions` null records each.
+fn produce_flood(version: i16, topics: i32, partitions: i32) -> Bytes {
+    let mut topic = vec![0, 0];
+    topic.extend(partitions.to_be_bytes());
+    for index in 0..partitions {
+        topic.extend(index.to_be_bytes());
+        topic.extend((-1_i32).to_be_bytes());
+    }
+    let mut frame = vec![0, 0];
+    frame.extend(version.to_be_bytes());
+    // Correlation id, null client id and, from version 3, null transactional id.
+    frame.extend([0, 0, 0, 7, 0xff, 0xff]);
+    frame.extend(if version >= 3 { &[0xff, 0xff][..] } else { &[] });
+    // acks=1 and no timeout.
+    frame.extend([0, 1, 0, 0, 0, 0]);
+    frame.extend(topics.to_be_bytes());
+    frame.extend(topic.repeat(usize::try_from(topics).unwrap()));
+    frame.into()
+}
+
+/// Fetch v4 for `topics` times an empty name without partitions.
+fn fetch_flood(topics: i32) -> Bytes {
+    let mut frame = vec![0, 1, 0, 4, 0, 0, 0, 7, 0xff, 0xff];
+    frame.extend([0; 17]);
+    frame.extend(topics.to_be_bytes());
+    frame.extend([0; 6].repeat(usize::try_from(topics).unwrap()));
+    frame.into()
+}
+
+fn has_too_many(frame: Bytes) -> bool {
+    let (result, asked) = counting(|| decode_request(frame));
+    let Err(crate::WireError::Body { source, .. }) = result else { return false };
+    assert!(asked < 64 << 20, "{asked} bytes taken");
+    matches!(*source, crate::WireError::TooManyElements { .. })
+}
+
+#[test]
+fn produce_and_fetch_hold_a_bounded_number_of_elements_over_all_arrays() {
+    // Each topic counts one, and so does each of its partitions.
+    assert!(decode_request(produce_flood(8, 1 << 10, 255)).is_ok());
+    assert!(has_too_many(produce_flood(8, 1 << 10, 256)));
+    assert!(has_too_many(produce_flood(8, 1 << 19, 0)));
+    assert!(decode_request(fetch_flood(1 << 18)).is_ok());
+    assert!(has_too_many(fetch_flood((1 << 18) + 1)));
+}
+
+#[test]
+fn e1_a_refusal_is_not_made_out_for_more_elements_than_a_request_may_hold() {
+    let refusal = |frame| match decode_request(frame) {
+        Err(crate::WireError::Unsupported(unsupported)) => unsupported.answer,
+        other => panic!("{other:?}"),
+    };
+    assert!(refusal(produce_flood(2, 1 << 10, 255)).is_some());
+    assert!(refusal(produce_flood(2, 1 << 10, 256)).is_none());
+}
