@@ -13,7 +13,7 @@ use crate::offset_index::OffsetIndex;
 use crate::room::{Hold, off_thread};
 use crate::side_file;
 use crate::snapshot;
-use crate::state::State;
+use crate::state::{Shared, State};
 use crate::sync_task;
 use crate::time_index::TimeIndex;
 
@@ -56,12 +56,7 @@ impl<S: SegmentStore> Log<S> {
     /// Waits until no write, roll or sync is under way. The caller keeps new ones from beginning.
     pub(crate) async fn settled(&self) -> Result<(), LogError> {
         self.shared.drained().await.map_err(LogError::Poisoned)?;
-        let idle = |state: &mut State<S::File>| match &state.marks.fault {
-            Some(fault) => Some(Err(LogError::Poisoned(Arc::clone(fault)))),
-            None => (!state.sync.running).then_some(Ok(())),
-        };
-        sync_task::kick(&self.shared);
-        self.shared.until(idle).await
+        self.shared.at_rest(|_| {}).await
     }
 
     async fn cut_reserve(&self) -> Result<(), LogError> {
@@ -153,6 +148,26 @@ impl<S: SegmentStore> Log<S> {
         })
         .await?;
         Ok(())
+    }
+}
+
+impl<S: SegmentStore> Shared<S> {
+    /// Waits until nothing is left to sync, and calls `then` before another sync can begin.
+    pub(crate) async fn at_rest(
+        self: &Arc<Self>,
+        then: impl FnOnce(&mut State<S::File>),
+    ) -> Result<(), LogError> {
+        sync_task::kick(self);
+        let mut then = Some(then);
+        self.until(|state| match &state.marks.fault {
+            Some(fault) => Some(Err(LogError::Poisoned(Arc::clone(fault)))),
+            None if state.sync.running => None,
+            None => {
+                then.take().into_iter().for_each(|then| then(state));
+                Some(Ok(()))
+            }
+        })
+        .await
     }
 }
 

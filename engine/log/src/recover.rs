@@ -86,6 +86,7 @@ impl<S: SegmentStore> Log<S> {
             epochs,
             waiters: Waiters::default(),
             held: false,
+            cutting: false,
             repairing: false,
             closed: false,
             space_cut: None,

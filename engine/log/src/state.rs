@@ -92,6 +92,8 @@ pub(crate) struct State<F> {
     pub(crate) waiters: Waiters,
     /// A roll or truncation is replacing the active segment: nothing is accepted meanwhile.
     pub(crate) held: bool,
+    /// A truncation cuts files: nothing is synced meanwhile.
+    pub(crate) cutting: bool,
     /// A full disk is being cut back: nothing is accepted meanwhile.
     pub(crate) repairing: bool,
     pub(crate) closed: bool,

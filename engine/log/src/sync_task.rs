@@ -38,7 +38,7 @@ impl<F> State<F> {
 
     fn has_sync_work(&self) -> bool {
         let active = self.sync.wanted > self.marks.durable && self.marks.written > self.marks.durable;
-        self.marks.fault.is_none() && (active || !self.sealing.is_empty())
+        self.marks.fault.is_none() && !self.cutting && (active || !self.sealing.is_empty())
     }
 
     fn next_step(&mut self) -> Step<F> {

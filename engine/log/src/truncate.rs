@@ -14,7 +14,8 @@ use crate::room::Hold;
 use crate::scan::{Scanned, continue_from, replay_producers};
 use crate::segment::Active;
 use crate::side_file;
-use crate::state::{Shared, State, SyncState, now_ms};
+use crate::state::{Shared, State, now_ms};
+use crate::sync_task;
 use crate::time_index::TimeIndex;
 use crate::write_line::WriteLine;
 
@@ -23,9 +24,9 @@ const BUSY_TRIES: usize = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 impl<S: SegmentStore> Log<S> {
-    /// Cuts off everything at and behind `offset`, in a new generation. An offset inside a batch takes the whole
+    /// Cuts off everything at and behind `offset`, in new generations: one from the start, and one from the cut. An offset inside a batch takes the whole
     /// batch with it, because what is left of the log must continue with whole batches. Producer state and epochs
-    /// follow. Returns the log end offset now. At or above the end, only the generation changes.
+    /// follow. Returns the log end offset now. At or above the end, only the generation changes, once.
     ///
     /// The recovery point may move down: checkpoint it before acknowledging anything new.
     ///
@@ -75,7 +76,7 @@ impl<S: SegmentStore> Log<S> {
     }
 
     async fn restart_at(&self, offset: i64) -> Result<(), LogError> {
-        let cutting = Cutting::begin(&self.shared);
+        let cutting = Cutting::begin(&self.shared).await?;
         let (file, reserved_bytes) = match self.restart_files(offset).await {
             Ok(restarted) => restarted,
             Err(fault) => return Err(cutting.failed(fault).into()),
@@ -84,14 +85,17 @@ impl<S: SegmentStore> Log<S> {
         let file = Arc::new(file);
         let line = WriteLine::new(Arc::clone(&file), 0, Vec::new(), config.write_max_bytes);
         let active = Active::empty(file, offset, now_ms(), reserved_bytes, config.reserve_step_min_bytes);
-        let epochs = self.shared.update(|state, _| {
+        let epochs = self.shared.update(|state, wakes| {
+            state.cutting = false;
+            // Once more: who came since the first one waits for offsets that are gone.
+            state.next_generation(wakes);
             (state.active, state.line) = (active, Some(line));
             state.sealed.clear();
             state.sealing.clear();
             state.open.forget_if(|_| true);
             state.producers = Producers::default();
             state.epochs.clear();
-            state.sync = SyncState::default();
+            state.sync.wanted = offset;
             let marks = &mut state.marks;
             (marks.start_offset, marks.accepted, marks.written, marks.durable) =
                 (offset, offset, offset, offset);
@@ -119,14 +123,17 @@ impl<S: SegmentStore> Log<S> {
         active.reserved_bytes = active.tail.size_bytes;
         // Reads only what stays, so it comes first: behind the cut nothing may fail and leave the log in service.
         let producers = self.producers_upto(&active, end_offset).await?;
-        let cutting = Cutting::begin(&self.shared);
+        let cutting = Cutting::begin(&self.shared).await?;
         let tail = match self.cut_files(&active, base_offset, end_offset).await {
             Ok(tail) => tail,
             Err(fault) => return Err(cutting.failed(fault).into()),
         };
         let max_bytes = self.shared.config.write_max_bytes;
         let line = WriteLine::new(Arc::clone(&active.file), active.tail.size_bytes, tail, max_bytes);
-        let epochs = self.shared.update(|state, _| {
+        let epochs = self.shared.update(|state, wakes| {
+            state.cutting = false;
+            // Once more: who came since the first one waits for offsets that are gone.
+            state.next_generation(wakes);
             (state.active, state.line) = (active, Some(line));
             state.sealed.retain(|s| s.base_offset < base_offset);
             state.open.forget_if(|base| base >= base_offset);
@@ -220,18 +227,21 @@ impl<S: SegmentStore> Log<S> {
     }
 }
 
-/// The time in which files are cut and the state does not know it yet. A log that went on from there would write
-/// behind its old end, so unless the cut is finished this takes it out of service.
-struct Cutting<'a, S: SegmentStore>(Option<&'a Shared<S>>);
+/// The time in which files are cut and the state does not know it yet: no sync runs, since it would call durable
+/// what is being cut off. A log that went on from there would write behind its old end, so unless the cut is
+/// finished this takes it out of service.
+struct Cutting<'a, S: SegmentStore>(Option<&'a Arc<Shared<S>>>);
 
 impl<'a, S: SegmentStore> Cutting<'a, S> {
-    fn begin(shared: &'a Shared<S>) -> Self {
-        Self(Some(shared))
+    /// Waits for the sync under way, if any, and lets no other begin. The update that finishes the cut does.
+    async fn begin(shared: &'a Arc<Shared<S>>) -> Result<Self, LogError> {
+        shared.at_rest(|state| state.cutting = true).await?;
+        Ok(Self(Some(shared)))
     }
 
-    /// The state says what the files do.
+    /// The state says what the files do; syncs go on.
     fn finished(mut self) {
-        self.0 = None;
+        self.0.take().into_iter().for_each(sync_task::kick);
     }
 
     /// Poisons with the fault that stopped the cut, and returns it.

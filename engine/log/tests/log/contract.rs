@@ -249,7 +249,8 @@ async fn truncation_cuts_whole_batches_and_starts_a_generation<S: SegmentStore>(
         let before = log.marks().generation;
         let end = log.truncate_to(cut_inside).await.expect("truncate");
         assert_eq!(end, appended[keep].header().base_offset);
-        assert_eq!((log.marks().accepted, log.marks().generation), (end, before + 1));
+        assert_eq!(log.marks().accepted, end);
+        assert!(log.marks().generation > before);
         appended.truncate(keep);
         assert_eq!(bytes_of(&read_all(&log, 2_000).await), bytes_of(&appended));
         appended.extend(fill_more(&log, 3).await);

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use plimsoll_io::{FaultKind, IoOp};
-use plimsoll_log::{AppendError, Log};
+use plimsoll_log::{AppendError, Level, Log, WaitError};
 
 use crate::common::*;
 
@@ -77,4 +77,44 @@ fn a_truncation_whose_cut_fails_takes_the_log_offline_with_that_fault() {
         let fault = log.marks().fault.expect("offline");
         assert_eq!((fault.op, fault.errno()), (IoOp::Truncate, Some(EIO)));
     });
+}
+
+#[test]
+fn a_sync_asked_for_amid_a_truncation_neither_runs_then_nor_covers_what_was_cut() {
+    for to in [0, 15, 1195] {
+        run(async move {
+            let store = inline_store();
+            let (_dir, log) = filled(&store, 120).await;
+            let script = &store.script;
+            let hold = if to == 0 { &script.hold_creates } else { &script.hold_truncates };
+            log.flush().await.expect("sealed");
+            // Written and not yet durable.
+            append(&log, produced(7, 0, 1200, 10)).await.expect("append");
+            hold.store(1, Ordering::SeqCst);
+            let syncs = script.syncs.load(Ordering::SeqCst);
+            let cutter = tokio::task::spawn_local({
+                let log = log.clone();
+                async move { log.truncate_to(to).await }
+            });
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            let marks = log.marks();
+            let waiter = tokio::task::spawn_local({
+                let log = log.clone();
+                async move { log.wait(marks.generation, Level::Durable, 1210).await }
+            });
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            assert_eq!(script.syncs.load(Ordering::SeqCst), syncs, "nothing is synced amid the cut");
+            hold.store(0, Ordering::SeqCst);
+            script.release_syncs();
+            let end = cutter.await.expect("task").expect("truncate");
+            let waited = waiter.await.expect("task");
+            assert!(matches!(waited, Err(WaitError::GenerationChanged { .. })), "{waited:?}");
+            let marks = log.marks();
+            assert!(marks.durable <= end && marks.written == end && end <= to, "{marks:?}");
+            // Syncs go on, and cover what is appended now.
+            let at = append(&log, batch(1, 10)).await.expect("append");
+            log.wait(at.generation, Level::Durable, at.last_offset + 1).await.expect("durable");
+            assert_eq!(log.marks().durable, end + 1);
+        });
+    }
 }
