@@ -323,3 +323,59 @@ fn a_target_that_is_not_there_is_named() {
     let error = execute(&input, &mut Silent, &CancelToken::new()).unwrap_err().to_string();
     assert!(error.contains("127.0.0.1:1") && error.contains("listening"), "{error}");
 }
+
+/// Stops the target in the middle of the measured window.
+struct Killer(Option<Mock>);
+
+impl Observer for Killer {
+    fn stage(&mut self, _: Stage) {}
+
+    fn progress(&mut self, progress: &Progress) {
+        if progress.stage == Stage::Measure && progress.elapsed_s > 1.2 {
+            drop(self.0.take());
+        }
+    }
+}
+
+#[test]
+fn a_target_that_dies_fails_the_run_and_takes_no_figure_with_it() {
+    let mock = Mock::start(Script::default()).unwrap();
+    let sets = ["phases.measure=60s", "produce.delivery_timeout=1s", "phases.drain=1s"];
+    let input = input(&mock, &sets);
+    let outcome = execute(&input, &mut Killer(Some(mock)), &CancelToken::new()).unwrap();
+    assert_eq!(outcome.status, Status::Failed, "{:?}", outcome.status_reasons);
+    assert!(outcome.rows.iter().map(|row| row.acked).sum::<u64>() > 1_000);
+    assert!(outcome.series.pooled(&Metric::Response, Phase::Measure).len() > 1_000);
+    let incomplete = outcome.verify_document.incomplete.unwrap();
+    assert!(incomplete.contains("end offsets"), "{incomplete}");
+    // What was not read back is not called lost.
+    assert!(
+        !outcome.status_reasons.iter().any(|reason| reason.contains(" lost")),
+        "{:?}",
+        outcome.status_reasons
+    );
+}
+
+#[test]
+fn what_live_consumers_saw_fails_a_run_without_a_re_read() {
+    let doubled = |number, bytes: bytes::Bytes| vec![bytes; if number == 50 { 2 } else { 1 }];
+    let sets = ["verify.level=counts", "produce.linger=0s", "phases.measure=1s"];
+    let (outcome, _mock) = run(Script { tamper: Some(doubled), ..Script::default() }, &sets);
+    assert_eq!(outcome.status, Status::Failed, "{:?}", outcome.status_reasons);
+    let document = outcome.verify_document;
+    assert_eq!((document.level.as_str(), document.counts.ok), ("counts", false));
+    assert!(document.counts.duplicated > 0 && document.examples[0].offset.is_some(), "{document:?}");
+    assert_eq!((document.counts.acked, document.counts.seen, document.counts.lost), (2_000, 2_000, 0));
+}
+
+#[test]
+fn counts_alone_find_what_never_came() {
+    let lose = |number, bytes| if number == 50 { Vec::new() } else { vec![bytes] };
+    let sets = ["verify.level=counts", "produce.linger=0s", "phases.measure=1s"];
+    let (outcome, _mock) = run(Script { tamper: Some(lose), ..Script::default() }, &sets);
+    assert_eq!(outcome.status, Status::Failed, "{:?}", outcome.status_reasons);
+    assert!(outcome.verify_document.counts.lost > 0);
+    let (outcome, _mock) = run(Script::default(), &sets);
+    assert_eq!(outcome.status, Status::Ok, "{:?}", outcome.status_reasons);
+    assert!(outcome.verify_document.counts.ok && outcome.verify_document.counts.seen == 2_000);
+}

@@ -13,6 +13,9 @@ use crate::workload::Consume;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
+    /// Nobody said where the logs end.
+    #[error("the end offsets could not be read after the load: {0}")]
+    Ends(ReadError),
     /// Reading failed.
     #[error("the re-read failed: {0}")]
     Read(#[from] ReadError),

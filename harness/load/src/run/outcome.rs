@@ -14,7 +14,7 @@ use crate::payload::{CorpusVerdict, PayloadSummary};
 use crate::producer::ProducerReport;
 use crate::recorder::{Counters, Interval, Kind, results};
 use crate::timeline::Timeline;
-use crate::verify::{LogStarts, PartitionId, SendLog, Sight, Totals, VerifyReport, judge};
+use crate::verify::{Anomaly, LogStarts, PartitionId, SendLog, Sight, Totals, VerifyReport, judge, noticed};
 use crate::workload::{self, Acks, VerifyLevel};
 
 /// What consumers did in the whole run.
@@ -76,6 +76,8 @@ pub(super) struct Facts<'a> {
     pub(super) cancelled: bool,
     pub(super) steal_pct: Option<f64>,
     pub(super) keeps_records: bool,
+    /// Why nobody knows where the logs ended.
+    pub(super) ends_unknown: Option<ProofError>,
     pub(super) acked: u64,
 }
 
@@ -103,8 +105,13 @@ impl Outcome {
         let load = load(facts, &measured, measured_s, &series, &latency, &produced, &consumed);
         let throughput = throughput(&measured, measured_s);
         let verify = proof.as_ref().map(|proof| judged(sends, proof, &workload.topic_names(), starts));
-        let verify_document = document(facts, verify.as_ref(), proof.as_ref());
-        let (live, consumed_sum) = (live(&consumed), consumed_by_all(&consumed));
+        let consumed_sum = consumed_by_all(&consumed);
+        let live = live(&consumed);
+        let witnessed = noticed(&live, &workload.topic_names());
+        let verify_document = match &verify {
+            Some(verify) => proved(verify, proof.as_ref()),
+            None => counted(facts, &witnessed, consumed_sum),
+        };
         let mut outcome = Outcome {
             status: Status::Ok,
             status_reasons: Vec::new(),
@@ -120,16 +127,22 @@ impl Outcome {
             payload: facts.input.payload.summary(workload.window()),
             verify,
             verify_document,
-            live,
+            live: live.totals(),
             consumed: consumed_sum,
             steal_pct: facts.steal_pct,
         };
-        outcome.judge(facts, &produced, &consumed);
+        outcome.judge(facts, &witnessed, &produced, &consumed);
         outcome
     }
 
     /// Sets the status: failures of the run, then of the proof, then of the measurement, then remarks.
-    fn judge(&mut self, facts: &Facts<'_>, produced: &[ProducerReport], consumed: &[ConsumerReport]) {
+    fn judge(
+        &mut self,
+        facts: &Facts<'_>,
+        witnessed: &VerifyReport,
+        produced: &[ProducerReport],
+        consumed: &[ConsumerReport],
+    ) {
         for failure in produced.iter().filter_map(|report| report.failure.as_ref()) {
             self.worsen(Status::Failed, failure.to_string());
         }
@@ -139,7 +152,13 @@ impl Outcome {
         if facts.acked == 0 && !facts.cancelled {
             self.worsen(Status::Failed, "no record was acknowledged".into());
         }
+        if let Some(error) = &facts.ends_unknown {
+            self.worsen(Status::Failed, error.to_string());
+        }
         self.judge_verify(facts);
+        if let Some(found) = found(witnessed) {
+            self.worsen(Status::Failed, format!("live consumers saw records {found}"));
+        }
         if facts.cancelled {
             self.worsen(Status::Aborted, "stopped before its end; figures are of the part that ran".into());
         }
@@ -159,23 +178,23 @@ impl Outcome {
                 (true, _) => "no full re-read: verify.level is counts",
             };
             self.status_reasons.push(why.into());
+            let lost = self.verify_document.counts.lost;
+            if lost > 0 {
+                let reason =
+                    format!("{lost} acknowledged records never came to a consumer that read to the end");
+                self.worsen(Status::Failed, reason);
+            }
             return;
         };
-        let found = [
-            (verify.lost, "lost"),
-            (verify.duplicated, "duplicated"),
-            (verify.reordered, "reordered"),
-            (verify.corrupted, "corrupted"),
-            (verify.phantom, "never sent but there"),
-        ];
-        let found: Vec<String> =
-            found.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-        let first = verify.examples.first().map(|example| format!("; first: {example}")).unwrap_or_default();
+        let mut certain = verify.clone();
         if let Some(why) = self.verify_document.incomplete.clone() {
-            // A record that was not reached is not lost.
+            // A record that was not reached is not lost; what was found is there all the same.
+            certain.lost = 0;
+            certain.examples.retain(|example| example.anomaly != Anomaly::Lost);
             self.worsen(Status::Invalid, why);
-        } else if !found.is_empty() {
-            self.worsen(Status::Failed, format!("records {}{first}", found.join(", ")));
+        }
+        if let Some(found) = found(&certain) {
+            self.worsen(Status::Failed, format!("records {found}"));
         }
     }
 
@@ -210,6 +229,21 @@ impl Outcome {
         }
         self.status_reasons.push(reason);
     }
+}
+
+/// What is not as it should be, in words; `None` when nothing is.
+fn found(report: &VerifyReport) -> Option<String> {
+    let kinds = [
+        (report.lost, "lost"),
+        (report.duplicated, "duplicated"),
+        (report.reordered, "reordered"),
+        (report.corrupted, "corrupted"),
+        (report.phantom, "never sent but there"),
+    ];
+    let found: Vec<String> =
+        kinds.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let first = report.examples.first().map(|example| format!("; first: {example}")).unwrap_or_default();
+    (!found.is_empty()).then(|| format!("{}{first}", found.join(", ")))
 }
 
 /// Counters of intervals that lie in the measured window. What was due in it counts wherever it was noticed.
@@ -311,28 +345,39 @@ fn judged(
     judge(sends, &proof.sight, topics, &LogStarts::from_iter(starts.iter().map(|(id, at)| (*id, *at))))
 }
 
-fn document(facts: &Facts<'_>, verify: Option<&VerifyReport>, proof: Option<&Proof>) -> VerifyDocument {
-    match verify {
-        Some(verify) => {
-            let mut document = verify.to_results("full");
-            document.incomplete = proof.and_then(|proof| proof.incomplete.as_ref()).map(ToString::to_string);
-            document.counts.ok &= document.incomplete.is_none();
-            document
-        }
-        None => {
-            let counts = facts.input.workload.verify.level != VerifyLevel::Off && facts.keeps_records;
-            let mut document = VerifyReport::default().to_results(if counts { "counts" } else { "off" });
-            let answered = facts.input.workload.produce.acks != Acks::None;
-            document.counts.acked = if answered { facts.acked } else { 0 };
-            document
-        }
-    }
+fn proved(verify: &VerifyReport, proof: Option<&Proof>) -> VerifyDocument {
+    let mut document = verify.to_results("full");
+    document.incomplete = proof.and_then(|proof| proof.incomplete.as_ref()).map(ToString::to_string);
+    document.counts.ok &= document.incomplete.is_none();
+    document
 }
 
-fn live(consumed: &[ConsumerReport]) -> Totals {
+/// Without a re-read: what the live consumers of the first group saw, if they are to be believed at all.
+fn counted(facts: &Facts<'_>, witnessed: &VerifyReport, consumed: Option<Consumed>) -> VerifyDocument {
+    let answered = facts.input.workload.produce.acks != Acks::None;
+    let acked = if answered { facts.acked } else { 0 };
+    if facts.input.workload.verify.level == VerifyLevel::Off || !facts.keeps_records {
+        return VerifyReport { acked, ..VerifyReport::default() }.to_results("off");
+    }
+    let complete = consumed.is_some_and(|consumed| consumed.complete);
+    // Who has read to the end has seen everything that is there. Records of unknown outcome may hide others that
+    // are lost, so that this is the least.
+    let lost = if complete { acked.saturating_sub(witnessed.seen + witnessed.corrupted) } else { 0 };
+    let ok = witnessed.ok && complete && lost == 0;
+    let counts = VerifyReport { acked, expected: acked, lost, ok, ..witnessed.clone() };
+    let mut document = counts.to_results("counts");
+    document.incomplete = (!complete).then(|| match consumed {
+        Some(_) => "live consumers did not read to the end".to_owned(),
+        None => "there were no live consumers".to_owned(),
+    });
+    document
+}
+
+/// What the first group saw.
+fn live(consumed: &[ConsumerReport]) -> Sight {
     let mut sight = Sight::new();
     consumed.iter().filter(|report| report.counts).for_each(|report| sight.absorb(report.sight.clone()));
-    sight.totals()
+    sight
 }
 
 fn consumed_by_all(consumed: &[ConsumerReport]) -> Option<Consumed> {

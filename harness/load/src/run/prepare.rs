@@ -13,7 +13,7 @@ use crate::workload::Workload;
 
 /// How long creating topics may take.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long to look for leaders.
+/// How long to look for leaders, if a record may wait that long at all.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The values of a workload: built, and resized if a size is asked for.
@@ -39,7 +39,8 @@ pub(super) fn cluster(workload: &Workload, bootstrap: &str, in_flight: u32) -> C
         .with_client_id("plimsoll-load")
         .with_request_timeout(workload.produce.request_timeout.std())
         .with_max_in_flight(in_flight as usize);
-    Cluster { bootstrap: bootstrap.to_owned(), topics: workload.topic_names(), options, patience: PATIENCE }
+    let patience = PATIENCE.min(workload.produce.delivery_timeout.std());
+    Cluster { bootstrap: bootstrap.to_owned(), topics: workload.topic_names(), options, patience }
 }
 
 /// Creates the topics. One that is there already is used as it is: an external cluster may want that.

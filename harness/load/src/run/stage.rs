@@ -13,7 +13,7 @@ use super::prepare::{cluster, create_topics, prepare_keys};
 use super::teller::Teller;
 use super::threads::{Running, Waiting, runtime};
 use crate::clock::{self, Nanos, SECOND};
-use crate::consumer::{self, ConsumerReport, ConsumerTask, Gate};
+use crate::consumer::{self, ConsumerReport, ConsumerTask, Gate, ProofError, ReadError};
 use crate::cpu::StealSample;
 use crate::keys::Keys;
 use crate::payload::Payload;
@@ -22,7 +22,7 @@ use crate::progress::{Counted, Observer, Stage};
 use crate::recorder::Ledger;
 use crate::stop::CancelToken;
 use crate::timeline::Timeline;
-use crate::verify::{PartitionId, SendLog};
+use crate::verify::{PartitionId, SendLog, Sight};
 use crate::workload::{ConsumeMode, SystemKind, VerifyLevel, Workload};
 
 /// Time between the last thread's readiness and the first due record.
@@ -61,8 +61,8 @@ pub fn execute(
     let steal_pct = run.watch(timeline, &producers, &consumers, observer);
     let produced = join(producers)?;
     let produce_ended = clock::now();
-    let ends = if run.reads_back() { Some(runtime.block_on(run.settled_ends())?) } else { None };
-    run.close(ends.as_ref());
+    let ends = run.reads_back().then(|| runtime.block_on(run.settled_ends())).transpose();
+    run.close(ends.as_ref().ok().and_then(Option::as_ref));
     run.watch_drain(timeline, &consumers, observer);
     let consumed = join(consumers)?;
     let ended = clock::now();
@@ -72,8 +72,16 @@ pub fn execute(
         sends.absorb(std::mem::take(&mut report.sends));
         reports.push(report);
     }
-    let proof = match ends {
-        Some(ends) if run.proves() => Some(run.prove(ends, &runtime, timeline, observer)),
+    // A target that is gone when the load ends takes no figure with it.
+    let (ends, ends_unknown) = match ends {
+        Ok(ends) => (ends, None),
+        Err(error) => (None, Some(ProofError::Ends(error))),
+    };
+    let proof = match (ends, &ends_unknown) {
+        (Some(ends), _) if run.proves() => Some(run.prove(ends, &runtime, timeline, observer)),
+        (_, Some(error)) if run.proves() => {
+            Some(Proof { sight: Sight::new(), incomplete: Some(error.clone()) })
+        }
         _ => None,
     };
     let facts = Facts {
@@ -84,6 +92,7 @@ pub fn execute(
         cancelled: cancel.is_cancelled(),
         steal_pct,
         keeps_records: run.reads_back(),
+        ends_unknown,
         acked: run.progress.acked_so_far(),
     };
     Ok(Outcome::new(&facts, &run.ledger.intervals(), &sends, &run.starts, reports, consumed, proof))
@@ -256,7 +265,7 @@ impl<'a> Run<'a> {
     }
 
     /// The end offsets, once two readings agree: with acks=1 the high watermark may follow a little later.
-    async fn settled_ends(&self) -> Result<BTreeMap<PartitionId, i64>, RunError> {
+    async fn settled_ends(&self) -> Result<BTreeMap<PartitionId, i64>, ReadError> {
         let cluster = cluster(&self.workload, &self.input.bootstrap, 5);
         let mut ends = consumer::end_offsets(&cluster, OffsetSpec::Latest).await?;
         for _ in 0..SETTLE_TRIES {

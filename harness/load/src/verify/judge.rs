@@ -33,6 +33,20 @@ pub fn judge(sends: &SendLog, sight: &Sight, topics: &[String], starts: &LogStar
     report
 }
 
+/// What one pass noticed by itself, with nothing to hold it against: copies, order and damage. Acknowledged, lost
+/// and phantom records are not judged.
+pub fn noticed(sight: &Sight, topics: &[String]) -> VerifyReport {
+    let (mut report, nothing) = (VerifyReport::default(), SendLog::new());
+    for (id, seen) in sight.partitions() {
+        let topic = topics.get(id.topic as usize).cloned().unwrap_or_else(|| format!("topic {}", id.topic));
+        report.seen += seen.totals().records - seen.totals().duplicated;
+        PartitionCase { id: *id, topic, sends: &nothing, seen, start: 0, report: &mut report }.notice();
+    }
+    report.ok = [report.duplicated, report.reordered, report.corrupted] == [0; 3];
+    report.examples.sort_by_key(|example| example.anomaly);
+    report
+}
+
 /// One partition before the judge.
 struct PartitionCase<'a> {
     id: PartitionId,
@@ -48,13 +62,22 @@ impl PartitionCase<'_> {
         let producers: BTreeSet<u32> = self.producers().collect();
         let mut missing: BTreeMap<u32, Ranges> =
             producers.into_iter().map(|producer| (producer, self.judge_stream(producer))).collect();
-        self.judge_damage(&mut missing);
+        self.notice_with(&mut missing);
         for (producer, lost) in missing {
             self.report.lost += lost.len();
             for sequence in lost.iter().take(super::EXAMPLES_MAX) {
                 self.show_lost(producer, sequence);
             }
         }
+    }
+
+    fn notice(mut self) {
+        self.notice_with(&mut BTreeMap::new());
+    }
+
+    /// Counts and names what shows by itself; damaged records are taken out of the missing ones.
+    fn notice_with(&mut self, missing: &mut BTreeMap<u32, Ranges>) {
+        self.judge_damage(missing);
         self.show_bad_batches();
         self.report.duplicated += self.seen.totals().duplicated;
         self.report.reordered += self.seen.totals().reordered;

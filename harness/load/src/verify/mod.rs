@@ -19,7 +19,7 @@ mod sight;
 #[cfg(test)]
 mod model;
 
-pub use judge::{LogStarts, judge};
+pub use judge::{LogStarts, judge, noticed};
 pub use report::{Anomaly, EXAMPLES_MAX, Example, VerifyReport};
 pub use sends::{Outcome, SendLog};
 pub use sight::{PartitionSight, Sight, Totals};
