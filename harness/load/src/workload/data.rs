@@ -89,7 +89,8 @@ pub struct Payload {
     /// Value size without the stamp. `0B` keeps the records' own sizes; anything else cuts or joins
     /// records of a corpus to this size. Generated values need one.
     pub size: Size,
-    /// Pool of generated values. Below eight times the largest batch the result is marked.
+    /// `random`: pool of generated values; refused elsewhere, since all other values are as many as their source
+    /// has. Below eight times the largest batch the result is marked.
     pub pool: Size,
 }
 

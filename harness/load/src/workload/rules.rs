@@ -143,6 +143,9 @@ impl Workload {
         if payload.size > Size(64 << 20) {
             return Err(range("payload.size", payload.size, "at most 64MiB"));
         }
+        if payload.kind != PayloadKind::Random && payload.pool != super::Payload::default().pool {
+            return Err(range("payload.pool", payload.pool, "left out: only kind = \"random\" makes a pool"));
+        }
         match payload.pool < Size(64 << 10) {
             true => Err(range("payload.pool", payload.pool, "at least 64KiB")),
             false => Ok(()),
@@ -197,6 +200,7 @@ mod tests {
             ("topic.partitions=0", "topic.partitions"),
             ("payload.entropy_bits=9", "payload.entropy_bits"),
             ("consume.groups=0", "consume.groups"),
+            ("payload.pool=1MiB", "payload.pool"),
         ] {
             assert_eq!(fault(&[set]).key(), key);
         }
