@@ -114,6 +114,37 @@ fn e2_a_flipped_byte_anywhere_is_named_even_in_the_stamp_itself() {
 }
 
 #[test]
+fn e2_a_batch_that_does_not_fit_its_checksum_counts_once_whoever_notices_it() {
+    let run = stored(4);
+    let see = |spoil: Option<usize>, distrusted: bool| {
+        let mut sight = Sight::new();
+        for (number, batch) in run.log.chunks(5).enumerate() {
+            let before = sight.partition(P0).totals();
+            for (at, (offset, value, _)) in batch.iter().enumerate() {
+                let mut value = value.clone();
+                value[30] ^= u8::from(number == 2 && spoil == Some(at));
+                let _ = sight.partition(P0).observe(*offset, &value);
+            }
+            if number == 2 && distrusted {
+                sight.partition(P0).distrust(10, before);
+            }
+        }
+        (judge(&run.sends, &sight, &["t".to_owned()], &LogStarts::new()), noticed(&sight, &["t".to_owned()]))
+    };
+    // Outside the values: all five, named by the batch; inside one: that one alone.
+    for (spoil, corrupted, offset) in [(None, 5, 10), (Some(3), 1, 13)] {
+        let (judged, noticed) = see(spoil, true);
+        for report in [&judged, &noticed] {
+            assert_eq!((report.corrupted, report.lost, report.phantom, report.ok), (corrupted, 0, 0, false));
+            assert_eq!(report.examples.len(), 1);
+            assert_eq!((report.examples[0].partition, report.examples[0].offset), (0, Some(offset)));
+        }
+    }
+    let (judged, noticed) = see(None, false);
+    assert!(judged.ok && noticed.ok && noticed.seen == 20);
+}
+
+#[test]
 fn a_lost_tail_is_lost_although_no_gap_shows_it() {
     let mut run = stored(4);
     run.log.truncate(10);
