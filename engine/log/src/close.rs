@@ -99,6 +99,9 @@ impl<S: SegmentStore> Log<S> {
         let _turn = self.shared.room.lock().await;
         let old = {
             let mut state = self.shared.lock();
+            if state.deleted {
+                return Ok(0);
+            }
             let next = state.sealed.iter().skip(1).map(|s| s.base_offset).chain([state.active.base_offset]);
             let start_offset = state.marks.start_offset;
             let count = next.take_while(|next| *next <= start_offset).count();
@@ -125,7 +128,8 @@ impl<S: SegmentStore> Log<S> {
     }
 
     /// Deletes the log. Its directory is first renamed to `<topic>-<partition>.<unique>-delete`, so that a crash leaves
-    /// nothing that looks like a partition, then removed. Slices already read stay valid.
+    /// nothing that looks like a partition, then removed. Slices already read stay valid; handles that are left find
+    /// the log gone, also when another takes its name.
     pub async fn delete(&self) -> Result<(), LogError> {
         let _turn = self.shared.room.lock().await;
         let _hold = Hold::new(&self.shared);
@@ -134,7 +138,7 @@ impl<S: SegmentStore> Log<S> {
             tracing::warn!(dir = %self.shared.dir.display(), %error, "deleting a log that could not settle");
         }
         self.shared.update(|state, wakes| {
-            state.closed = true;
+            (state.closed, state.deleted) = (true, true);
             state.waiters.fail_all(&WaitError::Closed, wakes);
         });
         let bases: Vec<i64> = self.segments().iter().map(|s| s.base_offset).collect();

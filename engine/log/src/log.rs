@@ -263,7 +263,11 @@ impl<S: SegmentStore> Log<S> {
 
     async fn assign_epoch(&self, epoch: i32, start_offset: i64) -> Result<(), IoFault> {
         let _turn = self.shared.room.lock().await;
-        let mut epochs = self.shared.lock().epochs.clone();
+        let mut epochs = {
+            let state = self.shared.lock();
+            state.check_deleted(&self.shared.dir)?;
+            state.epochs.clone()
+        };
         if !epochs.assign(epoch, start_offset) {
             return Ok(());
         }

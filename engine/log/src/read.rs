@@ -11,7 +11,7 @@ use crate::log::Log;
 use crate::offset_index::OffsetIndex;
 use crate::segment::Opened;
 use crate::side_file;
-use crate::state::State;
+use crate::state::{Shared, State};
 use crate::time_index::{TimeEntry, TimeIndex};
 use crate::walk::{Found, Walker};
 
@@ -165,10 +165,13 @@ impl<S: SegmentStore> Log<S> {
             let Some(sealed) = state.sealed.iter().find(|s| s.base_offset == base_offset) else {
                 return Ok(None);
             };
+            state.check_deleted(&self.shared.dir)?;
             sealed.size_bytes
         };
         let opened = Arc::new(self.open_segment(base_offset, size_bytes).await?);
         let mut state = self.shared.lock();
+        // What was opened may be another log's, if this one was deleted meanwhile.
+        state.check_deleted(&self.shared.dir)?;
         let Some(sealed) = state.sealed.iter_mut().find(|s| s.base_offset == base_offset) else {
             return Ok(None);
         };
@@ -191,8 +194,9 @@ impl<S: SegmentStore> Log<S> {
         }
         tracing::info!(path = %path.display(), "rebuilding the segment's indexes");
         let (index, times) = self.rebuild_indexes(&file, base_offset, size_bytes).await?;
-        let (index_bytes, times_bytes, to) = (index.to_bytes(), times.to_bytes(), dir.clone());
-        let write = move || crate::sync_task::write_indexes(&to, base_offset, &index_bytes, &times_bytes);
+        let (index_bytes, times_bytes) = (index.to_bytes(), times.to_bytes());
+        let shared = Arc::clone(&self.shared);
+        let write = move || shared.keep_indexes(base_offset, &index_bytes, &times_bytes);
         if let Err(fault) = crate::room::off_thread(dir, write).await {
             tracing::warn!(%fault, "could not write rebuilt indexes; they serve from memory");
         }
@@ -244,6 +248,19 @@ impl<S: SegmentStore> Log<S> {
             _ => fetch(&*view.file, range).await?,
         };
         Ok(Some(ReadOut { records, first_offset: Some(first_offset) }))
+    }
+}
+
+impl<S: SegmentStore> Shared<S> {
+    /// Writes rebuilt indexes, if nobody changes the log's files at the moment and the segment is sealed: recovery
+    /// takes index files for a sign that a segment is whole. Blocks.
+    fn keep_indexes(&self, base_offset: i64, index: &[u8], times: &[u8]) -> Result<(), IoFault> {
+        // A truncation reads segments in its own turn, so this must not wait for one.
+        let Ok(_turn) = self.room.try_lock() else { return Ok(()) };
+        if !self.lock().is_sealed(base_offset) {
+            return Ok(());
+        }
+        crate::sync_task::write_indexes(&self.dir, base_offset, index, times)
     }
 }
 

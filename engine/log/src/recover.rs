@@ -89,6 +89,7 @@ impl<S: SegmentStore> Log<S> {
             cutting: false,
             repairing: false,
             closed: false,
+            deleted: false,
             space_cut: None,
             observer: None,
         };

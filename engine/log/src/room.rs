@@ -66,8 +66,12 @@ impl<S: SegmentStore> Log<S> {
     /// space leaves the log as it was.
     pub(crate) async fn roll(&self, active_base: i64, next_base: Option<i64>) -> Result<(), AppendError> {
         let _turn = self.shared.room.lock().await;
-        if self.shared.lock().active.base_offset != active_base {
-            return Ok(());
+        {
+            let state = self.shared.lock();
+            // Admission answers a log that was closed meanwhile.
+            if state.active.base_offset != active_base || state.closed {
+                return Ok(());
+            }
         }
         let _hold = Hold::new(&self.shared);
         self.shared.drained().await.map_err(AppendError::Poisoned)?;

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use plimsoll_io::{Chunk, IoFault, SegmentStore};
+use plimsoll_io::{Chunk, FaultKind, IoFault, IoOp, SegmentStore};
 use plimsoll_records::Batch;
 use tokio::sync::Notify;
 
@@ -97,6 +97,8 @@ pub(crate) struct State<F> {
     /// A full disk is being cut back: nothing is accepted meanwhile.
     pub(crate) repairing: bool,
     pub(crate) closed: bool,
+    /// The directory's name may belong to another log by now: no file is reached by its path any more.
+    pub(crate) deleted: bool,
     pub(crate) space_cut: Option<SpaceCut>,
     pub(crate) observer: Option<Observer>,
 }
@@ -177,6 +179,19 @@ impl<F> State<F> {
     fn visible(&self) -> (i64, i64, i64, u64, bool) {
         let Marks { start_offset, written, durable, generation, ref fault, .. } = self.marks;
         (start_offset, written, durable, generation, fault.is_some())
+    }
+
+    /// Refuses to go on with a log that was deleted.
+    pub(crate) fn check_deleted(&self, dir: &Path) -> Result<(), IoFault> {
+        let fault = || IoFault::with_kind(IoOp::Open, dir, 0, FaultKind::NotFound, "the log was deleted");
+        if self.deleted { Err(fault()) } else { Ok(()) }
+    }
+
+    /// Whether the segment is one of the log's that are cut to their size and synced.
+    pub(crate) fn is_sealed(&self, base_offset: i64) -> bool {
+        let known = self.sealed.iter().any(|s| s.base_offset == base_offset);
+        let unsealed = self.sealing.front().map_or(i64::MAX, |s| s.opened.base_offset);
+        known && base_offset < unsealed && !self.deleted
     }
 
     /// Queues an accepted batch for the pump.

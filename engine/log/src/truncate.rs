@@ -35,6 +35,7 @@ impl<S: SegmentStore> Log<S> {
     pub async fn truncate_to(&self, offset: i64) -> Result<i64, LogError> {
         let _turn = self.shared.room.lock().await;
         let _hold = Hold::new(&self.shared);
+        self.shared.lock().check_deleted(&self.shared.dir)?;
         self.new_generation();
         self.settled().await?;
         let (first_base, accepted) = {
@@ -57,6 +58,7 @@ impl<S: SegmentStore> Log<S> {
     pub async fn truncate_fully_and_start_at(&self, offset: i64) -> Result<(), LogError> {
         let _turn = self.shared.room.lock().await;
         let _hold = Hold::new(&self.shared);
+        self.shared.lock().check_deleted(&self.shared.dir)?;
         self.new_generation();
         self.settled().await?;
         self.restart_at(offset).await

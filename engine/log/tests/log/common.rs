@@ -130,9 +130,10 @@ pub(crate) struct Script {
     pub(crate) next: Mutex<Vec<(IoOp, i32)>>,
     /// While set, syncs wait.
     pub(crate) hold_syncs: AtomicU32,
-    /// While set, cuts of files wait, and so do creations.
+    /// While set, cuts of files wait; and so on.
     pub(crate) hold_truncates: AtomicU32,
     pub(crate) hold_creates: AtomicU32,
+    pub(crate) hold_opens: AtomicU32,
     pub(crate) released: Notify,
     pub(crate) reads: AtomicU32,
     /// Which read fails, counted over the life of the script; none before it is set.
@@ -230,6 +231,7 @@ impl SegmentStore for TestStore {
     }
 
     async fn open(&self, path: &Path) -> Result<(TestFile, u64), IoFault> {
+        self.script.held(&self.script.hold_opens).await;
         let (sim, len_bytes) = self.sim.open(path).await?;
         Ok((self.file(sim), len_bytes))
     }

@@ -3,9 +3,11 @@
 mod common;
 mod contract;
 mod crash;
+mod deleted;
 mod faults;
 mod idempotence;
 mod model;
 mod recovery;
 mod rolls;
+mod sealing;
 mod truncation;
