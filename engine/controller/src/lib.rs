@@ -8,10 +8,12 @@
 //! This crate must not know partitions' data, sockets or requests.
 
 mod command;
+mod damage;
 mod image;
 mod local;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use command::{Command, Outcome, Refusal};
@@ -49,6 +51,19 @@ pub enum ControlError {
     /// The command cannot be written as a record, for instance because it is too large.
     #[error("the command cannot be written as a record: {0}")]
     Unwritable(String),
+    /// The metadata log lost commands that were answered. Nothing was changed.
+    #[error(
+        "the metadata log is damaged in {} at byte {at_bytes}: {problem}; a start would lose commands that were answered, so nothing was changed: restore the log directory from a backup",
+        path.display()
+    )]
+    Damaged {
+        /// The segment file.
+        path: PathBuf,
+        /// Where in it.
+        at_bytes: usize,
+        /// What is wrong there.
+        problem: String,
+    },
     /// The metadata log holds something that is no command.
     #[error(
         "the metadata log holds no valid command at offset {offset}: {reason}; restore the log directory from a backup"

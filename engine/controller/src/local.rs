@@ -6,11 +6,11 @@ use std::sync::{Arc, RwLock};
 use bytes::Bytes;
 use plimsoll_io::AnyStore;
 use plimsoll_log::records::{Batch, BatchBuilder, Codec, Compressor, Decompressor, RecordLimits};
-use plimsoll_log::{AnyLog, AppendRequest, Durability, Level, Log, LogConfig, Origin};
+use plimsoll_log::{AnyLog, AppendRequest, Durability, Level, Log, LogConfig, Origin, RecoveryReport};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::{Command, ControlError, Controller, Image, NodeId, Outcome};
+use crate::{Command, ControlError, Controller, Image, NodeId, Outcome, damage};
 
 /// Directory of the metadata log inside a log directory.
 pub const METADATA_LOG: &str = "__cluster_metadata-0";
@@ -23,6 +23,7 @@ const REPLAY_BYTES: usize = 1 << 20;
 pub struct LocalController {
     image: RwLock<Arc<Image>>,
     log: AnyLog,
+    recovery: RecoveryReport,
     /// One proposal at a time: the check and the append must see the same state.
     proposing: Mutex<Proposer>,
 }
@@ -37,15 +38,24 @@ struct Proposer {
 
 impl LocalController {
     /// Opens the metadata log under `log_dir` and replays it. `store` must be a page-cache store.
+    ///
+    /// A torn last command, which nobody was answered, is cut off; a log that lost others is refused with
+    /// [`ControlError::Damaged`] and left as it is.
     pub async fn open(store: AnyStore, log_dir: &Path) -> Result<Self, ControlError> {
         let config = LogConfig { durability: Durability::Fsync, ..LogConfig::default() };
         let dir = log_dir.join(METADATA_LOG);
         // Always scanned: it is small, and nothing else says which of its commands are whole.
-        let (log, _) = Log::open(store, &dir, Uuid::nil(), config, None, false).await?;
+        damage::check(&dir)?;
+        let (log, recovery) = Log::open(store, &dir, Uuid::nil(), config, None, false).await?;
         let mut image = Image::default();
         let applied_offset = replay(&log, log.marks().start_offset, &mut image).await?;
         let proposing = Mutex::new(Proposer { compressor: Compressor::new(), applied_offset });
-        Ok(Self { image: RwLock::new(Arc::new(image)), log, proposing })
+        Ok(Self { image: RwLock::new(Arc::new(image)), log, recovery, proposing })
+    }
+
+    /// What opening the metadata log found and cut off.
+    pub fn recovery(&self) -> &RecoveryReport {
+        &self.recovery
     }
 
     /// Registers this process as broker `node_id` and returns its broker epoch.
@@ -262,6 +272,70 @@ mod tests {
             let error =
                 LocalController::open(store.expect("a store"), dir.path()).await.expect_err("corrupt");
             assert!(matches!(error, ControlError::Corrupt { offset: 1, .. }), "{error}");
+        });
+    }
+
+    /// A metadata log of ten topics, and its only segment file.
+    fn ten_topics() -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().expect("a directory");
+        run(async || {
+            let controller = open(dir.path()).await;
+            controller.register(1).await.expect("registers");
+            for index in 0..10 {
+                controller.propose(create(&format!("t{index}"))).await.expect("creates");
+            }
+            controller.close().await.expect("closes");
+        });
+        let path = plimsoll_log::layout::segment_path(
+            &dir.path().join(METADATA_LOG),
+            0,
+            plimsoll_log::layout::LOG_SUFFIX,
+        );
+        (dir, path)
+    }
+
+    fn refused(dir: &Path) -> (std::path::PathBuf, usize) {
+        run(async || {
+            let store = open_store(&IoConfig { backend: Backend::PageCache, ..IoConfig::default() });
+            match LocalController::open(store.expect("a store"), dir).await {
+                Err(ControlError::Damaged { path, at_bytes, .. }) => (path, at_bytes),
+                other => panic!("{other:?}"),
+            }
+        })
+    }
+
+    #[test]
+    fn a_damaged_command_before_others_is_refused_and_nothing_is_cut() {
+        let (dir, path) = ten_topics();
+        let whole = std::fs::read(&path).expect("readable");
+        // In a record, in the length of a batch, in its magic and in its base offset.
+        for at in [70, 10, 16, 7] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 4;
+            std::fs::write(&path, &bytes).expect("writable");
+            assert_eq!(refused(dir.path()), (path.clone(), 0), "byte {at}");
+            assert_eq!(std::fs::read(&path).expect("readable"), bytes, "byte {at}: it is as it was");
+        }
+    }
+
+    #[test]
+    fn a_missing_segment_is_refused() {
+        let (dir, path) = ten_topics();
+        std::fs::rename(&path, path.with_file_name("00000000000000000003.log")).expect("renamed");
+        assert_eq!(refused(dir.path()).1, 0);
+    }
+
+    #[test]
+    fn a_torn_last_command_is_cut_and_reported() {
+        let (dir, path) = ten_topics();
+        let whole = std::fs::read(&path).expect("readable");
+        let mut torn = whole.clone();
+        torn.extend(&whole[..50]);
+        std::fs::write(&path, &torn).expect("writable");
+        run(async || {
+            let controller = open(dir.path()).await;
+            assert_eq!(controller.image().topics().count(), 10);
+            assert_eq!(controller.recovery().truncated_bytes, 50);
         });
     }
 }
