@@ -373,7 +373,9 @@ fn counted(facts: &Facts<'_>, witnessed: &VerifyReport, consumed: Option<Consume
     // are lost, so that this is the least.
     let lost = if complete { acked.saturating_sub(witnessed.seen + witnessed.corrupted) } else { 0 };
     let ok = witnessed.ok && complete && lost == 0;
-    let counts = VerifyReport { acked, expected: acked, lost, ok, ..witnessed.clone() };
+    // Nobody was there to see anything: then nothing was expected to be seen.
+    let expected = if consumed.is_some() { acked } else { 0 };
+    let counts = VerifyReport { acked, expected, lost, ok, ..witnessed.clone() };
     let mut document = counts.to_results("counts");
     document.incomplete = (!complete).then(|| match consumed {
         Some(_) => "live consumers did not read to the end".to_owned(),
