@@ -11,6 +11,7 @@
 
 mod any;
 mod block;
+mod cache;
 mod config;
 mod dice;
 mod dir;
@@ -33,6 +34,7 @@ mod uring;
 
 pub use any::{AnyFile, AnyStore, open_store};
 pub use block::{BLOCK_ALIGN_BYTES, Block, blocks_outstanding_bytes};
+pub use cache::drop_cached;
 pub use config::{Backend, IoConfig, Preallocation, UnknownWord};
 pub use dir::{DirectoryLock, fsync_directory, write_atomically};
 pub use fault::{FaultKind, IoFault, IoOp};

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
-use plimsoll_io::{IoFault, IoOp, SegmentStore};
+use plimsoll_io::{Backend, IoFault, IoOp, SegmentFile, SegmentStore};
 use uuid::Uuid;
 
-use crate::config::LogConfig;
+use crate::config::{Durability, LogConfig};
 use crate::epochs::EpochCache;
 use crate::error::LogError;
 use crate::layout::{self, LOG_SUFFIX};
@@ -249,10 +249,26 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
     async fn scan(&mut self, segment: OnDisk<S::File>) -> Result<Scanned<S::File>, LogError> {
         // Stale index files must not outlive a scan: whoever opens the segment next would believe them.
         self.forget_indexes(segment.base_offset)?;
+        self.forget_cached(segment.file.path()).await?;
         let scanned = scan::scan(segment, self.end_offset, &self.config, &mut self.rebuilt).await?;
         self.report.segments_scanned += 1;
         self.report.bytes_scanned += scanned.active.tail.size_bytes;
         Ok(scanned)
+    }
+
+    /// Has the segment read from the device, where the cache may hold pages that a failed write-back lost: they look
+    /// whole and clean, and a scan that believes them repeats the failed sync in the guise of a restart. Only where
+    /// acknowledgement meant synced: under `replicated` a killed broker is the usual case, recovery may take what the
+    /// kernel still has, and must not pay for a cold disk. No proof even so: see [`plimsoll_io::drop_cached`].
+    async fn forget_cached(&self, path: &Path) -> Result<(), IoFault> {
+        let cached = matches!(self.store.backend(), Backend::PageCache | Backend::Mmap);
+        if !cached || self.config.durability != Durability::Fsync {
+            return Ok(());
+        }
+        #[cfg(test)]
+        tests::FORGOTTEN.with_borrow_mut(|paths| paths.push(path.to_owned()));
+        let of = path.to_owned();
+        crate::room::off_thread(path, move || plimsoll_io::drop_cached(&of)).await
     }
 
     /// Index files are written only once a sealed segment is synced, and removed before it is rolled. So where
@@ -336,9 +352,40 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plimsoll_io::{PageCacheStore, Preallocation};
+    use std::cell::RefCell;
+    use std::path::PathBuf;
+
+    use plimsoll_io::{MmapStore, PageCacheStore, Preallocation};
 
     use crate::side_file::syncs;
+
+    thread_local! {
+        /// The files that this thread's recoveries had read from the device.
+        pub(super) static FORGOTTEN: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
+    }
+
+    async fn forgotten<S: SegmentStore>(store: S, durability: Durability) -> [usize; 3] {
+        let parent = tempfile::tempdir().expect("temp dir");
+        let dir = parent.path().join("t-0");
+        let mut counts = [0; 3];
+        // New; found after a clean stop; found after any other end.
+        for (count, clean) in counts.iter_mut().zip([false, true, false]) {
+            let (store, id) = (store.clone(), Uuid::from_u128(7));
+            let config = LogConfig { durability, ..LogConfig::default() };
+            let (log, _) = Log::open(store, &dir, id, config, None, clean).await.expect("open");
+            tokio::task::LocalSet::new().run_until(log.close()).await.expect("close");
+            *count = FORGOTTEN.take().len();
+        }
+        counts
+    }
+
+    #[tokio::test]
+    async fn an_unclean_restart_under_fsync_scans_what_the_device_has_and_not_the_cache() {
+        let page_cache = PageCacheStore::new(Preallocation::None);
+        assert_eq!(forgotten(page_cache.clone(), Durability::Fsync).await, [0, 0, 1]);
+        assert_eq!(forgotten(page_cache, Durability::Replicated).await, [0, 0, 0], "stays warm");
+        assert_eq!(forgotten(MmapStore::new(Preallocation::None), Durability::Fsync).await, [0, 0, 1]);
+    }
 
     #[tokio::test]
     async fn e8_a_new_partition_syncs_its_directory_only_with_its_first_segment() {

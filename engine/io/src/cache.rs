@@ -1,0 +1,70 @@
+//! Forgetting what the page cache says of a file, so that the next read asks the device.
+
+use std::fs::File;
+use std::path::Path;
+
+use rustix::fs::Advice;
+
+use crate::fault::{IoFault, IoOp};
+
+/// Writes out the file's dirty pages and asks the kernel to drop the clean ones. Blocks.
+///
+/// After a failed write-back the kernel marks the lost pages clean and keeps them (Rebello et al., USENIX ATC 2020):
+/// whoever reads them finds bytes that are on no device. A failure of the write-out itself is a fault of
+/// [`IoOp::Sync`]; the file must not be believed then.
+///
+/// This is advice and no guarantee. The kernel keeps pages that are mapped, locked or in use elsewhere, and file
+/// systems in memory have nothing to drop to; nothing says which pages stayed. So call it before the file is read,
+/// by map or otherwise. Only a restart of the machine, or direct reads, leave no doubt.
+pub fn drop_cached(path: &Path) -> Result<(), IoFault> {
+    let file = File::open(path).map_err(|error| IoFault::new(IoOp::Open, path, 0, error))?;
+    // Dirty pages cannot be dropped. Once, as everywhere: a second success would prove nothing.
+    rustix::fs::fdatasync(&file).map_err(|errno| IoFault::new(IoOp::Sync, path, 0, errno.into()))?;
+    // No length: to the end of the file.
+    rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)
+        .map_err(|errno| IoFault::new(IoOp::Read, path, 0, errno.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{IoSliceMut, Write};
+
+    use rustix::io::{Errno, ReadWriteFlags};
+
+    use super::*;
+    use crate::fault::FaultKind;
+
+    /// Whether the first page is in memory; `None` where the file system cannot tell.
+    fn is_cached(path: &Path) -> Option<bool> {
+        let file = File::open(path).unwrap();
+        let mut byte = [0];
+        match rustix::io::preadv2(&file, &mut [IoSliceMut::new(&mut byte)], 0, ReadWriteFlags::NOWAIT) {
+            Ok(_) => Some(true),
+            Err(Errno::AGAIN) => Some(false),
+            Err(_) => None,
+        }
+    }
+
+    #[test]
+    fn dropped_pages_are_read_from_the_device_again_and_unchanged() {
+        // Beside the sources, since the directory for temporary files may be one in memory.
+        let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = directory.path().join("00000000000000000000.log");
+        let content: Vec<u8> = (0..1_000_000_u32).map(|i| (i % 251) as u8).collect();
+        File::create(&path).unwrap().write_all(&content).unwrap();
+        let before = is_cached(&path);
+        assert_ne!(before, Some(false), "just written");
+        drop_cached(&path).unwrap();
+        if before.is_some() {
+            assert_eq!(is_cached(&path), Some(false));
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), content);
+    }
+
+    #[test]
+    fn a_missing_file_is_a_fault_with_its_path() {
+        let fault = drop_cached(Path::new("/nonexistent/plimsoll.log")).unwrap_err();
+        assert_eq!((fault.op, fault.kind), (IoOp::Open, FaultKind::NotFound));
+        assert!(fault.to_string().contains("/nonexistent/plimsoll.log"));
+    }
+}
