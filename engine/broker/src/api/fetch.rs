@@ -11,8 +11,8 @@ use plimsoll_wire::fetch::{
 use plimsoll_wire::{ErrorCode, StrBytes, Uuid};
 use tokio::time::Instant;
 
-use super::check_epoch;
 use super::session::{Context, Key};
+use super::{check_epoch, take_turns};
 use crate::broker::Broker;
 use crate::net::StoredSlice;
 use crate::partition::{Bounds, Partition, Watcher};
@@ -104,6 +104,7 @@ async fn read_all(
         };
         found.bytes += answer.records_len_bytes();
         found.must_answer |= answer.error != ErrorCode::None;
+        take_turns(rows.len()).await;
         rows.push(Row { key: key.clone(), answer });
     }
     (rows, found)

@@ -90,6 +90,16 @@ fn text(words: impl Into<String>) -> StrBytes {
     StrBytes::from_string(words.into())
 }
 
+/// Partitions of one request that are served before others on the same thread get their turn.
+const PARTITIONS_AT_A_TIME: usize = 256;
+
+/// Lets others on this thread go first after each [`PARTITIONS_AT_A_TIME`] partitions of one request.
+async fn take_turns(partitions_served: usize) {
+    if partitions_served % PARTITIONS_AT_A_TIME == PARTITIONS_AT_A_TIME - 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Checks the leader epoch a client believes in (rule E26); -1 means it has none.
 fn check_epoch(asked: i32, current: i32) -> Result<(), ErrorCode> {
     match asked {

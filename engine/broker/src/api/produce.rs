@@ -1,6 +1,7 @@
 //! Produce: check, append in order, answer when the acknowledgement is true.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use plimsoll_wire::produce::{
     TopicProduce, TopicProduceResponse,
 };
 
-use super::{Answer, Response, now_ms, text};
+use super::{Answer, Response, now_ms, take_turns, text};
 use crate::broker::Broker;
 use crate::catalog::Topic;
 use crate::partition::{AppendTicket, Partition};
@@ -43,8 +44,13 @@ struct Pending {
 pub(super) async fn handle(broker: &Broker, version: i16, request: ProduceRequest) -> Answer {
     let acks = request.acks;
     let mut pending = Vec::with_capacity(request.topics.len());
+    let twice = names_a_partition_twice(&request.topics);
     for topic in &request.topics {
-        pending.push(append_topic(broker, version, &request, topic).await);
+        pending.push(match twice {
+            true => refuse_topic(topic),
+            false => append_topic(broker, version, &request, topic).await,
+        });
+        take_turns(pending.len()).await;
     }
     let topics = request.topics.into_iter().map(|topic| (topic.name, topic.topic_id)).zip(pending);
     if acks == 0 {
@@ -80,6 +86,30 @@ fn quiet(mut pending: impl Iterator<Item = Pending>) -> Answer {
     }
 }
 
+/// Which of two batches of one partition comes first, and whose answer is whose, nobody could tell.
+fn names_a_partition_twice(topics: &[TopicProduce]) -> bool {
+    if let [topic] = topics
+        && topic.partitions.len() <= 1
+    {
+        return false;
+    }
+    let partitions = |topic: &TopicProduce| topic.partitions.len();
+    let mut named = HashSet::with_capacity(topics.iter().map(partitions).sum());
+    let mut all = topics.iter().flat_map(|topic| {
+        topic.partitions.iter().map(|partition| (&topic.name, topic.topic_id, partition.index))
+    });
+    !all.all(|partition| named.insert(partition))
+}
+
+fn refuse_topic(produce: &TopicProduce) -> Vec<Pending> {
+    let refuse = |partition: &PartitionProduce| {
+        let answer = said(ErrorCode::InvalidRequest, "the request names a partition twice");
+        let answer = PartitionProduceResponse { index: partition.index, ..answer };
+        Pending { answer, append: None }
+    };
+    produce.partitions.iter().map(refuse).collect()
+}
+
 async fn append_topic(
     broker: &Broker,
     version: i16,
@@ -98,6 +128,7 @@ async fn append_topic(
             (Err(code), _) => Err(refused(*code)),
             (Ok(topic), _) => append(topic, version, request.transactional_id.is_some(), partition).await,
         };
+        take_turns(pending.len()).await;
         pending.push(match outcome {
             Ok((partition, ticket)) => Pending::appended(partition, ticket),
             Err(mut answer) => {

@@ -296,6 +296,23 @@ fn each_partition_of_a_request_has_its_own_fate() {
 }
 
 #[test]
+fn a_request_that_names_a_partition_twice_stores_nothing() {
+    let (_broker, mut client) = with_topic(&[]);
+    let sent = batch(&["a"], Codec::None);
+    let mut in_one_topic = produce_one("t", 0, &sent, -1);
+    in_one_topic.topics[0].partitions.push(PartitionProduce { index: 0, records: (&sent).into() });
+    let mut over_topics = produce_one("t", 0, &sent, -1);
+    over_topics.topics.extend(produce_one("t", 1, &sent, -1).topics);
+    over_topics.topics.extend(produce_one("t", 0, &sent, -1).topics);
+    for request in [in_one_topic, over_topics] {
+        let Response::Produce(answer) = client.ask(12, &Request::Produce(request)) else { panic!() };
+        let mut errors = answer.topics.iter().flat_map(|topic| topic.partitions.iter().map(|p| p.error));
+        assert!(errors.all(|error| error == ErrorCode::InvalidRequest), "{answer:?}");
+    }
+    nothing_was_stored(&mut client);
+}
+
+#[test]
 fn e8_version_13_carries_ids() {
     let broker = TestBroker::start(&[]);
     let mut client = broker.client();
