@@ -20,7 +20,7 @@ use crate::api::FetchSessions;
 use crate::catalog::{Catalog, Topic};
 use crate::config::{Endpoint, Settings, TopicSettings};
 use crate::error::BrokerError;
-use crate::partition::{Partition, Recovery};
+use crate::partition::{Partition, PartitionError, Recovery};
 use crate::producer_ids::ProducerIds;
 use crate::recovery_points::RecoveryPoints;
 use crate::storage;
@@ -71,6 +71,7 @@ impl Broker {
         let lock = DirectoryLock::acquire(&log_dir)?;
         let cluster_id = identify(&log_dir, settings.node_id())?;
         let controller = LocalController::open(storage::metadata_store()?, &log_dir).await?;
+        tell_recovery(METADATA_LOG, controller.recovery());
         let broker_epoch = controller.register(settings.node_id()).await?;
         let slots = settings.count("max.incremental.fetch.session.cache.slots");
         let broker = Self {
@@ -185,8 +186,12 @@ impl Broker {
                 Ok(self.catalog.insert(topic))
             }
             Err(error) => {
-                self.controller.propose(Command::DeleteTopic { topic_id }).await?;
-                self.remove_directories(name, partitions);
+                match self.controller.propose(Command::DeleteTopic { topic_id }).await {
+                    Ok(_) => self.remove_directories(name, partitions),
+                    Err(stays) => error!(
+                        "topic {name} could not be made, nor taken out of the metadata again ({stays}); delete it, or it is made empty at the next start"
+                    ),
+                }
                 Err(error.into())
             }
         }
@@ -213,8 +218,15 @@ impl Broker {
     /// Removes a topic and its files.
     pub(crate) async fn delete_topic(&self, topic_id: Uuid) -> Result<(), TopicChangeError> {
         let _one_at_a_time = self.changing_topics.lock().await;
+        let image = self.image();
         self.controller.propose(Command::DeleteTopic { topic_id }).await?;
-        let Some(topic) = self.catalog.remove(topic_id) else { return Ok(()) };
+        let Some(topic) = self.catalog.remove(topic_id) else {
+            // It was only half made.
+            if let Some(record) = image.topic_by_id(topic_id) {
+                self.remove_directories(&record.name, record.partitions.len());
+            }
+            return Ok(());
+        };
         for partition in &topic.partitions {
             if let Err(error) = partition.log().delete().await {
                 let name = format!("{}-{}", topic.name, partition.index());
@@ -265,6 +277,7 @@ impl Broker {
         for topic in self.catalog.all() {
             for partition in &topic.partitions {
                 if let Err(source) = partition.log().close().await {
+                    let source = PartitionError::from(source);
                     let partition = format!("{}-{}", topic.name, partition.index());
                     error!(
                         "{partition} could not be closed and will be recovered at the next start: {source}"

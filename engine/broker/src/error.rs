@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use plimsoll_controller::ControlError;
 use plimsoll_io::{IoFault, Unavailable};
-use plimsoll_log::{LogError, SideError};
+use plimsoll_log::SideError;
 
 use crate::config::ConfigError;
+use crate::partition::PartitionError;
 
 /// A failure of the broker as a process. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +55,7 @@ pub enum BrokerError {
         /// `topic-index`.
         partition: String,
         /// Why.
-        source: LogError,
+        source: PartitionError,
     },
     /// The address cannot be listened on.
     #[error(

@@ -22,5 +22,5 @@ mod workers;
 
 pub use broker::Broker;
 pub use error::BrokerError;
-pub use partition::Partition;
+pub use partition::{Partition, PartitionError};
 pub use server::{Server, ServerHandle};

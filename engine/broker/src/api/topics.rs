@@ -1,7 +1,6 @@
 //! CreateTopics and DeleteTopics.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use plimsoll_controller::{ControlError, Image, Refusal};
 use plimsoll_wire::messages::create_topics_request::CreatableTopic;
@@ -14,11 +13,10 @@ use plimsoll_wire::{ErrorCode, StrBytes, Uuid};
 
 use super::{configs, text};
 use crate::broker::{Broker, TopicChangeError};
-use crate::catalog::Topic;
 use crate::config::TopicSettings;
 
 /// Partitions one topic may have: each costs descriptors and memory on this one node.
-const PARTITIONS_MAX: i32 = 10_000;
+const PARTITIONS_MAX: usize = 10_000;
 
 type Refusing = (ErrorCode, String);
 
@@ -105,12 +103,16 @@ fn partition_count(broker: &Broker, topic: &CreatableTopic) -> Result<usize, Ref
     }
     match topic.num_partitions {
         -1 => Ok(broker.settings.count("num.partitions")),
-        count if (1..=PARTITIONS_MAX).contains(&count) => Ok(usize::try_from(count).unwrap_or_default()),
-        count => Err((
-            ErrorCode::InvalidPartitions,
-            format!("a topic has from 1 to {PARTITIONS_MAX} partitions, not {count}"),
-        )),
+        count => match usize::try_from(count) {
+            Ok(count) if (1..=PARTITIONS_MAX).contains(&count) => Ok(count),
+            _ => Err(not_so_many(count)),
+        },
     }
+}
+
+fn not_so_many(count: impl std::fmt::Display) -> Refusing {
+    let message = format!("a topic has from 1 to {PARTITIONS_MAX} partitions, not {count}");
+    (ErrorCode::InvalidPartitions, message)
 }
 
 /// An explicit assignment must name every partition from 0 on, each on this node.
@@ -118,6 +120,9 @@ fn assigned(broker: &Broker, topic: &CreatableTopic) -> Result<usize, Refusing> 
     if topic.num_partitions != -1 || topic.replication_factor != -1 {
         let message = "with an assignment, the partition count and replication factor must be -1";
         return Err((ErrorCode::InvalidRequest, message.to_owned()));
+    }
+    if topic.assignments.len() > PARTITIONS_MAX {
+        return Err(not_so_many(topic.assignments.len()));
     }
     let mut indexes: Vec<_> = topic.assignments.iter().map(|a| a.partition_index).collect();
     indexes.sort_unstable();
@@ -169,9 +174,8 @@ pub(super) async fn delete(
     for (name, topic_id) in named.chain(listed) {
         let asked = DeletableTopicResult::default().with_name(name.clone()).with_topic_id(topic_id);
         let (result, code, message) = match delete_one(broker, name.as_ref(), topic_id).await {
-            Ok(gone) => {
-                let gone_name = TopicName(gone.name.clone());
-                (asked.with_name(Some(gone_name)).with_topic_id(gone.id), ErrorCode::None, None)
+            Ok((gone, id)) => {
+                (asked.with_name(Some(TopicName(gone))).with_topic_id(id), ErrorCode::None, None)
             }
             Err((code, message)) => (asked, code, Some(text(message))),
         };
@@ -185,16 +189,48 @@ async fn delete_one(
     broker: &Broker,
     name: Option<&TopicName>,
     topic_id: Uuid,
-) -> Result<Arc<Topic>, Refusing> {
+) -> Result<(StrBytes, Uuid), Refusing> {
     if !broker.settings.flag("delete.topic.enable") {
         let message = "`delete.topic.enable` is false on this broker".to_owned();
         return Err((ErrorCode::TopicDeletionDisabled, message));
     }
+    // The metadata also knows topics that could be made only in part, which the catalog does not serve.
+    let image = broker.image();
     let found = match name {
-        Some(name) => broker.catalog.by_name(&name.0).ok_or(ErrorCode::UnknownTopicOrPartition),
-        None => broker.catalog.by_id(topic_id).ok_or(ErrorCode::UnknownTopicId),
+        Some(name) => image.topic(&name.0).ok_or(ErrorCode::UnknownTopicOrPartition),
+        None => image.topic_by_id(topic_id).ok_or(ErrorCode::UnknownTopicId),
     };
     let topic = found.map_err(|code| (code, "there is no such topic".to_owned()))?;
-    broker.delete_topic(topic.id).await.map_err(change_failed)?;
-    Ok(topic)
+    broker.delete_topic(topic.topic_id).await.map_err(change_failed)?;
+    Ok((text(topic.name.as_str()), topic.topic_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Endpoint, Settings};
+    use plimsoll_controller::{Command, Controller};
+
+    #[test]
+    fn a_topic_that_was_only_half_made_can_be_deleted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log_dir = format!("log.dirs={}", dir.path().display());
+        let settings = Settings::load(None, &[log_dir]).expect("good settings");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let advertised = Endpoint { host: "localhost".into(), port: 9092 };
+            let broker = Broker::open(settings, advertised).await.expect("opens");
+            let (topic_id, assignment) = (Uuid::new_v4(), vec![vec![broker.settings.node_id()]]);
+            let command =
+                Command::CreateTopic { name: "t".into(), topic_id, assignment, configs: BTreeMap::new() };
+            broker.controller.propose(command).await.expect("in the metadata only");
+            std::fs::create_dir(dir.path().join("t-0")).expect("made");
+            let request = DeleteTopicsRequest::default().with_topic_names(vec![TopicName(text("t"))]);
+            let response = delete(&broker, 5, request).await;
+            assert_eq!(response.responses.iter().map(|r| r.error_code).collect::<Vec<_>>(), [0]);
+            assert!(!dir.path().join("t-0").exists());
+            broker.create_topic("t", 1, BTreeMap::new()).await.expect("the name is free again");
+            broker.close().await.expect("closes");
+        });
+    }
 }

@@ -30,6 +30,24 @@ pub struct Partition {
     watchers: Arc<Watchers>,
 }
 
+/// Why a partition cannot be opened or closed.
+#[derive(Debug, thiserror::Error)]
+pub enum PartitionError {
+    /// Its log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The metadata is older than the log: records would be written again in an epoch that had others.
+    #[error(
+        "the metadata would have it led in leader epoch {leader_epoch}, but its log already holds epoch {latest_epoch}; the metadata log is older than the partition: restore both from the same backup"
+    )]
+    OldMetadata {
+        /// What the metadata says.
+        leader_epoch: i32,
+        /// The log's latest.
+        latest_epoch: i32,
+    },
+}
+
 /// Where an append stands: what the answer says and what it waits for.
 #[derive(Clone, Debug)]
 pub(crate) struct AppendTicket {
@@ -54,13 +72,20 @@ impl Partition {
         (index, leader_epoch): (i32, i32),
         settings: &TopicSettings,
         recovery: Recovery,
-    ) -> Result<(Self, RecoveryReport), LogError> {
+    ) -> Result<(Self, RecoveryReport), PartitionError> {
         let config = settings.log.clone();
         let level = match config.durability {
             Durability::Replicated => Level::Written,
             Durability::Fsync => Level::Durable,
         };
         let (log, report) = Log::open(store, dir, topic_id, config, recovery.point, recovery.clean).await?;
+        // Each start leads in a new epoch, so a log that knows this one has seen newer metadata.
+        match log.latest_epoch() {
+            Some(latest) if latest.epoch >= leader_epoch => {
+                return Err(PartitionError::OldMetadata { leader_epoch, latest_epoch: latest.epoch });
+            }
+            _ => {}
+        }
         // The epoch begins at the log end even before its first batch (rule E27).
         log.assign_leader_epoch(leader_epoch).await?;
         let watchers = Arc::new(Watchers::default());

@@ -5,8 +5,9 @@ use std::net::TcpListener;
 
 use plimsoll_broker::config::Settings;
 use plimsoll_broker::{BrokerError, Server};
+use plimsoll_records::Codec;
 
-use super::common::{Data, TestBroker};
+use super::common::{Data, TestBroker, batch};
 
 fn refusal(data: Data, overrides: &[&str]) -> String {
     let settings = data.settings(overrides);
@@ -63,6 +64,32 @@ fn damaged_metadata_is_named_and_nothing_is_guessed() {
     let data = TestBroker::start(&[]).stop();
     fs::write(data.file("meta.properties"), b"version=1\nnode.id=one\n").expect("written");
     contains(&refusal(data, &[]), &["meta.properties", "one"]);
+}
+
+#[test]
+fn a_damaged_metadata_log_is_named_and_not_cut() {
+    let broker = TestBroker::start(&[]);
+    broker.client().create("t", 1, &[]);
+    let data = broker.stop();
+    let path = data.file("__cluster_metadata-0/00000000000000000000.log");
+    let mut bytes = fs::read(&path).expect("readable");
+    bytes[70] ^= 1;
+    fs::write(&path, &bytes).expect("written");
+    contains(&refusal(data, &[]), &[&path.display().to_string(), "byte 0", "backup"]);
+}
+
+#[test]
+fn metadata_older_than_a_partition_is_refused() {
+    let broker = TestBroker::start(&[]);
+    broker.client().create("t", 1, &[]);
+    let data = broker.stop();
+    let path = data.file("__cluster_metadata-0/00000000000000000000.log");
+    let old = fs::read(&path).expect("readable");
+    let broker = data.start(&[]).stop().start(&[]);
+    broker.client().produce("t", 0, &batch(&["of epoch 2"], Codec::None));
+    let data = broker.stop();
+    fs::write(&path, old).expect("written");
+    contains(&refusal(data, &[]), &["t-0", "leader epoch 1", "epoch 2", "backup"]);
 }
 
 #[test]

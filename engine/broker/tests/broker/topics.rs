@@ -215,6 +215,13 @@ fn create_topics_says_what_is_wrong_with_each() {
     let twice = CreateTopicsRequest::default().with_topics(vec![topic("d"), topic("d")]);
     let Response::CreateTopics(answer) = client.ask(7, &Request::CreateTopics(twice)) else { panic!() };
     assert!(answer.topics.iter().all(|topic| topic.error_code == ErrorCode::InvalidRequest.code()));
+    let replica = |index| {
+        CreatableReplicaAssignment::default().with_partition_index(index).with_broker_ids(vec![1.into()])
+    };
+    let too_many = assigned(0, 1).with_assignments((0..10_001).map(replica).collect());
+    let too_many = CreateTopicsRequest::default().with_topics(vec![too_many]).with_validate_only(true);
+    let Response::CreateTopics(answer) = client.ask(7, &Request::CreateTopics(too_many)) else { panic!() };
+    assert_eq!(answer.topics[0].error_code, ErrorCode::InvalidPartitions.code());
     let only_checked = CreateTopicsRequest::default().with_topics(vec![topic("v")]).with_validate_only(true);
     let Response::CreateTopics(answer) = client.ask(7, &Request::CreateTopics(only_checked)) else {
         panic!()
