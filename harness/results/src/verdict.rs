@@ -36,8 +36,8 @@ pub struct LoadObservation {
     pub unsent: u64,
     /// Busiest generator core, percent of one core.
     pub generator_cpu_pct: Option<f64>,
-    /// p99 of actual minus intended send time, microseconds.
-    pub schedule_p99_us: Option<f64>,
+    /// p99 of the time from a record's intended send until the generator took it up, microseconds.
+    pub lateness_p99_us: Option<f64>,
     /// p99 of acknowledgement minus intended send time, microseconds.
     pub response_p99_us: Option<f64>,
     /// CPU time taken by others on the host, percent.
@@ -67,7 +67,7 @@ impl LoadObservation {
     fn generator_bound(&self) -> bool {
         let busy = self.generator_cpu_pct.is_some_and(|pct| pct > 85.0);
         let allowed_us = self.response_p99_us.map_or(1000.0, |p99| (0.1 * p99).max(1000.0));
-        busy || self.schedule_p99_us.is_some_and(|late| late > allowed_us)
+        busy || self.lateness_p99_us.is_some_and(|late| late > allowed_us)
     }
 
     fn near_ceiling(&self) -> bool {
@@ -124,7 +124,7 @@ mod tests {
         let busy = LoadObservation { generator_cpu_pct: Some(86.0), ..Default::default() };
         assert_eq!(busy.verdicts(), [Verdict::GeneratorBound]);
         let late = |schedule, response| LoadObservation {
-            schedule_p99_us: Some(schedule),
+            lateness_p99_us: Some(schedule),
             response_p99_us: Some(response),
             ..Default::default()
         };

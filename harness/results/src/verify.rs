@@ -60,7 +60,8 @@ pub struct VerifyDocument {
     /// The first 20 records that are not as they should be.
     #[serde(default)]
     pub examples: Vec<VerifyExample>,
-    /// Why the re-read was not complete, if it was not.
+    /// Why the re-read (or, at level `counts`, the live reading) was not complete, if it was not. Acknowledged
+    /// records that it did not reach count as `unknown` then, not as lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incomplete: Option<String>,
 }

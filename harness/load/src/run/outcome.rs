@@ -296,7 +296,7 @@ fn load(
         unsent: measured.unsent,
         generator_cpu_pct,
         // Linger and the target's own pace also delay a send; only coming round late is the generator's doing.
-        schedule_p99_us: p99_us(series, Kind::Lateness.metric()),
+        lateness_p99_us: p99_us(series, Kind::Lateness.metric()),
         response_p99_us: p99_us(series, Metric::Response),
         steal_pct: facts.steal_pct,
         generator_ceiling: None,
@@ -357,7 +357,11 @@ fn judged(
 fn proved(verify: &VerifyReport, proof: Option<&Proof>) -> VerifyDocument {
     let mut document = verify.to_results("full");
     document.incomplete = proof.and_then(|proof| proof.incomplete.as_ref()).map(ToString::to_string);
-    document.counts.ok &= document.incomplete.is_none();
+    if document.incomplete.is_some() {
+        document.counts.ok = false;
+        // What the re-read did not reach may well be there.
+        document.counts.unknown += std::mem::take(&mut document.counts.lost);
+    }
     document
 }
 

@@ -185,7 +185,11 @@ fn latency(doc: &RunDocument) -> Vec<Vec<String>> {
         ("response", "intended send time → acknowledgement", Some(&quantiles.response)),
         ("end to end", "intended send time → consumer", Some(&quantiles.e2e)),
         ("service", "actual send → acknowledgement", Some(&quantiles.service)),
-        ("schedule", "intended → actual send (the generator's lateness)", quantiles.schedule.as_ref()),
+        (
+            "schedule",
+            "intended → actual send (linger, buffer, retries, generator)",
+            quantiles.schedule.as_ref(),
+        ),
         ("hiccup", "oversleep of an idle thread (the platform)", quantiles.hiccup.as_ref()),
     ];
     known.into_iter().filter_map(|(name, meaning, set)| Some(latency_row(name, meaning, set?))).collect()

@@ -26,7 +26,7 @@ pub struct Quantiles {
     pub service: QuantileSet,
     /// Delivery to the consumer minus intended send time.
     pub e2e: QuantileSet,
-    /// Actual minus intended send time: the generator's own lateness.
+    /// Actual minus intended send time: linger, waiting for a buffer, retries, and the generator's own lateness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<QuantileSet>,
     /// Oversleep of an idle thread: no figure may claim less than the platform's own hiccups.
