@@ -21,11 +21,17 @@ pub(crate) fn check(dir: &Path) -> Result<(), ControlError> {
     let last_base = segments.last().map(|(base_offset, _)| *base_offset);
     let mut next_offset = 0;
     for (base_offset, path) in segments {
-        let damaged = |at_bytes, problem| ControlError::Damaged { path: path.clone(), at_bytes, problem };
+        let damaged = |at_bytes: usize, offset, problem: &str| {
+            let path = path.display();
+            let reason = format!(
+                "{path} is damaged at byte {at_bytes}: {problem}; commands that were answered would be lost, so nothing was changed"
+            );
+            ControlError::Corrupt { offset, reason }
+        };
         if base_offset != next_offset {
             let problem =
                 format!("it begins at offset {base_offset}, where offset {next_offset} should follow");
-            return Err(damaged(0, problem));
+            return Err(damaged(0, next_offset, &problem));
         }
         let bytes = Bytes::from(std::fs::read(&path).map_err(|e| unreadable(&path, e))?);
         let (at_bytes, end_offset, problem) = walk(&bytes, base_offset);
@@ -33,7 +39,7 @@ pub(crate) fn check(dir: &Path) -> Result<(), ControlError> {
         let Some(problem) = problem else { continue };
         let more_follows = Some(base_offset) != last_base || holds_batch(&bytes, at_bytes);
         if more_follows {
-            return Err(damaged(at_bytes, problem));
+            return Err(damaged(at_bytes, end_offset, &problem));
         }
     }
     Ok(())

@@ -13,7 +13,6 @@ mod image;
 mod local;
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use command::{Command, Outcome, Refusal};
@@ -51,27 +50,14 @@ pub enum ControlError {
     /// The command cannot be written as a record, for instance because it is too large.
     #[error("the command cannot be written as a record: {0}")]
     Unwritable(String),
-    /// The metadata log lost commands that were answered. Nothing was changed.
-    #[error(
-        "the metadata log is damaged in {} at byte {at_bytes}: {problem}; a start would lose commands that were answered, so nothing was changed: restore the log directory from a backup",
-        path.display()
-    )]
-    Damaged {
-        /// The segment file.
-        path: PathBuf,
-        /// Where in it.
-        at_bytes: usize,
-        /// What is wrong there.
-        problem: String,
-    },
-    /// The metadata log holds something that is no command.
+    /// The metadata log holds something that is no command, or lost commands that were answered.
     #[error(
         "the metadata log holds no valid command at offset {offset}: {reason}; restore the log directory from a backup"
     )]
     Corrupt {
         /// Offset of the record.
         offset: i64,
-        /// What is wrong with it.
+        /// What is wrong there; names the file and byte if the log is damaged. Nothing was changed then.
         reason: String,
     },
 }

@@ -40,7 +40,7 @@ impl LocalController {
     /// Opens the metadata log under `log_dir` and replays it. `store` must be a page-cache store.
     ///
     /// A torn last command, which nobody was answered, is cut off; a log that lost others is refused with
-    /// [`ControlError::Damaged`] and left as it is.
+    /// [`ControlError::Corrupt`] and left as it is.
     pub async fn open(store: AnyStore, log_dir: &Path) -> Result<Self, ControlError> {
         let config = LogConfig { durability: Durability::Fsync, ..LogConfig::default() };
         let dir = log_dir.join(METADATA_LOG);
@@ -294,11 +294,11 @@ mod tests {
         (dir, path)
     }
 
-    fn refused(dir: &Path) -> (std::path::PathBuf, usize) {
+    fn refused(dir: &Path) -> (i64, String) {
         run(async || {
             let store = open_store(&IoConfig { backend: Backend::PageCache, ..IoConfig::default() });
             match LocalController::open(store.expect("a store"), dir).await {
-                Err(ControlError::Damaged { path, at_bytes, .. }) => (path, at_bytes),
+                Err(ControlError::Corrupt { offset, reason }) => (offset, reason),
                 other => panic!("{other:?}"),
             }
         })
@@ -313,7 +313,9 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[at] ^= 4;
             std::fs::write(&path, &bytes).expect("writable");
-            assert_eq!(refused(dir.path()), (path.clone(), 0), "byte {at}");
+            let (offset, reason) = refused(dir.path());
+            let named = format!("{} is damaged at byte 0: ", path.display());
+            assert!(offset == 0 && reason.starts_with(&named), "byte {at}: {offset}: {reason}");
             assert_eq!(std::fs::read(&path).expect("readable"), bytes, "byte {at}: it is as it was");
         }
     }
@@ -322,7 +324,8 @@ mod tests {
     fn a_missing_segment_is_refused() {
         let (dir, path) = ten_topics();
         std::fs::rename(&path, path.with_file_name("00000000000000000003.log")).expect("renamed");
-        assert_eq!(refused(dir.path()).1, 0);
+        let (offset, reason) = refused(dir.path());
+        assert!(offset == 0 && reason.contains("00000000000000000003.log"), "{offset}: {reason}");
     }
 
     #[test]
