@@ -13,8 +13,12 @@ use crate::pool::{Home, Memory, layout, pool};
 /// smaller direct writes make the device read, modify and write.
 pub const BLOCK_ALIGN_BYTES: usize = 4096;
 
-/// What [`Block::try_take`] lets out at once, arena and heap together.
+/// What [`Block::try_take`] lets out at once, arena and heap together, before it refuses large blocks.
 const OUTSTANDING_MAX_BYTES: usize = 512 << 20;
+
+/// Blocks up to this size are never refused. Slow consumers may hold all the memory there is for reads, and still a
+/// full disk's repair has to read the block that the log ends in: refusing it would take the log offline.
+const NEVER_REFUSED_MAX_BYTES: usize = 64 << 10;
 
 /// An owned piece of aligned memory: `len` bytes of content out of a fixed capacity.
 ///
@@ -39,10 +43,17 @@ impl Block {
         Block::from_memory(memory, capacity_bytes)
     }
 
-    /// Like [`Block::take`], but `None` when memory runs out or when more than 512 MiB would be out at once.
+    /// Like [`Block::take`] up to 64 KiB. A larger one is `None` when memory runs out or when more than 512 MiB would
+    /// be out at once.
     pub fn try_take(capacity_bytes: usize) -> Option<Block> {
         let capacity_bytes = capacity_bytes.max(1).checked_next_multiple_of(BLOCK_ALIGN_BYTES)?;
-        let outstanding_bytes = pool().outstanding_bytes.load(Ordering::Relaxed);
+        Block::try_take_beside(capacity_bytes, pool().outstanding_bytes.load(Ordering::Relaxed))
+    }
+
+    fn try_take_beside(capacity_bytes: usize, outstanding_bytes: usize) -> Option<Block> {
+        if capacity_bytes <= NEVER_REFUSED_MAX_BYTES {
+            return Some(Block::take(capacity_bytes));
+        }
         if capacity_bytes > OUTSTANDING_MAX_BYTES.saturating_sub(outstanding_bytes) {
             return None;
         }
@@ -225,6 +236,15 @@ mod tests {
         assert!(Block::try_take(usize::MAX).is_none());
         assert!(Block::try_take(OUTSTANDING_MAX_BYTES + 1).is_none());
         assert!(Block::try_take(4096).is_some());
+    }
+
+    #[test]
+    fn slow_consumers_of_large_blocks_cannot_keep_small_ones_from_being_taken() {
+        for outstanding_bytes in [OUTSTANDING_MAX_BYTES, usize::MAX] {
+            assert!(Block::try_take_beside(BLOCK_ALIGN_BYTES, outstanding_bytes).is_some());
+            assert!(Block::try_take_beside(64 << 10, outstanding_bytes).is_some());
+            assert!(Block::try_take_beside((64 << 10) + BLOCK_ALIGN_BYTES, outstanding_bytes).is_none());
+        }
     }
 
     #[test]

@@ -80,7 +80,8 @@ pub enum FaultKind {
     NoSpace,
     /// The file ended before the range asked for.
     EndOfFile,
-    /// The device or the file system below failed (EIO and its kin). Poison.
+    /// The device or the file system below failed (EIO and its kin), or a reservation's sync did with any errno.
+    /// Poison.
     DeviceError,
     /// The log refuses work because an earlier operation failed with a device error. Poison.
     Poisoned,

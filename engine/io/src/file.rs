@@ -52,8 +52,10 @@ pub trait SegmentFile: fmt::Debug + Send + Sync + 'static {
     fn path(&self) -> &Path;
 
     /// Makes room up to `upto_bytes`, so that later writes below it find space.
-    /// Fails with [`FaultKind::NoSpace`](crate::FaultKind::NoSpace) and changes nothing then.
-    /// May lengthen the file; never changes bytes already written. Under [`Preallocation::None`] it only asks
+    /// Fails with [`FaultKind::NoSpace`](crate::FaultKind::NoSpace) and takes nothing then.
+    /// May lengthen the file; never changes bytes already written, nor ones being written below the room so far.
+    /// Zero-filling syncs the file: a failure of that is a fault of [`IoOp::Sync`](crate::IoOp::Sync), which is poison
+    /// whatever its errno, and is never retried. Under [`Preallocation::None`] it only asks
     /// whether there is room at this moment.
     ///
     /// [`Preallocation::None`]: crate::Preallocation::None

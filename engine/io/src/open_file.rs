@@ -7,15 +7,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::config::Preallocation;
 use crate::dir::{fsync_directory, parent};
 use crate::fault::{FaultKind, IoFault, IoOp};
-use crate::reserve::take_room;
+use crate::reserve::{Taken, take_room};
 use crate::slice::SliceSource;
 
 /// How a backend opens its files.
@@ -51,6 +51,11 @@ pub(crate) struct OpenFile {
     room_upto_bytes: AtomicU64,
     /// Held while the room changes: by reservations, truncation and writes that go beyond the room.
     room_change: Arc<Mutex<()>>,
+    /// Held while syncing: the kernel reports a failed write-back once per open file, so that of two syncs at the
+    /// same time one may succeed although it lost bytes.
+    sync_turn: Arc<Mutex<()>>,
+    /// The failed sync of a reservation. Its caller may be gone, and the kernel reports it to nobody else.
+    lost: OnceLock<IoFault>,
 }
 
 impl SliceSource for OpenFile {
@@ -66,7 +71,8 @@ impl SliceSource for OpenFile {
 impl OpenFile {
     fn new(file: File, path: Arc<Path>, how: OpenHow, len_bytes: u64) -> Arc<OpenFile> {
         let room_upto_bytes = AtomicU64::new(how.aligned(len_bytes));
-        Arc::new(OpenFile { file, path, how, room_upto_bytes, room_change: Arc::default() })
+        let (room_change, sync_turn, lost) = (Arc::default(), Arc::default(), OnceLock::new());
+        Arc::new(OpenFile { file, path, how, room_upto_bytes, room_change, sync_turn, lost })
     }
 
     /// Creates the file with room for `reserve_bytes` and a durable directory entry.
@@ -133,22 +139,43 @@ impl OpenFile {
         self.room_upto_bytes.load(Ordering::Acquire)
     }
 
-    /// Makes room up to `upto_bytes` in the file's manner.
+    /// Makes room up to `upto_bytes` in the file's manner. A fault of [`IoOp::Sync`] means that bytes written
+    /// earlier may be lost; nothing on this file is reserved or synced after it.
     pub(crate) async fn reserve(self: &Arc<Self>, upto_bytes: u64) -> Result<(), IoFault> {
         if upto_bytes <= self.room_upto_bytes() {
             return Ok(());
         }
         let upto_bytes = self.how.aligned(upto_bytes);
         let guard = self.lock_room().await;
+        let from_bytes = self.room_upto_bytes();
+        if upto_bytes <= from_bytes {
+            return Ok(());
+        }
+        self.check_lost(IoOp::Reserve)?;
         let this = Arc::clone(self);
-        blocking(IoOp::Reserve, &self.path, move || {
-            let _guard = guard;
-            let from_bytes = this.room_upto_bytes();
-            if upto_bytes > from_bytes {
-                take_room(&this.file, this.how.preallocation, from_bytes..upto_bytes)
-                    .map_err(|error| this.fault(IoOp::Reserve, from_bytes, error))?;
-                this.room_upto_bytes.store(upto_bytes, Ordering::Release);
-            }
+        let (guard, taken) = blocking(IoOp::Reserve, &self.path, move || {
+            let taken = take_room(&this.file, this.how.preallocation, from_bytes..upto_bytes);
+            Ok((guard, taken.map_err(|error| this.fault(IoOp::Reserve, from_bytes, error))?))
+        })
+        .await?;
+        if taken == Taken::Unsynced {
+            return self.sync_room(guard, upto_bytes).await;
+        }
+        self.room_taken(upto_bytes);
+        Ok(())
+    }
+
+    /// Syncs zeroes, and with them all that was written before. Bytes that are lost here were accepted already, so
+    /// whatever the errno, even ENOSPC, this is no refusal that a caller may cut back from and try again.
+    async fn sync_room(self: &Arc<Self>, guard: OwnedMutexGuard<()>, upto_bytes: u64) -> Result<(), IoFault> {
+        // Waited for here: blocking threads that wait for each other's turns could use up all there are.
+        let turn = self.lock_sync().await?;
+        let this = Arc::clone(self);
+        blocking(IoOp::Sync, &self.path, move || {
+            let _guards = (guard, turn);
+            let failed = |fault| IoFault { kind: FaultKind::DeviceError, ..fault };
+            this.sync_data_blocking().map_err(|fault| this.lost.get_or_init(|| failed(fault)).clone())?;
+            this.room_taken(upto_bytes);
             Ok(())
         })
         .await
@@ -162,6 +189,7 @@ impl OpenFile {
             let _guard = guard;
             let room = 0..this.room_upto_bytes();
             take_room(&this.file, Preallocation::Fallocate, room)
+                .map(|_taken| ())
                 .map_err(|error| this.fault(IoOp::Reserve, 0, error))
         })
         .await
@@ -204,13 +232,29 @@ impl OpenFile {
         .await
     }
 
-    /// `fdatasync` on a blocking thread.
-    pub(crate) async fn sync_data(self: &Arc<Self>) -> Result<(), IoFault> {
-        let this = Arc::clone(self);
-        blocking(IoOp::Sync, &self.path, move || this.sync_data_blocking()).await
+    /// Waits for the sync under way, if any, and refuses another after one of a reservation failed.
+    pub(crate) async fn lock_sync(&self) -> Result<OwnedMutexGuard<()>, IoFault> {
+        let turn = Arc::clone(&self.sync_turn).lock_owned().await;
+        self.check_lost(IoOp::Sync)?;
+        Ok(turn)
     }
 
-    /// `fdatasync`, once: the standard library's would retry an interrupted one.
+    fn check_lost(&self, op: IoOp) -> Result<(), IoFault> {
+        self.lost.get().map_or(Ok(()), |fault| Err(fault.poisoned(op)))
+    }
+
+    /// `fdatasync` on a blocking thread.
+    pub(crate) async fn sync_data(self: &Arc<Self>) -> Result<(), IoFault> {
+        let turn = self.lock_sync().await?;
+        let this = Arc::clone(self);
+        blocking(IoOp::Sync, &self.path, move || {
+            let _turn = turn;
+            this.sync_data_blocking()
+        })
+        .await
+    }
+
+    /// `fdatasync`, once: the standard library's would retry an interrupted one. The caller has the turn.
     pub(crate) fn sync_data_blocking(&self) -> Result<(), IoFault> {
         rustix::fs::fdatasync(&self.file).map_err(|errno| self.fault(IoOp::Sync, 0, errno))
     }
@@ -233,8 +277,13 @@ fn create_blocking(path: Arc<Path>, how: OpenHow, reserve_bytes: u64) -> Result<
     let mut options = OpenOptions::new();
     let file =
         options.read(true).write(true).create_new(true).custom_flags(how.flags).open(&path).map_err(fault)?;
-    let room = take_room(&file, how.preallocation, 0..how.aligned(reserve_bytes)).map_err(fault);
-    if let Err(first) = room.and_then(|()| fsync_directory(parent(&path))) {
+    let room =
+        take_room(&file, how.preallocation, 0..how.aligned(reserve_bytes)).and_then(|taken| match taken {
+            Taken::Settled => Ok(()),
+            // Nothing but zeroes is in the file yet, so that this failure loses nothing that anyone wrote.
+            Taken::Unsynced => Ok(rustix::fs::fdatasync(&file)?),
+        });
+    if let Err(first) = room.map_err(fault).and_then(|()| fsync_directory(parent(&path))) {
         // Nobody knows the file yet, so what failed is its creation and it must not stay behind.
         if let Err(error) = fs::remove_file(&path) {
             tracing::warn!(path = %path.display(), %error, "could not remove a file whose creation failed");
@@ -252,4 +301,48 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, IoFault> {
     let joined = tokio::task::spawn_blocking(work).await;
     joined.unwrap_or_else(|error| Err(IoFault::new(op, Arc::clone(path), 0, io::Error::other(error))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where memory is asked for: `/proc` has no offsets beyond 2 GiB.
+    const LOW_ADDRESS: usize = 1 << 30;
+
+    /// A page of this process's memory, as it is seen through `/proc`.
+    fn low_page() -> *mut u8 {
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new anonymous map, which replaces none since the address is only a wish.
+        let page = unsafe { libc::mmap(LOW_ADDRESS as *mut libc::c_void, 4096, access, flags, -1, 0) };
+        assert_eq!(page as usize, LOW_ADDRESS, "this test needs that address");
+        page.cast()
+    }
+
+    /// A regular file that takes writes, has no `fallocate` and fails every `fdatasync`.
+    fn unsyncable(room_upto_bytes: u64) -> Arc<OpenFile> {
+        let path: Arc<Path> = Path::new("/proc/self/mem").into();
+        let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        OpenFile::new(file, path, Preallocation::ZeroFill.into(), room_upto_bytes)
+    }
+
+    #[tokio::test]
+    async fn a_failed_sync_of_a_reservation_is_poison_and_neither_it_nor_a_later_sync_is_tried_again() {
+        let page = low_page();
+        // SAFETY: the page is this test's own, and nothing refers to it.
+        unsafe { page.write_bytes(7, 4096) };
+        let start_bytes = page as u64;
+        let open = unsyncable(start_bytes);
+        let first = open.reserve(start_bytes + 8).await.unwrap_err();
+        assert_eq!((first.op, first.kind), (IoOp::Sync, FaultKind::DeviceError), "{first}");
+        assert_eq!(first.errno(), Some(libc::EINVAL));
+        assert!(first.is_poison());
+        assert_eq!(open.room_upto_bytes(), start_bytes);
+        let again = open.reserve(start_bytes + 16).await.unwrap_err();
+        assert_eq!((again.op, again.kind), (IoOp::Reserve, FaultKind::Poisoned), "{again}");
+        assert_eq!(open.sync_data().await.unwrap_err().kind, FaultKind::Poisoned);
+        // SAFETY: as above; the writes through the file are over.
+        let bytes = unsafe { std::slice::from_raw_parts(page, 16) };
+        assert_eq!(bytes, [0, 0, 0, 0, 0, 0, 0, 0, 7, 7, 7, 7, 7, 7, 7, 7]);
+    }
 }

@@ -13,21 +13,44 @@ use crate::config::Preallocation;
 /// One zero-filling write. Large enough for the device, small enough not to hold much memory.
 const ZERO_FILL_STEP_BYTES: usize = 1 << 20;
 
-/// Makes room for `range`, whose start is the end of the room so far. On failure the file's length is as before.
-pub(crate) fn take_room(file: &File, preallocation: Preallocation, range: Range<u64>) -> io::Result<()> {
-    if range.is_empty() {
-        return Ok(());
-    }
-    let len_bytes = file.metadata()?.len();
-    let taken = match preallocation {
-        Preallocation::None => ask_for_room(file, &range),
-        Preallocation::Fallocate => fallocate(file, &range),
-        Preallocation::ZeroFill => zero_fill(file, &range),
-    };
-    taken.inspect_err(|_| cut_back(file, len_bytes))
+/// What a reservation leaves to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Taken {
+    /// Nothing: the room is there.
+    Settled,
+    /// `fdatasync`, which the caller does: it also flushes what others wrote to this file, so that its failure
+    /// means more than a reservation that found no space.
+    Unsynced,
 }
 
-/// Blocks taken before the failure must not stay; the first error is the one to report.
+/// Makes room for `range`, whose start is the end of the room so far. On failure no block behind it stays taken.
+///
+/// Writes that end below `range.start` may run meanwhile; others may not.
+pub(crate) fn take_room(file: &File, preallocation: Preallocation, range: Range<u64>) -> io::Result<Taken> {
+    if range.is_empty() {
+        return Ok(Taken::Settled);
+    }
+    match preallocation {
+        // Nothing is taken, so there is nothing to cut back; writes may lengthen the file at this very moment.
+        Preallocation::None => ask_for_room(file, &range).map(|()| Taken::Settled),
+        Preallocation::Fallocate => or_cut_back(file, &range, fallocate).map(|()| Taken::Settled),
+        Preallocation::ZeroFill => or_cut_back(file, &range, zero_fill).map(|()| Taken::Unsynced),
+    }
+}
+
+/// Blocks taken before a failure must not stay; the first error is the one to report.
+fn or_cut_back(
+    file: &File,
+    range: &Range<u64>,
+    take: impl FnOnce(&File, &Range<u64>) -> io::Result<()>,
+) -> io::Result<()> {
+    // The room may reach past the end of the file by less than a block, and writes there lengthen the file
+    // without waiting for a reservation: never cut below the room that was there before.
+    let len_bytes = file.metadata()?.len().max(range.start);
+    take(file, range).inspect_err(|_| cut_back(file, len_bytes))
+}
+
 fn cut_back(file: &File, len_bytes: u64) {
     if let Err(error) = file.set_len(len_bytes) {
         tracing::warn!(%error, len_bytes, "could not cut a file back after a failed reservation");
@@ -54,7 +77,7 @@ fn fallocate(file: &File, range: &Range<u64>) -> io::Result<()> {
     }
 }
 
-/// Writes zeroes and syncs them, so that later writes find initialised blocks and a settled length.
+/// Writes zeroes, so that later writes find initialised blocks and, once these are synced, a settled length.
 /// Whole blocks of memory at aligned places, so that it also works on a file opened for direct I/O.
 fn zero_fill(file: &File, range: &Range<u64>) -> io::Result<()> {
     let mut zeroes = Block::take(ZERO_FILL_STEP_BYTES);
@@ -72,13 +95,15 @@ fn zero_fill(file: &File, range: &Range<u64>) -> io::Result<()> {
         file.write_all_at(step, at_bytes)?;
         at_bytes += step_bytes;
     }
-    Ok(rustix::fs::fdatasync(file)?)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use rustix::fs::{SeekFrom, seek};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
 
     /// Where the first initialised block is; unwritten extents count as holes once nothing is dirty.
     fn first_data(file: &File) -> Option<u64> {
@@ -93,7 +118,8 @@ mod tests {
     fn zero_fill_initialises_blocks_and_leaves_what_was_written() {
         let file = new_file();
         file.write_all_at(b"kept", 0).unwrap();
-        take_room(&file, Preallocation::ZeroFill, 4..3_000_000).unwrap();
+        let taken = take_room(&file, Preallocation::ZeroFill, 4..3_000_000).unwrap();
+        assert_eq!(taken, Taken::Unsynced);
         let mut bytes = vec![1; 3_000_000];
         file.read_exact_at(&mut bytes, 0).unwrap();
         assert_eq!(&bytes[..4], b"kept");
@@ -104,9 +130,9 @@ mod tests {
     #[test]
     fn fallocate_lengthens_the_file_and_none_does_not() {
         let file = new_file();
-        take_room(&file, Preallocation::None, 0..1 << 20).unwrap();
+        assert_eq!(take_room(&file, Preallocation::None, 0..1 << 20).unwrap(), Taken::Settled);
         assert_eq!(file.metadata().unwrap().len(), 0);
-        take_room(&file, Preallocation::Fallocate, 0..1 << 20).unwrap();
+        assert_eq!(take_room(&file, Preallocation::Fallocate, 0..1 << 20).unwrap(), Taken::Settled);
         assert_eq!(file.metadata().unwrap().len(), 1 << 20);
         assert_eq!(first_data(&file), None);
     }
@@ -119,6 +145,44 @@ mod tests {
             let error = take_room(&file, manner, 4..1 << 50).unwrap_err();
             assert!(matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EFBIG)), "{manner}: {error}");
             assert_eq!(file.metadata().unwrap().len(), 4);
+        }
+    }
+
+    #[test]
+    fn a_reservation_that_fails_halfway_keeps_what_was_written_below_the_room_meanwhile() {
+        let file = new_file();
+        let refused = or_cut_back(&file, &(8192..1 << 20), |file, range| {
+            file.write_all_at(&[7; 4096], 4096)?;
+            file.set_len(range.start + 5000)?;
+            Err(io::Error::from_raw_os_error(libc::ENOSPC))
+        });
+        assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::ENOSPC));
+        assert_eq!(file.metadata().unwrap().len(), 8192);
+        let mut bytes = [0; 4096];
+        file.read_exact_at(&mut bytes, 4096).unwrap();
+        assert_eq!(bytes, [7; 4096]);
+    }
+
+    #[test]
+    fn refused_reservations_cut_off_nothing_that_is_written_below_the_room_meanwhile() {
+        const WRITTEN_BYTES: usize = 4096;
+        for manner in [Preallocation::None, Preallocation::Fallocate, Preallocation::ZeroFill] {
+            let file = new_file();
+            let over = AtomicBool::new(false);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        take_room(&file, manner, WRITTEN_BYTES as u64..1 << 50).unwrap_err();
+                    }
+                });
+                let written =
+                    (0..WRITTEN_BYTES as u64).try_for_each(|at_bytes| file.write_all_at(&[7], at_bytes));
+                over.store(true, Ordering::Relaxed);
+                written.unwrap();
+            });
+            let mut bytes = [0; WRITTEN_BYTES];
+            file.read_exact_at(&mut bytes, 0).unwrap();
+            assert!(bytes.iter().all(|byte| *byte == 7), "{manner} lost written bytes");
         }
     }
 }

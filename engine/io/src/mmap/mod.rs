@@ -258,6 +258,8 @@ impl SegmentFile for MmapFile {
         let end_bytes = at_bytes.saturating_add(bufs.len_bytes() as u64);
         let result = match self.take_room(end_bytes).await {
             Ok(()) => self.store(at_bytes, &bufs),
+            // A failed sync stays one: to the caller it is more than a write that found no room.
+            Err(fault) if fault.is_poison() => Err(fault),
             Err(fault) => Err(IoFault { op: IoOp::Write, at_bytes, ..fault }),
         };
         Done { bufs, result }
@@ -282,10 +284,12 @@ impl SegmentFile for MmapFile {
 
     /// `msync` of what was stored since the last sync, then `fdatasync` for the length and the device's cache.
     async fn sync(&self) -> Result<(), IoFault> {
+        let turn = self.open.lock_sync().await?;
         let dirty = std::mem::replace(&mut locked(&self.writing).dirty, 0..0);
         let view = Arc::clone(&locked(&self.reading).view);
         let open = Arc::clone(&self.open);
         blocking(IoOp::Sync, self.open.path(), move || {
+            let _turn = turn;
             let fault = |error| open.fault(IoOp::Sync, dirty.start, error);
             view.flush(dirty.clone()).map_err(fault)?;
             open.sync_data_blocking()

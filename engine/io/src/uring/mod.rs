@@ -178,6 +178,7 @@ impl SegmentFile for UringFile {
     }
 
     async fn sync(&self) -> Result<(), IoFault> {
+        let _turn = self.open.lock_sync().await?;
         let request = Request::sync(Arc::clone(&self.open));
         self.run(IoOp::Sync, 0, request).await.map_err(|(fault, _)| fault)?.result
     }
