@@ -143,9 +143,16 @@ fn per_gb(trial: &Trial, cpu_ns: u64) -> Option<f64> {
 fn compare(metric: &Metric, whole: &[PairRow]) -> Option<ComparisonRow> {
     let at = METRICS.iter().position(|known| known.name == metric.name)?;
     let pairs: Vec<(f64, f64)> = whole.iter().filter_map(|row| row.get(at).copied().flatten()).collect();
-    let estimate = paired_ratio(&pairs, CONFIDENCE).ok()?;
+    row(metric.name, &pairs)
+}
+
+/// `pairs` are ours and theirs; the ratio is ours divided by theirs, as each entry of the row's `pairs` is.
+fn row(name: &str, pairs: &[(f64, f64)]) -> Option<ComparisonRow> {
+    // The estimator speaks of the second by the first.
+    let theirs_first: Vec<(f64, f64)> = pairs.iter().map(|(ours, theirs)| (*theirs, *ours)).collect();
+    let estimate = paired_ratio(&theirs_first, CONFIDENCE).ok()?;
     Some(ComparisonRow {
-        metric: metric.name.into(),
+        metric: name.into(),
         against: "floor".into(),
         ratio: estimate.value,
         low: estimate.interval.map(|(low, _, _)| low),
@@ -158,6 +165,16 @@ fn compare(metric: &Metric, whole: &[PairRow]) -> Option<ComparisonRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ratio_is_ours_by_theirs_like_every_pair() {
+        let row = row("cpu", &[(2.0, 1.0), (2.2, 1.0), (1.8, 1.0), (2.0, 1.0), (2.1, 1.0), (1.9, 1.0)])
+            .expect("a row");
+        assert!((row.ratio - 2.0).abs() < 0.05, "{row:?}");
+        assert!(row.pairs.iter().all(|pair| (1.7..2.3).contains(pair)), "{row:?}");
+        let (low, high) = row.low.zip(row.high).expect("six pairs give an interval");
+        assert!(low <= row.ratio && row.ratio <= high, "{row:?}");
+    }
 
     #[test]
     fn each_side_goes_first_once_in_two_pairs() {
