@@ -6,7 +6,9 @@ use std::sync::{Arc, RwLock};
 use bytes::Bytes;
 use plimsoll_io::AnyStore;
 use plimsoll_log::records::{Batch, BatchBuilder, Codec, Compressor, Decompressor, RecordLimits};
-use plimsoll_log::{AnyLog, AppendRequest, Durability, Level, Log, LogConfig, Origin, RecoveryReport};
+use plimsoll_log::{
+    AnyLog, AppendRequest, Durability, Level, Log, LogConfig, OpenHints, Origin, RecoveryReport,
+};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -46,7 +48,7 @@ impl LocalController {
         let dir = log_dir.join(METADATA_LOG);
         // Always scanned: it is small, and nothing else says which of its commands are whole.
         damage::check(&dir)?;
-        let (log, recovery) = Log::open(store, &dir, Uuid::nil(), config, None, false).await?;
+        let (log, recovery) = Log::open(store, &dir, Uuid::nil(), config, OpenHints::default()).await?;
         let mut image = Image::default();
         let applied_offset = replay(&log, log.marks().start_offset, &mut image).await?;
         let proposing = Mutex::new(Proposer { compressor: Compressor::new(), applied_offset });

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use plimsoll_io::{PageCacheStore, Preallocation};
 use plimsoll_log::layout::{EPOCH_CHECKPOINT, LOG_SUFFIX, PARTITION_METADATA, segment_path};
 use plimsoll_log::{
-    AppendRequest, Level, Log, LogConfig, LogError, Origin, ReadError, RecoveryReport, SegmentInfo,
+    AppendRequest, Level, Log, LogConfig, LogError, OpenHints, Origin, ReadError, RecoveryReport, SegmentInfo,
 };
 use plimsoll_records::{Batch, BatchBuilder, Codec, Compressor};
 use tempfile::TempDir;
@@ -150,7 +150,14 @@ async fn open(dir: &Path, clean: bool) -> Result<(TestLog, RecoveryReport), LogE
         decompressed_max_bytes: 256 << 10,
         ..LogConfig::default()
     };
-    Log::open(PageCacheStore::new(Preallocation::None), dir, TOPIC_ID, config, None, clean).await
+    Log::open(
+        PageCacheStore::new(Preallocation::None),
+        dir,
+        TOPIC_ID,
+        config,
+        OpenHints { clean, ..OpenHints::default() },
+    )
+    .await
 }
 
 fn opened(result: Result<(TestLog, RecoveryReport), LogError>) -> (TestLog, RecoveryReport) {

@@ -69,7 +69,11 @@ fn benchmark(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("append");
     group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     for backend in [Backend::PageCache, Backend::Mmap, Backend::IoUring] {
-        let store = match open_store(&IoConfig { backend, preallocation: Preallocation::ZeroFill }) {
+        let store = match open_store(&IoConfig {
+            backend,
+            preallocation: Preallocation::ZeroFill,
+            ..IoConfig::default()
+        }) {
             Ok(store) => store,
             Err(reason) => {
                 println!("SKIPPED {backend}: {reason}");

@@ -67,6 +67,9 @@ pub enum Preallocation {
     Fallocate,
     /// Zeroes are written and synced ahead: the dearest to prepare, the cheapest to write durably.
     ZeroFill,
+    /// A retired segment of the same partition is overwritten: its blocks are initialised and often still cached.
+    /// An experiment with conditions; see `docs/backends.md`.
+    Recycle,
 }
 
 impl fmt::Display for Preallocation {
@@ -75,6 +78,7 @@ impl fmt::Display for Preallocation {
             Preallocation::None => "none",
             Preallocation::Fallocate => "fallocate",
             Preallocation::ZeroFill => "zero-fill",
+            Preallocation::Recycle => "recycle",
         })
     }
 }
@@ -87,11 +91,110 @@ impl FromStr for Preallocation {
             "none" => Ok(Preallocation::None),
             "fallocate" => Ok(Preallocation::Fallocate),
             "zero-fill" => Ok(Preallocation::ZeroFill),
+            "recycle" => Ok(Preallocation::Recycle),
             _ => {
-                let allowed = &["none", "fallocate", "zero-fill"];
+                let allowed = &["none", "fallocate", "zero-fill", "recycle"];
                 Err(UnknownWord { setting: "preallocation", value: text.to_owned(), allowed })
             }
         }
+    }
+}
+
+/// On which thread a backend's blocking calls run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Placement {
+    /// Writes where the request is; syncs and reads that miss the cache on the runtime's blocking threads.
+    #[default]
+    Inline,
+    /// Writes, syncs and reads that miss the cache on one OS thread per log directory.
+    Lane,
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Placement::Inline => "inline",
+            Placement::Lane => "lane",
+        })
+    }
+}
+
+impl FromStr for Placement {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Placement, UnknownWord> {
+        match text {
+            "inline" => Ok(Placement::Inline),
+            "lane" => Ok(Placement::Lane),
+            _ => {
+                let allowed = &["inline", "lane"];
+                Err(UnknownWord { setting: "placement", value: text.to_owned(), allowed })
+            }
+        }
+    }
+}
+
+/// How the io_uring backend makes bytes durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RingSync {
+    /// `IORING_OP_FSYNC` on the ring that wrote.
+    #[default]
+    Ring,
+    /// `fdatasync` on a blocking thread.
+    Syscall,
+}
+
+impl fmt::Display for RingSync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            RingSync::Ring => "ring",
+            RingSync::Syscall => "syscall",
+        })
+    }
+}
+
+impl FromStr for RingSync {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<RingSync, UnknownWord> {
+        match text {
+            "ring" => Ok(RingSync::Ring),
+            "syscall" => Ok(RingSync::Syscall),
+            _ => {
+                let allowed = &["ring", "syscall"];
+                Err(UnknownWord { setting: "ring sync", value: text.to_owned(), allowed })
+            }
+        }
+    }
+}
+
+/// Choices of the page-cache backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PageCacheOptions {
+    /// Write with `RWF_DONTCACHE` (Linux 6.14): write-back begins at once and the pages leave the cache after it.
+    pub dontcache: bool,
+    /// Begin write-back of a file each time this many bytes of it are dirty; `None` leaves it to the kernel.
+    pub writeback_bytes: Option<u64>,
+}
+
+/// Choices of the io_uring backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UringOptions {
+    /// Around the page cache, with `O_DIRECT`; otherwise through it.
+    pub direct: bool,
+    /// Writes in flight per file, at least 1.
+    pub depth: u16,
+    /// A kernel thread polls for submissions.
+    pub sqpoll: bool,
+    /// How bytes become durable.
+    pub sync: RingSync,
+    /// Memory for the blocks written last, per log directory, so that tail reads need no device; 0 for none.
+    pub tail_cache_bytes: u64,
+}
+
+impl Default for UringOptions {
+    fn default() -> Self {
+        Self { direct: true, depth: 16, sqpoll: false, sync: RingSync::Ring, tail_cache_bytes: 64 << 20 }
     }
 }
 
@@ -103,6 +206,12 @@ pub struct IoConfig {
     /// The way to reserve space. The map always takes blocks before it stores into them, because a store into a
     /// hole on a full disk is a SIGBUS and not an error; `None` then means: in steps of its own.
     pub preallocation: Preallocation,
+    /// On which thread blocking calls run.
+    pub placement: Placement,
+    /// Of the page-cache backend.
+    pub page_cache: PageCacheOptions,
+    /// Of the io_uring backend.
+    pub io_uring: UringOptions,
 }
 
 #[cfg(test)]

@@ -35,7 +35,9 @@ mod uring;
 pub use any::{AnyFile, AnyStore, open_store};
 pub use block::{BLOCK_ALIGN_BYTES, Block, blocks_outstanding_bytes};
 pub use cache::drop_cached;
-pub use config::{Backend, IoConfig, Preallocation, UnknownWord};
+pub use config::{
+    Backend, IoConfig, PageCacheOptions, Placement, Preallocation, RingSync, UnknownWord, UringOptions,
+};
 pub use dir::{DirectoryLock, fsync_directory, write_atomically};
 pub use fault::{FaultKind, IoFault, IoOp};
 pub use faulty::{Faults, Faulty, FaultyFile};

@@ -36,6 +36,8 @@ pub(crate) fn take_room(file: &File, preallocation: Preallocation, range: Range<
         Preallocation::None => ask_for_room(file, &range).map(|()| Taken::Settled),
         Preallocation::Fallocate => or_cut_back(file, &range, fallocate).map(|()| Taken::Settled),
         Preallocation::ZeroFill => or_cut_back(file, &range, zero_fill).map(|()| Taken::Unsynced),
+        // A recycled file brings its blocks with it; only what goes beyond them is taken here.
+        Preallocation::Recycle => or_cut_back(file, &range, fallocate).map(|()| Taken::Settled),
     }
 }
 

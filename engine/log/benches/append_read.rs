@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use plimsoll_io::{PageCacheStore, Preallocation};
-use plimsoll_log::{AppendRequest, Log, LogConfig, Origin};
+use plimsoll_log::{AppendRequest, Log, LogConfig, OpenHints, Origin};
 use plimsoll_records::{Batch, BatchBuilder, Codec, Compressor};
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
@@ -27,7 +27,7 @@ impl Bench {
         let store = PageCacheStore::new(Preallocation::Fallocate);
         let config = LogConfig { segment_bytes: 256 << 20, ..LogConfig::default() };
         let path = dir.path().join("t-0");
-        let opened = Log::open(store, &path, Uuid::nil(), config, None, false);
+        let opened = Log::open(store, &path, Uuid::nil(), config, OpenHints::default());
         let (log, _) = local.block_on(&runtime, opened).expect("open");
         Self { runtime, local, log, _dir: dir }
     }

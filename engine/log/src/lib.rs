@@ -68,7 +68,7 @@ pub use producers::{
     BatchMeta, Origin, ProducerEntry, ProducerError, Producers, Verdict, WINDOW_BATCHES, Window,
 };
 pub use read::ReadOut;
-pub use recover::RecoveryReport;
+pub use recover::{OpenHints, RecoveryReport};
 pub use snapshot::SnapshotError;
 pub use state::Observer;
 pub use text::SideError;

@@ -46,28 +46,42 @@ pub struct RecoveryReport {
     pub first_bad: Option<String>,
 }
 
+/// What the checkpoint files of the log directory say of one log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenHints {
+    /// From `recovery-point-offset-checkpoint`: everything below it is synced. `None`: nothing is known to be.
+    pub recovery_point: Option<i64>,
+    /// From `log-start-offset-checkpoint`: what lies below it was deleted, though its segment may still be there.
+    pub log_start_offset: Option<i64>,
+    /// The clean-shutdown marker was found.
+    pub clean: bool,
+}
+
 impl<S: SegmentStore> Log<S> {
     /// Opens the log in `dir` (`…/<topic>-<partition>`), which is created with its `partition.metadata` if new.
     ///
     /// After a clean stop nothing is scanned but the end of the last segment. Otherwise every segment that
-    /// reaches `recovery_point` (`None`: all) is checked batch by batch; the log is cut at the first bad one, and
+    /// reaches the recovery point (`None`: all) is checked batch by batch; the log is cut at the first bad one, and
     /// what remains is synced before this returns.
     pub async fn open(
         store: S,
         dir: &Path,
         topic_id: Uuid,
         config: LogConfig,
-        recovery_point: Option<i64>,
-        clean: bool,
+        hints: OpenHints,
     ) -> Result<(Log<S>, RecoveryReport), LogError> {
         prepare_directory(dir, topic_id)?;
         swap::finish(&store, dir).await?;
+        let OpenHints { recovery_point, log_start_offset, clean } = hints;
         let recovery_point = if clean { i64::MAX } else { recovery_point.unwrap_or(i64::MIN) };
         let mut opening = Opening::find(store, dir, config).await?;
         let (active, sealed) = opening.rebuild(recovery_point).await?;
         let Opening { store, config, snapshots, rebuilt, report, end_offset, .. } = opening;
-        let Rebuilt { producers, epochs, .. } = rebuilt;
-        let start_offset = sealed.first().map_or(active.base_offset, |s| s.base_offset);
+        let Rebuilt { producers, mut epochs, .. } = rebuilt;
+        let first_offset = sealed.first().map_or(active.base_offset, |s| s.base_offset);
+        let start_offset =
+            log_start_offset.map_or(first_offset, |start| start.clamp(first_offset, end_offset));
+        epochs.truncate_from_start(start_offset);
         let tail = block_tail(&*active.file, active.tail.size_bytes).await?;
         let line =
             WriteLine::new(Arc::clone(&active.file), active.tail.size_bytes, tail, config.write_max_bytes);
@@ -372,7 +386,9 @@ mod tests {
         for (count, clean) in counts.iter_mut().zip([false, true, false]) {
             let (store, id) = (store.clone(), Uuid::from_u128(7));
             let config = LogConfig { durability, ..LogConfig::default() };
-            let (log, _) = Log::open(store, &dir, id, config, None, clean).await.expect("open");
+            let (log, _) = Log::open(store, &dir, id, config, OpenHints { clean, ..OpenHints::default() })
+                .await
+                .expect("open");
             tokio::task::LocalSet::new().run_until(log.close()).await.expect("close");
             *count = FORGOTTEN.take().len();
         }
@@ -394,7 +410,7 @@ mod tests {
         let open = async || {
             let (store, id) = (PageCacheStore::new(Preallocation::None), Uuid::from_u128(7));
             syncs::take();
-            Log::open(store, &dir, id, LogConfig::default(), None, false).await.expect("open");
+            Log::open(store, &dir, id, LogConfig::default(), OpenHints::default()).await.expect("open");
             // Without those of the store, which syncs the directory when it creates a segment.
             syncs::take()
         };

@@ -10,6 +10,7 @@ mod exit;
 mod measure;
 mod options;
 mod pages;
+mod storage;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             broker::run(&options)
         }
         Verb::Corpus(options) => corpus::run(&options),
+        Verb::Storage { verb } => storage::run(&verb),
         Verb::Quick(options) => measure::quick(&options.measure),
         Verb::Run(options) => measure::run(&options.workload, &options.measure),
         Verb::Helper { arguments } => {

@@ -32,6 +32,12 @@ pub(crate) enum Verb {
     Run(RunOptions),
     /// Serves Kafka's protocol on one node.
     Broker(BrokerOptions),
+    /// The storage engine alone: measured against the device, its directories read, checked and repaired.
+    Storage {
+        /// What to do.
+        #[command(subcommand)]
+        verb: crate::storage::StorageVerb,
+    },
     /// Real records to measure with: what there is, fetching, checking.
     Corpus(CorpusOptions),
     /// Prints completions for a shell.
@@ -57,6 +63,7 @@ impl Verb {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Verb::Corpus(options) => options.json,
+            Verb::Storage { verb } => verb.wants_json(),
             Verb::Quick(options) => options.measure.json,
             Verb::Run(options) => options.measure.json,
             Verb::Helper { .. } | Verb::Broker(_) | Verb::Completions { .. } | Verb::Man { .. } => false,

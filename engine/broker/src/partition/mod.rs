@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use plimsoll_io::AnyStore;
 use plimsoll_log::{
-    AnyLog, AppendError, AppendRequest, Appended, Durability, Level, Log, LogError, Marks, Origin, ReadError,
-    ReadOut, RecoveryReport, WaitError,
+    AnyLog, AppendError, AppendRequest, Appended, Durability, Level, Log, LogError, Marks, OpenHints, Origin,
+    ReadError, ReadOut, RecoveryReport, WaitError,
 };
 use plimsoll_records::Batch;
 use plimsoll_wire::Uuid;
@@ -78,7 +78,9 @@ impl Partition {
             Durability::Replicated => Level::Written,
             Durability::Fsync => Level::Durable,
         };
-        let (log, report) = Log::open(store, dir, topic_id, config, recovery.point, recovery.clean).await?;
+        let hints =
+            OpenHints { recovery_point: recovery.point, clean: recovery.clean, ..OpenHints::default() };
+        let (log, report) = Log::open(store, dir, topic_id, config, hints).await?;
         // Each start leads in a new epoch, so a log that knows this one has seen newer metadata.
         match log.latest_epoch() {
             Some(latest) if latest.epoch >= leader_epoch => {

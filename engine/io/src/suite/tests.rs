@@ -69,7 +69,7 @@ async fn decorators_hold_the_contract() {
 #[tokio::test]
 async fn any_store_holds_the_contract_and_says_what_runs() {
     for backend in [Backend::PageCache, Backend::Mmap, Backend::IoUring, Backend::Sim] {
-        let config = IoConfig { backend, preallocation: Preallocation::Fallocate };
+        let config = IoConfig { backend, preallocation: Preallocation::Fallocate, ..IoConfig::default() };
         match open_store(&config) {
             Ok(store) => {
                 assert_eq!(store.backend(), backend);

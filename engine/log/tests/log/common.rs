@@ -13,7 +13,7 @@ use plimsoll_io::{
     Backend, Done, IoFault, IoLimits, IoOp, Records, SegmentFile, SegmentStore, SimConfig, SimFile, SimStore,
     WriteBufs,
 };
-use plimsoll_log::{AppendError, AppendRequest, Appended, Log, LogConfig, Origin, RecoveryReport};
+use plimsoll_log::{AppendError, AppendRequest, Appended, Log, LogConfig, OpenHints, Origin, RecoveryReport};
 use plimsoll_records::{Batch, BatchBuilder, Codec, Compressor, ProducerStamp};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -73,7 +73,8 @@ pub(crate) async fn open<S: SegmentStore>(
     recovery_point: Option<i64>,
     clean: bool,
 ) -> (Log<S>, RecoveryReport) {
-    Log::open(store, dir, TOPIC_ID, config, recovery_point, clean).await.expect("open")
+    let hints = OpenHints { recovery_point, clean, ..OpenHints::default() };
+    Log::open(store, dir, TOPIC_ID, config, hints).await.expect("open")
 }
 
 /// All batches of the log, read in steps of `max_bytes`.

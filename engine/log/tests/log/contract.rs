@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::common::*;
 use plimsoll_io::{MmapStore, PageCacheStore, Preallocation, SegmentStore, UringStore, probe_io_uring};
-use plimsoll_log::{AppendError, Durability, Level, Log, LogConfig, LogError, ReadError};
+use plimsoll_log::{AppendError, Durability, Level, Log, LogConfig, LogError, OpenHints, ReadError};
 use plimsoll_records::Batch;
 use uuid::Uuid;
 
@@ -332,7 +332,14 @@ fn e8_a_directory_of_another_topic_is_refused() {
         let store = PageCacheStore::new(Preallocation::None);
         let (log, _) = open(store.clone(), &dir, small_config(), None, false).await;
         log.close().await.expect("close");
-        let other = Log::open(store, &dir, Uuid::from_u128(7), small_config(), None, true).await;
+        let other = Log::open(
+            store,
+            &dir,
+            Uuid::from_u128(7),
+            small_config(),
+            OpenHints { clean: true, ..OpenHints::default() },
+        )
+        .await;
         let error = other.expect_err("another topic id");
         assert!(matches!(error, LogError::TopicId { .. }) && error.to_string().contains("t-0"), "{error}");
     });

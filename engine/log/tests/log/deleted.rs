@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use plimsoll_io::{FaultKind, PageCacheStore, Preallocation, SegmentStore};
-use plimsoll_log::{Log, LogConfig, ReadError};
+use plimsoll_log::{Log, LogConfig, OpenHints, ReadError};
 use uuid::Uuid;
 
 use crate::common::*;
@@ -33,7 +33,8 @@ fn a_deleted_log_neither_reads_nor_changes_the_files_of_one_of_the_same_name() {
         fill(&old).await;
         old.increment_start_offset(i64::MAX);
         old.delete().await.expect("delete");
-        let (new, _) = Log::open(store, &dir, Uuid::from_u128(9), config(), None, false).await.expect("open");
+        let (new, _) =
+            Log::open(store, &dir, Uuid::from_u128(9), config(), OpenHints::default()).await.expect("open");
         fill(&new).await;
         let before = read_all(&new, 1 << 16).await.len();
         assert_eq!(old.remove_old_segments().await.expect("nothing"), 0);
@@ -54,7 +55,8 @@ fn a_fetch_from_a_deleted_log_never_opens_its_successors_files() {
         let (old, _) = open(store.clone(), &dir, config(), None, false).await;
         fill(&old).await;
         old.delete().await.expect("delete");
-        let (new, _) = Log::open(store, &dir, Uuid::from_u128(9), config(), None, false).await.expect("open");
+        let (new, _) =
+            Log::open(store, &dir, Uuid::from_u128(9), config(), OpenHints::default()).await.expect("open");
         fill(&new).await;
         assert_gone(old.read(0, i64::MAX, 1 << 10, true).await);
         new.close().await.expect("close");

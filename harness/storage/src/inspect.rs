@@ -1,0 +1,1 @@
+//! Segment files and the small files beside them, read as they are on disk.
