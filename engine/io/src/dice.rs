@@ -1,16 +1,19 @@
 //! A small seeded generator (SplitMix64), so that a seed means the same run for ever.
 
+/// Chance from a seed. Not for secrets.
 #[derive(Clone, Debug)]
-pub(crate) struct Dice {
+pub struct Dice {
     state: u64,
 }
 
 impl Dice {
-    pub(crate) fn new(seed: u64) -> Dice {
+    /// The sequence of this seed, from its beginning.
+    pub fn new(seed: u64) -> Dice {
         Dice { state: seed }
     }
 
-    pub(crate) fn next_u64(&mut self) -> u64 {
+    /// The next 64 bits.
+    pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -19,12 +22,12 @@ impl Dice {
     }
 
     /// A number below `bound`; zero for a bound of zero.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next_u64().checked_rem(bound).unwrap_or(0)
     }
 
     /// True with the given probability.
-    pub(crate) fn hits(&mut self, probability: f64) -> bool {
+    pub fn hits(&mut self, probability: f64) -> bool {
         probability > 0.0 && ((self.next_u64() >> 11) as f64) < probability * (1u64 << 53) as f64
     }
 }

@@ -38,6 +38,7 @@ pub use cache::drop_cached;
 pub use config::{
     Backend, IoConfig, PageCacheOptions, Placement, Preallocation, RingSync, UnknownWord, UringOptions,
 };
+pub use dice::Dice;
 pub use dir::{DirectoryLock, fsync_directory, write_atomically};
 pub use fault::{FaultKind, IoFault, IoOp};
 pub use faulty::{Faults, Faulty, FaultyFile};
