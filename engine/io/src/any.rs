@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use crate::config::{Backend, IoConfig};
+use crate::config::{Backend, IoConfig, Preallocation};
 use crate::fault::IoFault;
 use crate::file::{Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
 use crate::mmap::{MmapFile, MmapStore};
@@ -89,8 +89,16 @@ impl SegmentStore for AnyStore {
         each!(self, AnyStore, store => store.remove(path).await)
     }
 
+    async fn sync_directory(&self, path: &Path) -> Result<(), IoFault> {
+        each!(self, AnyStore, store => store.sync_directory(path).await)
+    }
+
     fn backend(&self) -> Backend {
         each!(self, AnyStore, store => store.backend())
+    }
+
+    fn preallocation(&self) -> Preallocation {
+        each!(self, AnyStore, store => store.preallocation())
     }
 }
 
@@ -101,6 +109,10 @@ impl SegmentFile for AnyFile {
 
     fn path(&self) -> &Path {
         each!(self, AnyFile, file => file.path())
+    }
+
+    async fn rename(&self, to: &Path) -> Result<(), IoFault> {
+        each!(self, AnyFile, file => file.rename(to).await)
     }
 
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {

@@ -14,6 +14,8 @@ pub enum IoOp {
     Open,
     /// Unlinking a file.
     Remove,
+    /// Giving a file another name.
+    Rename,
     /// Reserving space.
     Reserve,
     /// Writing.
@@ -30,10 +32,11 @@ pub enum IoOp {
 
 impl IoOp {
     /// Every operation, in the order of [`IoOp::index`].
-    pub const ALL: [IoOp; 9] = [
+    pub const ALL: [IoOp; 10] = [
         IoOp::Create,
         IoOp::Open,
         IoOp::Remove,
+        IoOp::Rename,
         IoOp::Reserve,
         IoOp::Write,
         IoOp::Read,
@@ -53,6 +56,7 @@ impl IoOp {
             IoOp::Create => "create",
             IoOp::Open => "open",
             IoOp::Remove => "remove",
+            IoOp::Rename => "rename",
             IoOp::Reserve => "reserve",
             IoOp::Write => "write",
             IoOp::Read => "read",

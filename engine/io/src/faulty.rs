@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::block::Block;
-use crate::config::Backend;
+use crate::config::{Backend, Preallocation};
 use crate::dice::Dice;
 use crate::fault::{IoFault, IoOp};
 use crate::file::{Chunk, Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
@@ -213,8 +213,17 @@ impl<S: SegmentStore> SegmentStore for Faulty<S> {
         self.inner.remove(path).await
     }
 
+    async fn sync_directory(&self, path: &Path) -> Result<(), IoFault> {
+        self.faults.check(IoOp::Sync, path, 0)?;
+        self.inner.sync_directory(path).await
+    }
+
     fn backend(&self) -> Backend {
         self.inner.backend()
+    }
+
+    fn preallocation(&self) -> Preallocation {
+        self.inner.preallocation()
     }
 }
 
@@ -257,6 +266,11 @@ impl<F: SegmentFile> SegmentFile for FaultyFile<F> {
 
     fn path(&self) -> &Path {
         self.inner.path()
+    }
+
+    async fn rename(&self, to: &Path) -> Result<(), IoFault> {
+        self.faults.check(IoOp::Rename, self.inner.path(), 0)?;
+        self.inner.rename(to).await
     }
 
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {

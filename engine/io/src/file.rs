@@ -39,8 +39,14 @@ pub trait SegmentStore: Clone + Send + Sync + 'static {
     /// crash only after [`fsync_directory`](crate::fsync_directory).
     fn remove(&self, path: &Path) -> impl Future<Output = Result<(), IoFault>>;
 
+    /// Makes creations, removals and renames in a directory of this store durable.
+    fn sync_directory(&self, path: &Path) -> impl Future<Output = Result<(), IoFault>>;
+
     /// The backend that really runs, for result files and messages.
     fn backend(&self) -> crate::Backend;
+
+    /// How its files reserve space.
+    fn preallocation(&self) -> crate::Preallocation;
 }
 
 /// One segment file.
@@ -48,8 +54,15 @@ pub trait SegmentFile: fmt::Debug + Send + Sync + 'static {
     /// Alignment, vector and depth limits. Constant for the life of the file.
     fn limits(&self) -> IoLimits;
 
-    /// The path this file was opened at.
+    /// The path this file was opened at, or renamed to.
     fn path(&self) -> &Path;
+
+    /// Gives the file another name in the same directory, in place of a file that has it. A crash may undo that
+    /// until [`SegmentStore::sync_directory`]. Once per handle; a second call is
+    /// [`FaultKind::Misuse`](crate::FaultKind::Misuse).
+    ///
+    /// Cancel safety: dropped, the file may have either name.
+    fn rename(&self, to: &Path) -> impl Future<Output = Result<(), IoFault>>;
 
     /// Makes room up to `upto_bytes`, so that later writes below it find space.
     /// Fails with [`FaultKind::NoSpace`](crate::FaultKind::NoSpace) and takes nothing then.

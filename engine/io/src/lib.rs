@@ -46,6 +46,7 @@ pub use file::{Chunk, Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
 pub use metered::{Meter, Metered, MeteredFile, OpSummary};
 pub use mmap::{MmapFile, MmapStore};
 pub use page_cache::{PageCacheFile, PageCacheStore};
+pub use reserve::free_bytes;
 pub use sim::{SimConfig, SimFile, SimStore};
 pub use slice::{FileSlice, Records};
 pub use uring::{Unavailable, UringFile, UringStore, probe_io_uring};

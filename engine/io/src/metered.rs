@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::config::Backend;
+use crate::config::{Backend, Preallocation};
 use crate::fault::{IoFault, IoOp};
 use crate::file::{Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
 use crate::slice::Records;
@@ -210,8 +210,16 @@ impl<S: SegmentStore> SegmentStore for Metered<S> {
         self.meter.timed(IoOp::Remove, self.inner.remove(path), failed).await
     }
 
+    async fn sync_directory(&self, path: &Path) -> Result<(), IoFault> {
+        self.meter.timed(IoOp::Sync, self.inner.sync_directory(path), failed).await
+    }
+
     fn backend(&self) -> Backend {
         self.inner.backend()
+    }
+
+    fn preallocation(&self) -> Preallocation {
+        self.inner.preallocation()
     }
 }
 
@@ -222,6 +230,10 @@ impl<F: SegmentFile> SegmentFile for MeteredFile<F> {
 
     fn path(&self) -> &Path {
         self.inner.path()
+    }
+
+    async fn rename(&self, to: &Path) -> Result<(), IoFault> {
+        self.meter.timed(IoOp::Rename, self.inner.rename(to), failed).await
     }
 
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {

@@ -46,6 +46,8 @@ impl From<Preallocation> for OpenHow {
 pub(crate) struct OpenFile {
     file: File,
     path: Arc<Path>,
+    /// Its name since it was renamed. Beside the old one, which others may still refer to.
+    renamed: OnceLock<Arc<Path>>,
     how: OpenHow,
     /// Below this, writes find room and zero-filling is over.
     room_upto_bytes: AtomicU64,
@@ -64,15 +66,16 @@ impl SliceSource for OpenFile {
     }
 
     fn path(&self) -> &Path {
-        &self.path
+        OpenFile::path(self)
     }
 }
 
 impl OpenFile {
     fn new(file: File, path: Arc<Path>, how: OpenHow, len_bytes: u64) -> Arc<OpenFile> {
         let room_upto_bytes = AtomicU64::new(how.aligned(len_bytes));
-        let (room_change, sync_turn, lost) = (Arc::default(), Arc::default(), OnceLock::new());
-        Arc::new(OpenFile { file, path, how, room_upto_bytes, room_change, sync_turn, lost })
+        let (room_change, sync_turn) = (Arc::default(), Arc::default());
+        let (renamed, lost) = (OnceLock::new(), OnceLock::new());
+        Arc::new(OpenFile { file, path, renamed, how, room_upto_bytes, room_change, sync_turn, lost })
     }
 
     /// Creates the file with room for `reserve_bytes` and a durable directory entry.
@@ -111,16 +114,37 @@ impl OpenFile {
         .await
     }
 
+    /// Gives the file another name, once.
+    pub(crate) async fn rename(self: &Arc<Self>, to: &Path) -> Result<(), IoFault> {
+        if self.renamed.get().is_some() {
+            return Err(self.refuse(IoOp::Rename, 0, FaultKind::Misuse, "the file was renamed already"));
+        }
+        let (this, to) = (Arc::clone(self), Arc::<Path>::from(to));
+        blocking(IoOp::Rename, self.path(), move || {
+            fs::rename(&this.path, &to).map_err(|error| this.fault(IoOp::Rename, 0, error))?;
+            this.renamed.get_or_init(|| to);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes the names in a directory durable.
+    pub(crate) async fn sync_directory(path: &Path) -> Result<(), IoFault> {
+        let path: Arc<Path> = path.into();
+        let task_path = Arc::clone(&path);
+        blocking(IoOp::Sync, &path, move || fsync_directory(&task_path)).await
+    }
+
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
     pub(crate) fn path(&self) -> &Arc<Path> {
-        &self.path
+        self.renamed.get().unwrap_or(&self.path)
     }
 
     pub(crate) fn fault(&self, op: IoOp, at_bytes: u64, error: impl Into<io::Error>) -> IoFault {
-        IoFault::new(op, Arc::clone(&self.path), at_bytes, error.into())
+        IoFault::new(op, Arc::clone(self.path()), at_bytes, error.into())
     }
 
     /// A fault that no system call reported.
@@ -131,7 +155,7 @@ impl OpenFile {
         kind: FaultKind,
         message: impl Into<String>,
     ) -> IoFault {
-        IoFault::with_kind(op, Arc::clone(&self.path), at_bytes, kind, message)
+        IoFault::with_kind(op, Arc::clone(self.path()), at_bytes, kind, message)
     }
 
     /// The end of the room that reservations have made so far.
@@ -153,7 +177,7 @@ impl OpenFile {
         }
         self.check_lost(IoOp::Reserve)?;
         let this = Arc::clone(self);
-        let (guard, taken) = blocking(IoOp::Reserve, &self.path, move || {
+        let (guard, taken) = blocking(IoOp::Reserve, self.path(), move || {
             let taken = take_room(&this.file, this.how.preallocation, from_bytes..upto_bytes);
             Ok((guard, taken.map_err(|error| this.fault(IoOp::Reserve, from_bytes, error))?))
         })
@@ -171,7 +195,7 @@ impl OpenFile {
         // Waited for here: blocking threads that wait for each other's turns could use up all there are.
         let turn = self.lock_sync().await?;
         let this = Arc::clone(self);
-        blocking(IoOp::Sync, &self.path, move || {
+        blocking(IoOp::Sync, self.path(), move || {
             let _guards = (guard, turn);
             let failed = |fault| IoFault { kind: FaultKind::DeviceError, ..fault };
             this.sync_data_blocking().map_err(|fault| this.lost.get_or_init(|| failed(fault)).clone())?;
@@ -185,7 +209,7 @@ impl OpenFile {
     pub(crate) async fn fill_holes(self: &Arc<Self>) -> Result<(), IoFault> {
         let guard = self.lock_room().await;
         let this = Arc::clone(self);
-        blocking(IoOp::Reserve, &self.path, move || {
+        blocking(IoOp::Reserve, self.path(), move || {
             let _guard = guard;
             let room = 0..this.room_upto_bytes();
             take_room(&this.file, Preallocation::Fallocate, room)
@@ -223,7 +247,7 @@ impl OpenFile {
         len_bytes: u64,
     ) -> Result<(), IoFault> {
         let this = Arc::clone(self);
-        blocking(IoOp::Truncate, &self.path, move || {
+        blocking(IoOp::Truncate, self.path(), move || {
             let _guard = guard;
             this.file.set_len(len_bytes).map_err(|error| this.fault(IoOp::Truncate, len_bytes, error))?;
             this.room_upto_bytes.store(this.how.aligned(len_bytes), Ordering::Release);
@@ -247,7 +271,7 @@ impl OpenFile {
     pub(crate) async fn sync_data(self: &Arc<Self>) -> Result<(), IoFault> {
         let turn = self.lock_sync().await?;
         let this = Arc::clone(self);
-        blocking(IoOp::Sync, &self.path, move || {
+        blocking(IoOp::Sync, self.path(), move || {
             let _turn = turn;
             this.sync_data_blocking()
         })

@@ -52,8 +52,16 @@ impl SegmentStore for PageCacheStore {
         OpenFile::remove(path).await
     }
 
+    async fn sync_directory(&self, path: &Path) -> Result<(), IoFault> {
+        OpenFile::sync_directory(path).await
+    }
+
     fn backend(&self) -> Backend {
         Backend::PageCache
+    }
+
+    fn preallocation(&self) -> Preallocation {
+        self.preallocation
     }
 }
 
@@ -70,6 +78,10 @@ impl SegmentFile for PageCacheFile {
 
     fn path(&self) -> &Path {
         self.open.path()
+    }
+
+    async fn rename(&self, to: &Path) -> Result<(), IoFault> {
+        self.open.rename(to).await
     }
 
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {

@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use rustix::fs::FallocateFlags;
 
 use crate::block::{BLOCK_ALIGN_BYTES, Block};
 use crate::config::Preallocation;
+use crate::fault::{IoFault, IoOp};
 
 /// One zero-filling write. Large enough for the device, small enough not to hold much memory.
 const ZERO_FILL_STEP_BYTES: usize = 1 << 20;
@@ -56,6 +58,14 @@ fn or_cut_back(
 fn cut_back(file: &File, len_bytes: u64) {
     if let Err(error) = file.set_len(len_bytes) {
         tracing::warn!(%error, len_bytes, "could not cut a file back after a failed reservation");
+    }
+}
+
+/// Bytes that the file system of `path` has left for this process. Asks the kernel, not the disk.
+pub fn free_bytes(path: &Path) -> Result<u64, IoFault> {
+    match rustix::fs::statvfs(path) {
+        Ok(stat) => Ok(stat.f_bavail.saturating_mul(stat.f_frsize)),
+        Err(errno) => Err(IoFault::new(IoOp::Reserve, path, 0, errno.into())),
     }
 }
 

@@ -77,8 +77,16 @@ impl SegmentStore for MmapStore {
         OpenFile::remove(path).await
     }
 
+    async fn sync_directory(&self, path: &Path) -> Result<(), IoFault> {
+        OpenFile::sync_directory(path).await
+    }
+
     fn backend(&self) -> Backend {
         Backend::Mmap
+    }
+
+    fn preallocation(&self) -> Preallocation {
+        self.preallocation
     }
 }
 
@@ -248,6 +256,10 @@ impl SegmentFile for MmapFile {
 
     fn path(&self) -> &Path {
         self.open.path()
+    }
+
+    async fn rename(&self, to: &Path) -> Result<(), IoFault> {
+        self.open.rename(to).await
     }
 
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {

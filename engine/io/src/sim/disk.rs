@@ -12,8 +12,18 @@ pub(super) struct Disk {
     names: BTreeMap<PathBuf, u64>,
     /// Names removed without a sync of the directory: a crash may bring them back.
     removed: BTreeMap<PathBuf, u64>,
+    /// Renames without a sync of the directory, oldest first: a crash may undo the latest ones.
+    renamed: Vec<Renamed>,
     files: HashMap<u64, Entry>,
     next_id: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Renamed {
+    from: PathBuf,
+    to: PathBuf,
+    id: u64,
+    replaced: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -47,8 +57,13 @@ impl Disk {
         held.map(|entry| entry.inode.len_bytes()).sum()
     }
 
-    /// Creates a file with one handle. Its name is durable at once; its length is not.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        self.names.keys().cloned().collect()
+    }
+
+    /// Creates a file with one handle. Its name is durable at once, and with it the renames before; its length is not.
     pub(super) fn create(&mut self, path: &Path, len_bytes: u64) -> u64 {
+        self.renamed.retain(|renamed| renamed.to.parent() != path.parent());
         let mut inode = Inode::default();
         inode.extend_to(len_bytes);
         let id = self.insert(path.to_owned(), inode);
@@ -89,10 +104,46 @@ impl Disk {
         true
     }
 
+    /// Moves a name, in place of the file that had the new one. False if there is no such file.
+    pub(super) fn rename(&mut self, from: &Path, to: &Path) -> bool {
+        let Some(id) = self.names.remove(from) else { return false };
+        let replaced = self.names.insert(to.to_owned(), id);
+        if let Some(entry) = replaced.and_then(|replaced| self.files.get_mut(&replaced)) {
+            entry.linked = false;
+        }
+        self.removed.remove(to);
+        self.renamed.push(Renamed { from: from.to_owned(), to: to.to_owned(), id, replaced });
+        true
+    }
+
+    /// Makes removals and renames in `directory` final.
+    pub(super) fn sync_names(&mut self, directory: &Path) {
+        self.renamed.retain(|renamed| renamed.to.parent() != Some(directory));
+        self.removed.retain(|path, _| path.parent() != Some(directory));
+    }
+
+    /// The names after a crash, which keeps the renames up to some point in time.
+    fn names_after_crash(&self, dice: &mut Dice) -> BTreeMap<PathBuf, u64> {
+        let mut names = self.names.clone();
+        if self.renamed.is_empty() {
+            return names;
+        }
+        let kept = dice.below(self.renamed.len() as u64 + 1) as usize;
+        for Renamed { from, to, id, replaced } in self.renamed.iter().skip(kept).rev() {
+            if names.remove(to).is_some() {
+                names.insert(from.clone(), *id);
+            }
+            if let Some(replaced) = replaced {
+                names.insert(to.clone(), *replaced);
+            }
+        }
+        names
+    }
+
     /// What a machine finds after losing power.
     pub(super) fn crash_image(&self, dice: &mut Dice) -> Disk {
         let mut image = Disk::default();
-        for (path, id) in &self.names {
+        for (path, id) in &self.names_after_crash(dice) {
             image.revive(path, self.inode(*id), dice);
         }
         for (path, id) in &self.removed {

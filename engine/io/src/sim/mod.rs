@@ -8,14 +8,14 @@ mod inode;
 
 use std::future::Future;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use crate::config::Backend;
+use crate::config::{Backend, Preallocation};
 use crate::dice::Dice;
 use crate::fault::{FaultKind, IoFault, IoOp};
 use crate::file::{Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
@@ -33,6 +33,8 @@ pub struct SimConfig {
     pub limits: IoLimits,
     /// Most bytes that all files together may hold, 1 GiB by default; more is [`FaultKind::NoSpace`].
     pub capacity_bytes: u64,
+    /// What the store says of itself; files lengthen alike in every manner.
+    pub preallocation: Preallocation,
     /// Lets operations wait a random number of turns before they act, so that they overtake each other.
     pub reorder: bool,
 }
@@ -40,7 +42,8 @@ pub struct SimConfig {
 impl Default for SimConfig {
     fn default() -> SimConfig {
         let limits = IoLimits { align_bytes: 1, bufs_max: 1024, in_flight_max: 1 };
-        SimConfig { seed: 0, limits, capacity_bytes: 1 << 30, reorder: false }
+        let preallocation = Preallocation::default();
+        SimConfig { seed: 0, limits, capacity_bytes: 1 << 30, preallocation, reorder: false }
     }
 }
 
@@ -90,6 +93,15 @@ impl SimStore {
         self.shared.locked().disk.get(path).map(|inode| inode.live().to_vec())
     }
 
+    /// The names of all files, in order.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.shared.locked().disk.paths()
+    }
+
+    fn file(&self, path: Arc<Path>, id: u64) -> SimFile {
+        SimFile { shared: Arc::clone(&self.shared), path, renamed: OnceLock::new(), id }
+    }
+
     /// Changes stored bytes behind everybody's back, live and durable alike, as a decaying disk does.
     /// Returns false if the file is missing or shorter.
     pub fn corrupt(&self, path: &Path, at_bytes: u64, bytes: &[u8]) -> bool {
@@ -131,7 +143,7 @@ impl SegmentStore for SimStore {
         check_capacity(&self.shared.config, &state.disk, IoOp::Create, &path, reserve_bytes)?;
         let id = state.disk.create(&path, reserve_bytes);
         drop(state);
-        Ok(SimFile { shared: Arc::clone(&self.shared), path, id })
+        Ok(self.file(path, id))
     }
 
     async fn open(&self, path: &Path) -> Result<(SimFile, u64), IoFault> {
@@ -148,7 +160,7 @@ impl SegmentStore for SimStore {
             ));
         };
         drop(state);
-        Ok((SimFile { shared: Arc::clone(&self.shared), path, id }, len_bytes))
+        Ok((self.file(path, id), len_bytes))
     }
 
     async fn remove(&self, path: &Path) -> Result<(), IoFault> {
@@ -159,8 +171,18 @@ impl SegmentStore for SimStore {
         Err(IoFault::with_kind(IoOp::Remove, path, 0, FaultKind::NotFound, "there is no such file"))
     }
 
+    async fn sync_directory(&self, path: &Path) -> Result<(), IoFault> {
+        self.shared.turns().await;
+        self.shared.locked().disk.sync_names(path);
+        Ok(())
+    }
+
     fn backend(&self) -> Backend {
         Backend::Sim
+    }
+
+    fn preallocation(&self) -> Preallocation {
+        self.shared.config.preallocation
     }
 }
 
@@ -169,6 +191,7 @@ impl SegmentStore for SimStore {
 pub struct SimFile {
     shared: Arc<Shared>,
     path: Arc<Path>,
+    renamed: OnceLock<Arc<Path>>,
     id: u64,
 }
 
@@ -188,7 +211,7 @@ impl SimFile {
     }
 
     fn fault(&self, op: IoOp, at_bytes: u64, kind: FaultKind, message: impl Into<String>) -> IoFault {
-        IoFault::with_kind(op, Arc::clone(&self.path), at_bytes, kind, message)
+        IoFault::with_kind(op, self.path(), at_bytes, kind, message)
     }
 
     /// Refuses what would make the file longer than the disk has room for.
@@ -196,7 +219,7 @@ impl SimFile {
         let state = self.shared.locked();
         let len_bytes = state.disk.inode(self.id).map_or(0, Inode::len_bytes);
         let more_bytes = upto_bytes.saturating_sub(len_bytes);
-        check_capacity(&self.shared.config, &state.disk, op, &self.path, more_bytes)
+        check_capacity(&self.shared.config, &state.disk, op, self.path(), more_bytes)
     }
 
     fn write(&self, at_bytes: u64, bufs: &WriteBufs) -> Result<(), IoFault> {
@@ -227,7 +250,19 @@ impl SegmentFile for SimFile {
     }
 
     fn path(&self) -> &Path {
-        &self.path
+        self.renamed.get().unwrap_or(&self.path)
+    }
+
+    async fn rename(&self, to: &Path) -> Result<(), IoFault> {
+        self.shared.turns().await;
+        if self.renamed.get().is_some() {
+            return Err(self.fault(IoOp::Rename, 0, FaultKind::Misuse, "the file was renamed already"));
+        }
+        if !self.shared.locked().disk.rename(&self.path, to) {
+            return Err(self.fault(IoOp::Rename, 0, FaultKind::NotFound, "there is no such file"));
+        }
+        self.renamed.get_or_init(|| to.into());
+        Ok(())
     }
 
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
@@ -288,13 +323,13 @@ fn check_capacity(
     config: &SimConfig,
     disk: &Disk,
     op: IoOp,
-    path: &Arc<Path>,
+    path: &Path,
     more_bytes: u64,
 ) -> Result<(), IoFault> {
     let total_bytes = disk.used_bytes().saturating_add(more_bytes);
     if total_bytes > config.capacity_bytes {
         let error = std::io::Error::from_raw_os_error(libc::ENOSPC);
-        return Err(IoFault::new(op, Arc::clone(path), 0, error));
+        return Err(IoFault::new(op, path, 0, error));
     }
     Ok(())
 }

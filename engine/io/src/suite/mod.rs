@@ -27,6 +27,7 @@ pub async fn run_all<S: SegmentStore>(store: &S, directory: &Path) {
     create_without_room_leaves_no_file(store, directory).await;
     open_knows_length_and_absence(store, directory).await;
     removed_files_stay_readable(store, directory).await;
+    a_renamed_file_goes_on_under_its_new_name(store, directory).await;
     reserve_changes_no_byte_and_refuses_whole(store, directory).await;
     writes_come_back_whole_with_their_buffers(store, directory).await;
     writes_against_the_limits_do_nothing(store, directory).await;
@@ -105,6 +106,26 @@ async fn create_without_room_leaves_no_file<S: SegmentStore>(store: &S, director
     let absent = store.open(&path).await.err().map(|fault| fault.kind);
     assert_eq!(absent, Some(FaultKind::NotFound), "a failed create must leave no file behind");
     store.create(&path, 0).await.unwrap_or_else(|fault| panic!("the name must be free again: {fault}"));
+}
+
+async fn a_renamed_file_goes_on_under_its_new_name<S: SegmentStore>(store: &S, directory: &Path) {
+    let (file, from) = create(store, directory, "waiting").await;
+    let (replaced, to) = create(store, directory, "taken").await;
+    let bytes = content(&file.limits(), 4, 31);
+    let (head, tail) = bytes.split_at(bytes.len() / 2);
+    write(&file, 0, head).await;
+    file.rename(&to).await.unwrap_or_else(|fault| panic!("rename failed: {fault}"));
+    assert_eq!(file.path(), to, "a renamed file must know its path");
+    write(&file, head.len() as u64, tail).await;
+    file.sync().await.unwrap_or_else(|fault| panic!("sync failed: {fault}"));
+    store.sync_directory(directory).await.unwrap_or_else(|fault| panic!("directory sync failed: {fault}"));
+    drop(replaced);
+    let gone = store.open(&from).await.err().map(|fault| fault.kind);
+    assert_eq!(gone, Some(FaultKind::NotFound), "the old name must be free");
+    let (again, _) = store.open(&to).await.unwrap_or_else(|fault| panic!("open failed: {fault}"));
+    assert!(read(&again, 0, bytes.len() as u64).await == bytes, "a renamed file must keep its bytes");
+    let twice = file.rename(&from).await.err().map(|fault| fault.kind);
+    assert_eq!(twice, Some(FaultKind::Misuse), "a handle is renamed once");
 }
 
 async fn open_knows_length_and_absence<S: SegmentStore>(store: &S, directory: &Path) {

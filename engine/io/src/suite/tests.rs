@@ -143,6 +143,28 @@ fn crashes_differ_by_seed_and_some_tear_a_write() {
 }
 
 #[test]
+fn a_crash_may_undo_the_latest_renames_until_the_directory_is_synced() {
+    run(async {
+        let store = SimStore::default();
+        let (waiting, named) = (Path::new("/d/waiting"), Path::new("/d/named"));
+        let file = store.create(waiting, 0).await.unwrap();
+        write(&file, 0, b"kept").await;
+        file.sync().await.unwrap();
+        file.rename(named).await.unwrap();
+        let crashed = |seed| {
+            let image = store.crash(seed);
+            (image.live_bytes(waiting), image.live_bytes(named))
+        };
+        let kept = Some(b"kept".to_vec());
+        let undone = (0..32).filter(|seed| crashed(*seed) == (kept.clone(), None)).count();
+        let done = (0..32).filter(|seed| crashed(*seed) == (None, kept.clone())).count();
+        assert!(undone > 0 && done > 0 && undone + done == 32, "{undone} undone, {done} done");
+        store.sync_directory(Path::new("/d")).await.unwrap();
+        assert!((0..32).all(|seed| crashed(seed) == (None, kept.clone())));
+    });
+}
+
+#[test]
 fn a_removal_may_be_undone_by_a_crash_but_never_a_creation() {
     run(async {
         let store = SimStore::default();

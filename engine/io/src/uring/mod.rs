@@ -73,8 +73,16 @@ impl SegmentStore for UringStore {
         OpenFile::remove(path).await
     }
 
+    async fn sync_directory(&self, path: &Path) -> Result<(), IoFault> {
+        OpenFile::sync_directory(path).await
+    }
+
     fn backend(&self) -> Backend {
         Backend::IoUring
+    }
+
+    fn preallocation(&self) -> Preallocation {
+        self.preallocation
     }
 }
 
@@ -132,6 +140,10 @@ impl SegmentFile for UringFile {
 
     fn path(&self) -> &Path {
         self.open.path()
+    }
+
+    async fn rename(&self, to: &Path) -> Result<(), IoFault> {
+        self.open.rename(to).await
     }
 
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {

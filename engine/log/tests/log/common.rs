@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use plimsoll_io::{
-    Backend, Done, IoFault, IoLimits, IoOp, Records, SegmentFile, SegmentStore, SimConfig, SimFile, SimStore,
-    WriteBufs,
+    Backend, Done, IoFault, IoLimits, IoOp, Preallocation, Records, SegmentFile, SegmentStore, SimConfig,
+    SimFile, SimStore, WriteBufs,
 };
 use plimsoll_log::{AppendError, AppendRequest, Appended, Log, LogConfig, OpenHints, Origin, RecoveryReport};
 use plimsoll_records::{Batch, BatchBuilder, Codec, Compressor, ProducerStamp};
@@ -243,8 +243,19 @@ impl SegmentStore for TestStore {
         Ok(())
     }
 
+    async fn sync_directory(&self, path: &Path) -> Result<(), IoFault> {
+        self.script.syncs.fetch_add(1, Ordering::SeqCst);
+        self.script.held(&self.script.hold_syncs).await;
+        self.script.take(IoOp::Sync, path)?;
+        self.sim.sync_directory(path).await
+    }
+
     fn backend(&self) -> Backend {
         Backend::Sim
+    }
+
+    fn preallocation(&self) -> Preallocation {
+        self.sim.preallocation()
     }
 }
 
@@ -255,6 +266,14 @@ impl SegmentFile for TestFile {
 
     fn path(&self) -> &Path {
         self.sim.path()
+    }
+
+    async fn rename(&self, to: &Path) -> Result<(), IoFault> {
+        self.script.take(IoOp::Rename, self.path())?;
+        let from = self.path().to_owned();
+        self.sim.rename(to).await?;
+        std::fs::rename(from, to).expect("marker file");
+        Ok(())
     }
 
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
