@@ -45,7 +45,7 @@ pub fn open_store(config: &IoConfig) -> Result<AnyStore, Unavailable> {
     match config.backend {
         Backend::PageCache => Ok(AnyStore::PageCache(PageCacheStore::new(config.preallocation))),
         Backend::Mmap => Ok(AnyStore::Mmap(MmapStore::new(config.preallocation))),
-        Backend::IoUring => Ok(AnyStore::Uring(UringStore::new(config.preallocation)?)),
+        Backend::IoUring => Ok(AnyStore::Uring(UringStore::new(config.preallocation, config.io_uring)?)),
         Backend::Sim => Ok(AnyStore::Sim(SimStore::default())),
     }
 }

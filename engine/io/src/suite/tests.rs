@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Backend, IoConfig, Preallocation};
+use crate::config::{Backend, IoConfig, Preallocation, RingSync, UringOptions};
 use crate::sim::SimConfig;
 use crate::testing::directory;
 use crate::{Faults, Faulty, Metered, MmapStore, PageCacheStore, SimStore, UringStore, open_store};
@@ -12,7 +12,13 @@ const MANNERS: [Preallocation; 3] = [Preallocation::None, Preallocation::Falloca
 
 /// A ring store, or a printed reason why the test did not run.
 fn uring(manner: Preallocation) -> Option<UringStore> {
-    UringStore::new(manner).inspect_err(|reason| println!("SKIPPED io_uring: {reason}")).ok()
+    variant(manner, UringOptions::default())
+}
+
+/// The same with options.
+fn variant(manner: Preallocation, options: UringOptions) -> Option<UringStore> {
+    let store = UringStore::new(manner, options);
+    store.inspect_err(|reason| println!("skipped: io_uring with {options:?}: {reason}")).ok()
 }
 
 fn direct_sim(reorder: bool) -> SimStore {
@@ -42,6 +48,22 @@ async fn mmap_holds_the_contract() {
 async fn io_uring_holds_the_contract() {
     for manner in MANNERS {
         let Some(store) = uring(manner) else { return };
+        holds(store).await;
+    }
+}
+
+#[tokio::test]
+async fn io_uring_variants_hold_the_contract() {
+    let options = UringOptions::default();
+    let variants = [
+        UringOptions { direct: false, ..options },
+        UringOptions { sqpoll: true, ..options },
+        UringOptions { direct: false, sqpoll: true, ..options },
+        UringOptions { sync: RingSync::Syscall, ..options },
+        UringOptions { depth: 1, ..options },
+    ];
+    for options in variants {
+        let Some(store) = variant(Preallocation::Fallocate, options) else { continue };
         holds(store).await;
     }
 }

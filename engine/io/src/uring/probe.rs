@@ -4,12 +4,15 @@ use std::io;
 
 use io_uring::{IoUring, Probe, opcode};
 
+use super::state::{RingKind, build};
+
 /// Operations the backend submits.
-const NEEDED: [(u8, &str); 5] = [
+const NEEDED: [(u8, &str); 6] = [
     (opcode::ReadFixed::CODE, "READ_FIXED"),
     (opcode::WriteFixed::CODE, "WRITE_FIXED"),
     (opcode::Read::CODE, "READ"),
     (opcode::Write::CODE, "WRITE"),
+    (opcode::Writev::CODE, "WRITEV"),
     (opcode::Fsync::CODE, "FSYNC"),
 ];
 
@@ -48,6 +51,17 @@ pub enum Unavailable {
         /// The operation's name.
         operation: &'static str,
     },
+    /// A submission queue that a kernel thread polls is refused here.
+    #[error("this machine refuses a polled submission queue ({message}): switch sqpoll off; {OTHERS}")]
+    NoSqpoll {
+        /// The errno, zero if there was none.
+        errno: i32,
+        /// What the kernel said.
+        message: String,
+    },
+    /// No write may be in flight.
+    #[error("an io_uring depth of 0 lets no write begin: it must be at least 1")]
+    NoDepth,
     /// Anything else.
     #[error("io_uring cannot be used here: {message} (errno {errno}); {OTHERS}")]
     Other {
@@ -90,6 +104,14 @@ pub fn probe_io_uring() -> Result<(), Unavailable> {
         Some((_, operation)) => Err(Unavailable::LacksOperation { operation }),
         None => Ok(()),
     }
+}
+
+/// Tries a ring whose submissions a kernel thread takes.
+pub(super) fn probe_sqpoll() -> Result<(), Unavailable> {
+    build(RingKind::Sqpoll).map(drop).map_err(|error| Unavailable::NoSqpoll {
+        errno: error.raw_os_error().unwrap_or(0),
+        message: error.to_string(),
+    })
 }
 
 fn read_number(path: &str) -> Option<u8> {

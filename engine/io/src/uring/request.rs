@@ -7,9 +7,9 @@ use std::{io, ptr};
 use io_uring::{opcode, squeue, types};
 use std::os::fd::AsRawFd;
 
-use crate::block::{BLOCK_ALIGN_BYTES, Block};
+use crate::block::Block;
 use crate::fault::{IoFault, IoOp};
-use crate::file::WriteBufs;
+use crate::file::{Chunk, WriteBufs};
 use crate::open_file::OpenFile;
 
 /// Reads are cut into pieces of this size, so that a long one keeps several in flight.
@@ -24,6 +24,8 @@ pub(super) struct Request {
     open: Arc<OpenFile>,
     pub(super) body: Body,
     parts: Vec<Part>,
+    /// Where a short transfer may be taken up again: any byte, or a block's border under direct I/O.
+    align_bytes: usize,
     /// Parts that the kernel still has or will get.
     unfinished: usize,
     fault: Option<IoFault>,
@@ -43,11 +45,19 @@ pub(super) enum Body {
 /// A contiguous piece of a request: one submission, or several when the kernel takes less than all.
 #[derive(Debug)]
 struct Part {
-    memory: *mut u8,
+    memory: Memory,
     at_bytes: u64,
     len_bytes: usize,
     done_bytes: usize,
-    registered: bool,
+}
+
+/// The memory of a part, owned by the request's body.
+#[derive(Debug)]
+enum Memory {
+    /// A piece of a block; registered if it lies in the arena.
+    Piece { start: *mut u8, registered: bool },
+    /// What is left of a gathered write. The vector's memory stays in place until the part is over.
+    Pieces(Vec<libc::iovec>),
 }
 
 /// What to do after a completion.
@@ -62,41 +72,42 @@ pub(super) enum Next {
 }
 
 impl Request {
-    pub(super) fn write(open: Arc<OpenFile>, at_bytes: u64, bufs: WriteBufs) -> Request {
-        let mut next_bytes = at_bytes;
+    /// A write of `bufs`, which obey the file's limits.
+    pub(super) fn write(open: Arc<OpenFile>, at_bytes: u64, bufs: WriteBufs, align_bytes: usize) -> Request {
         let parts = match &bufs {
-            WriteBufs::Blocks(blocks) => blocks.iter().filter(|block| !block.is_empty()).map(|block| {
-                let part = Part::of(block, 0, next_bytes, block.len());
-                next_bytes += block.len() as u64;
-                part
-            }),
-            // Refused before it gets here; without parts it would be over at once.
-            WriteBufs::Gather(_) => return Request::new(open, Body::Write(bufs), Vec::new()),
+            WriteBufs::Blocks(blocks) => block_parts(blocks, at_bytes),
+            WriteBufs::Gather(chunks) => Part::gathering(chunks, at_bytes).into_iter().collect(),
         };
-        let parts = parts.collect();
-        Request::new(open, Body::Write(bufs), parts)
+        Request::new(open, Body::Write(bufs), parts, align_bytes)
     }
 
-    /// A read that fills `block` to its capacity from `at_bytes`, or up to the end of the file.
-    pub(super) fn read(open: Arc<OpenFile>, at_bytes: u64, block: Block) -> Request {
-        let starts = (0..block.capacity()).step_by(READ_PART_BYTES);
+    /// A read of `len_bytes` from `at_bytes` into `block`, or up to the end of the file.
+    pub(super) fn read(
+        open: Arc<OpenFile>,
+        at_bytes: u64,
+        block: Block,
+        len_bytes: usize,
+        align_bytes: usize,
+    ) -> Request {
+        let len_bytes = len_bytes.min(block.capacity());
+        let starts = (0..len_bytes).step_by(READ_PART_BYTES);
         let parts = starts.map(|start| {
-            let len_bytes = (block.capacity() - start).min(READ_PART_BYTES);
-            Part::of(&block, start, at_bytes + start as u64, len_bytes)
+            let part_bytes = (len_bytes - start).min(READ_PART_BYTES);
+            Part::of(&block, start, at_bytes + start as u64, part_bytes)
         });
         let parts = parts.collect();
-        Request::new(open, Body::Read(block), parts)
+        Request::new(open, Body::Read(block), parts, align_bytes)
     }
 
     pub(super) fn sync(open: Arc<OpenFile>) -> Request {
-        let part =
-            Part { memory: ptr::null_mut(), at_bytes: 0, len_bytes: 0, done_bytes: 0, registered: false };
-        Request::new(open, Body::Sync, vec![part])
+        let memory = Memory::Piece { start: ptr::null_mut(), registered: false };
+        let part = Part { memory, at_bytes: 0, len_bytes: 0, done_bytes: 0 };
+        Request::new(open, Body::Sync, vec![part], 1)
     }
 
-    fn new(open: Arc<OpenFile>, body: Body, parts: Vec<Part>) -> Request {
+    fn new(open: Arc<OpenFile>, body: Body, parts: Vec<Part>, align_bytes: usize) -> Request {
         let unfinished = parts.len();
-        Request { open, body, parts, unfinished, fault: None, waker: None, abandoned: false }
+        Request { open, body, parts, align_bytes, unfinished, fault: None, waker: None, abandoned: false }
     }
 
     pub(super) fn parts(&self) -> usize {
@@ -111,20 +122,26 @@ impl Request {
     pub(super) fn entry(&self, index: usize, arena_registered: bool) -> Option<squeue::Entry> {
         let part = self.parts.get(index)?;
         let file = types::Fd(self.open.file().as_raw_fd());
-        let memory = part.memory.wrapping_add(part.done_bytes);
-        let len = (part.len_bytes - part.done_bytes) as u32;
         let at_bytes = part.at_bytes + part.done_bytes as u64;
-        let fixed = part.registered && arena_registered;
+        let (start, registered) = match &part.memory {
+            Memory::Piece { start, registered } => (start.wrapping_add(part.done_bytes), *registered),
+            Memory::Pieces(pieces) => {
+                let count = pieces.len() as u32;
+                return Some(opcode::Writev::new(file, pieces.as_ptr(), count).offset(at_bytes).build());
+            }
+        };
+        let len = (part.len_bytes - part.done_bytes) as u32;
+        let fixed = registered && arena_registered;
         Some(match (&self.body, fixed) {
             (Body::Sync, _) => opcode::Fsync::new(file).flags(types::FsyncFlags::DATASYNC).build(),
             (Body::Write(_), true) => {
-                opcode::WriteFixed::new(file, memory, len, ARENA_BUFFER).offset(at_bytes).build()
+                opcode::WriteFixed::new(file, start, len, ARENA_BUFFER).offset(at_bytes).build()
             }
-            (Body::Write(_), false) => opcode::Write::new(file, memory, len).offset(at_bytes).build(),
+            (Body::Write(_), false) => opcode::Write::new(file, start, len).offset(at_bytes).build(),
             (Body::Read(_), true) => {
-                opcode::ReadFixed::new(file, memory, len, ARENA_BUFFER).offset(at_bytes).build()
+                opcode::ReadFixed::new(file, start, len, ARENA_BUFFER).offset(at_bytes).build()
             }
-            (Body::Read(_), false) => opcode::Read::new(file, memory, len).offset(at_bytes).build(),
+            (Body::Read(_), false) => opcode::Read::new(file, start, len).offset(at_bytes).build(),
         })
     }
 
@@ -132,7 +149,7 @@ impl Request {
     pub(super) fn completed(&mut self, index: usize, result: i32) -> Next {
         let Some(part) = self.parts.get_mut(index) else { return Next::Wait };
         let end = match usize::try_from(result) {
-            Ok(count) => part.advance(&self.body, count),
+            Ok(count) => part.advance(&self.body, count, self.align_bytes),
             Err(_) => match (-result, &self.body) {
                 // A sync is never retried: after a failure its second success proves nothing.
                 (libc::EINTR | libc::EAGAIN, Body::Write(_) | Body::Read(_)) => End::Open,
@@ -210,13 +227,36 @@ enum End {
     Failed(io::Error),
 }
 
+/// One part per block that has content.
+fn block_parts(blocks: &[Block], at_bytes: u64) -> Vec<Part> {
+    let mut next_bytes = at_bytes;
+    let filled = blocks.iter().filter(|block| !block.is_empty());
+    let parts = filled.map(|block| {
+        let part = Part::of(block, 0, next_bytes, block.len());
+        next_bytes += block.len() as u64;
+        part
+    });
+    parts.collect()
+}
+
 impl Part {
     fn of(block: &Block, start: usize, at_bytes: u64, len_bytes: usize) -> Part {
-        let memory = block.as_ptr().wrapping_add(start);
-        Part { memory, at_bytes, len_bytes, done_bytes: 0, registered: block.is_registrable() }
+        let start = block.as_ptr().wrapping_add(start);
+        let memory = Memory::Piece { start, registered: block.is_registrable() };
+        Part { memory, at_bytes, len_bytes, done_bytes: 0 }
     }
 
-    fn advance(&mut self, body: &Body, count: usize) -> End {
+    /// One part for all pieces; `None` without any byte.
+    fn gathering(chunks: &[Chunk], at_bytes: u64) -> Option<Part> {
+        let filled = chunks.iter().map(Chunk::as_slice).filter(|bytes| !bytes.is_empty());
+        let piece =
+            |bytes: &[u8]| libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        let pieces: Vec<libc::iovec> = filled.map(piece).collect();
+        let len_bytes = pieces.iter().map(|piece| piece.iov_len).sum();
+        (len_bytes > 0).then_some(Part { memory: Memory::Pieces(pieces), at_bytes, len_bytes, done_bytes: 0 })
+    }
+
+    fn advance(&mut self, body: &Body, count: usize, align_bytes: usize) -> End {
         let done_bytes = (self.done_bytes + count).min(self.len_bytes);
         let complete = done_bytes == self.len_bytes;
         match body {
@@ -224,7 +264,7 @@ impl Part {
             // Direct I/O must go on at a block's border; a count that ends inside a block met the end of the file.
             Body::Read(_) => {
                 self.done_bytes = done_bytes;
-                if complete || count == 0 || !done_bytes.is_multiple_of(BLOCK_ALIGN_BYTES) {
+                if complete || count == 0 || !done_bytes.is_multiple_of(align_bytes) {
                     return End::Reached;
                 }
             }
@@ -233,10 +273,11 @@ impl Part {
                 return End::Reached;
             }
             Body::Write(_) => {
-                let whole_bytes = done_bytes - done_bytes % BLOCK_ALIGN_BYTES;
+                let whole_bytes = done_bytes - done_bytes % align_bytes;
                 if whole_bytes == self.done_bytes {
                     return End::Failed(io::ErrorKind::WriteZero.into());
                 }
+                self.memory.skip(whole_bytes - self.done_bytes);
                 self.done_bytes = whole_bytes;
             }
         }
@@ -244,9 +285,30 @@ impl Part {
     }
 }
 
+impl Memory {
+    /// Leaves out the first `count` bytes of a gathered write: they have been written.
+    fn skip(&mut self, mut count: usize) {
+        let Memory::Pieces(pieces) = self else { return };
+        let whole = pieces.iter().take_while(|piece| {
+            let over = piece.iov_len <= count;
+            count -= if over { piece.iov_len } else { 0 };
+            over
+        });
+        let whole = whole.count();
+        pieces.drain(..whole);
+        if let Some(piece) = pieces.first_mut() {
+            piece.iov_base = piece.iov_base.cast::<u8>().wrapping_add(count).cast();
+            piece.iov_len -= count;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::block::BLOCK_ALIGN_BYTES;
     use crate::config::Preallocation;
 
     async fn open() -> (tempfile::TempDir, Arc<OpenFile>) {
@@ -268,7 +330,7 @@ mod tests {
     #[tokio::test]
     async fn short_writes_go_on_at_a_block_border() {
         let (_directory, open) = open().await;
-        let mut request = Request::write(open, 4096, blocks(1));
+        let mut request = Request::write(open, 4096, blocks(1), BLOCK_ALIGN_BYTES);
         assert_eq!(request.completed(0, 5000), Next::Again);
         assert_eq!(request.parts[0].done_bytes, 4096);
         assert_eq!(request.completed(0, -libc::EAGAIN), Next::Again);
@@ -277,9 +339,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn short_gathered_writes_go_on_at_any_byte() {
+        let (_directory, open) = open().await;
+        let chunks = [3, 0, 4, 5].map(|len| Chunk::Shared(Bytes::from(vec![len as u8; len])));
+        let mut request = Request::write(open, 7, WriteBufs::Gather(chunks.to_vec()), 1);
+        assert_eq!(request.parts(), 1);
+        assert_eq!(request.completed(0, 3), Next::Again);
+        assert_eq!(request.completed(0, 2), Next::Again);
+        let Memory::Pieces(pieces) = &request.parts[0].memory else { panic!("a gathered write") };
+        assert_eq!(pieces.iter().map(|piece| piece.iov_len).collect::<Vec<_>>(), [2, 5]);
+        let Chunk::Shared(bytes) = &chunks[2] else { panic!("shared") };
+        assert_eq!(pieces[0].iov_base as usize, bytes.as_ptr() as usize + 2);
+        assert_eq!(request.completed(0, 7), Next::Over);
+        assert!(request.into_finished().result.is_ok());
+    }
+
+    #[tokio::test]
     async fn the_lowest_fault_wins_and_waits_for_the_other_parts() {
         let (_directory, open) = open().await;
-        let mut request = Request::write(open, 0, blocks(3));
+        let mut request = Request::write(open, 0, blocks(3), BLOCK_ALIGN_BYTES);
         assert_eq!(request.completed(2, -libc::EIO), Next::Wait);
         assert_eq!(request.completed(1, -libc::ENOSPC), Next::Wait);
         assert_eq!(request.completed(0, 16_384), Next::Over);
@@ -299,7 +377,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_takes_nothing_is_an_error() {
         let (_directory, open) = open().await;
-        let mut request = Request::write(open, 0, blocks(1));
+        let mut request = Request::write(open, 0, blocks(1), BLOCK_ALIGN_BYTES);
         assert_eq!(request.completed(0, 0), Next::Over);
         assert!(request.into_finished().result.is_err());
     }
@@ -308,7 +386,7 @@ mod tests {
     async fn a_read_ends_at_the_end_of_the_file_and_counts_without_gaps() {
         let (_directory, open) = open().await;
         let block = Block::take(2 * READ_PART_BYTES);
-        let mut request = Request::read(open, 0, block);
+        let mut request = Request::read(open, 0, block, 2 * READ_PART_BYTES, BLOCK_ALIGN_BYTES);
         assert_eq!(request.parts(), 2);
         assert_eq!(request.completed(1, 0), Next::Wait);
         assert_eq!(request.completed(0, 8192), Next::Again);

@@ -27,27 +27,28 @@ use tokio::runtime::{self, Handle, RuntimeFlavor};
 use super::request::{Finished, Request};
 #[cfg(test)]
 use super::state::build_plain;
-use super::state::{Core, build};
+use super::state::{Core, RingKind, build};
 
 thread_local! {
     /// Usually one. Several only while runtimes nest or follow each other on this thread.
     static RINGS: RefCell<Vec<(runtime::Id, Rc<Ring>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The ring of this thread and runtime, made on first use.
-pub(super) fn current() -> io::Result<Rc<Ring>> {
+/// The ring of this kind, thread and runtime, made on first use.
+pub(super) fn current(kind: RingKind) -> io::Result<Rc<Ring>> {
     let handle = Handle::try_current().map_err(io::Error::other)?;
     let id = handle.id();
     RINGS.with_borrow_mut(|rings| {
         let usable = |ring: &Ring| !ring.core.borrow().is_broken();
-        if let Some((_, ring)) = rings.iter().find(|(owner, ring)| *owner == id && usable(ring)) {
+        let fits = |ring: &Ring| ring.alarm.kind == kind && usable(ring);
+        if let Some((_, ring)) = rings.iter().find(|(owner, ring)| *owner == id && fits(ring)) {
             return Ok(Rc::clone(ring));
         }
         // Broken rings, and those of runtimes that are gone: nobody waits on them, the kernel has nothing of theirs.
         rings.retain(|(_, ring)| {
             usable(ring) && (Rc::strong_count(ring) > 1 || !ring.core.borrow().is_idle())
         });
-        let ring = Rc::new(Ring::new(&handle, build()?)?);
+        let ring = Rc::new(Ring::new(&handle, kind, build(kind)?)?);
         rings.push((id, Rc::clone(&ring)));
         Ok(ring)
     })
@@ -65,7 +66,7 @@ pub(super) struct Ring {
 #[derive(Debug)]
 struct Alarm {
     thread: ThreadId,
-    runtime: runtime::Id,
+    kind: RingKind,
     /// The reactor holds the waker.
     armed: AtomicBool,
     /// Wakers of all waiting futures, kept only where the reactor may run on another thread.
@@ -79,7 +80,8 @@ impl Wake for Alarm {
             // Gone at thread exit, or busy in the call that made the completion: then it looks by itself.
             let ring = RINGS.try_with(|rings| {
                 let rings = rings.try_borrow().ok()?;
-                rings.iter().find(|(owner, _)| *owner == self.runtime).map(|(_, ring)| Rc::clone(ring))
+                let ours = |ring: &Ring| std::ptr::eq(Arc::as_ptr(&ring.alarm), &*self);
+                rings.iter().find(|(_, ring)| ours(ring)).map(|(_, ring)| Rc::clone(ring))
             });
             if let Ok(Some(ring)) = ring {
                 ring.on_alarm();
@@ -92,7 +94,7 @@ impl Wake for Alarm {
 }
 
 impl Ring {
-    fn new(handle: &Handle, io: IoUring) -> io::Result<Ring> {
+    fn new(handle: &Handle, kind: RingKind, io: IoUring) -> io::Result<Ring> {
         let eventfd = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let core = Core::new(io, &eventfd)?;
         // SAFETY: an `OwnedFd` stays open and the same until dropped, and `ready` owns it.
@@ -102,8 +104,7 @@ impl Ring {
             _ => Some(Mutex::default()),
         };
         let thread = thread::current().id();
-        let alarm =
-            Arc::new(Alarm { thread, runtime: handle.id(), armed: AtomicBool::new(false), elsewhere });
+        let alarm = Arc::new(Alarm { thread, kind, armed: AtomicBool::new(false), elsewhere });
         let waker = Waker::from(Arc::clone(&alarm));
         Ok(Ring { core: RefCell::new(core), ready, alarm, waker })
     }
@@ -166,7 +167,7 @@ impl Ring {
 #[cfg(test)]
 pub(super) fn use_plain_ring() {
     let handle = Handle::current();
-    let ring = Ring::new(&handle, build_plain().unwrap()).unwrap();
+    let ring = Ring::new(&handle, RingKind::Deferred, build_plain().unwrap()).unwrap();
     let mut core = ring.core.borrow_mut();
     core.unregister_arena();
     drop(core);

@@ -19,8 +19,32 @@ const SUBMISSIONS: u32 = 256;
 /// Completions that fit before the kernel must queue them elsewhere.
 const COMPLETIONS: u32 = 1024;
 
+/// How long the kernel thread of a polled ring spins without work before it sleeps, in milliseconds.
+const SQPOLL_IDLE_MS: u32 = 10;
+
+/// How submissions and completions of a ring are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RingKind {
+    /// By the ring's thread, in its calls into the kernel.
+    Deferred,
+    /// By a kernel thread that polls.
+    Sqpoll,
+}
+
+/// A ring of this kind.
+pub(super) fn build(kind: RingKind) -> io::Result<IoUring> {
+    match kind {
+        RingKind::Deferred => build_deferred(),
+        RingKind::Sqpoll => build_sqpoll(),
+    }
+}
+
+fn build_sqpoll() -> io::Result<IoUring> {
+    IoUring::builder().setup_cqsize(COMPLETIONS).setup_sqpoll(SQPOLL_IDLE_MS).build(SUBMISSIONS)
+}
+
 /// A ring with the cheapest way of running completions that this kernel has.
-pub(super) fn build() -> io::Result<IoUring> {
+fn build_deferred() -> io::Result<IoUring> {
     let deferred = IoUring::builder()
         .setup_cqsize(COMPLETIONS)
         .setup_single_issuer()
@@ -199,8 +223,8 @@ impl Core {
     }
 
     fn push(&mut self, entry: &squeue::Entry) -> bool {
-        // SAFETY: the memory and the file that the entry names belong to a request in `requests`, which keeps them
-        // until every completion of it has been seen, and leaks them if the ring breaks down.
+        // SAFETY: the memory, its vector and the file that the entry names belong to a request in `requests`, which
+        // keeps them until every completion of it has been seen, and leaks them if the ring breaks down.
         unsafe { self.io.submission().push(entry).is_ok() }
     }
 

@@ -2,14 +2,23 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
+use bytes::Bytes;
+
+use super::request::Request;
 use super::*;
+use crate::block::Block;
+use crate::config::RingSync;
+use crate::file::{SegmentFile, WriteBufs};
 use crate::testing::directory;
 
 /// The store, or a printed reason why the test did not run.
 fn store() -> Option<UringStore> {
-    UringStore::new(Preallocation::Fallocate).inspect_err(|reason| println!("SKIPPED: {reason}")).ok()
+    UringStore::new(Preallocation::Fallocate, UringOptions::default())
+        .inspect_err(|reason| println!("skipped: io_uring: {reason}"))
+        .ok()
 }
 
 fn block(fill: u8, len_bytes: usize) -> Block {
@@ -53,10 +62,10 @@ async fn one_write_of_many_blocks_fills_the_queue_more_than_once() {
     let Some(store) = store() else { return };
     let directory = directory();
     let file = new_file(&store, &directory).await;
-    let ring = ring::current().unwrap();
+    let ring = ring::current(state::RingKind::Deferred).unwrap();
     // More parts than the submission queue takes at once.
     let bufs = WriteBufs::Blocks((0..600u32).map(|index| block(index as u8, 4096)).collect());
-    let request = Request::write(Arc::clone(&file.open), 0, bufs);
+    let request = Request::write(Arc::clone(&file.open), 0, bufs, BLOCK_ALIGN_BYTES);
     ring.start(request).await.result.unwrap();
     let all = file.read_at(0..600 * 4096).await.unwrap();
     assert!(
@@ -224,4 +233,30 @@ fn a_thread_may_end_with_writes_in_flight() {
     // The ring waits for the kernel before the thread is gone, so each write has happened.
     let bytes = std::fs::read(path).unwrap();
     assert!(bytes[..32 * 65_536].iter().all(|byte| *byte == 7));
+}
+
+#[tokio::test]
+async fn a_buffered_ring_takes_gathered_writes_and_shows_them_in_the_page_cache() {
+    let options =
+        UringOptions { direct: false, sync: RingSync::Syscall, depth: 3, ..UringOptions::default() };
+    let Ok(store) = UringStore::new(Preallocation::Fallocate, options) else { return };
+    let directory = directory();
+    let file = new_file(&store, &directory).await;
+    let limits = file.limits();
+    assert_eq!((limits.align_bytes, limits.in_flight_max), (1, 3));
+    let pieces: Vec<Vec<u8>> = (0..900usize).map(|index| vec![index as u8; index % 7]).collect();
+    let whole = pieces.concat();
+    let chunks = pieces.into_iter().map(|piece| crate::Chunk::Shared(Bytes::from(piece))).collect();
+    file.write_at(3, WriteBufs::Gather(chunks)).await.result.unwrap();
+    file.sync().await.unwrap();
+    assert_eq!(file.read_at(3..3 + whole.len() as u64).await.unwrap(), whole);
+    let shown = file.slice(3..3 + whole.len() as u64).unwrap();
+    assert!(matches!(shown, crate::Records::File(_)));
+    assert_eq!(shown.to_bytes().unwrap(), whole);
+}
+
+#[test]
+fn a_depth_of_zero_is_refused() {
+    let options = UringOptions { depth: 0, ..UringOptions::default() };
+    assert_eq!(UringStore::new(Preallocation::None, options).unwrap_err(), Unavailable::NoDepth);
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::common::*;
-use plimsoll_io::{MmapStore, PageCacheStore, Preallocation, SegmentStore, UringStore, probe_io_uring};
+use plimsoll_io::{
+    MmapStore, PageCacheStore, Preallocation, SegmentStore, UringOptions, UringStore, probe_io_uring,
+};
 use plimsoll_log::{AppendError, Durability, Level, Log, LogConfig, LogError, OpenHints, ReadError};
 use plimsoll_records::Batch;
 use uuid::Uuid;
@@ -43,7 +45,11 @@ fn io_uring() {
         eprintln!("skipped: {reason}");
         return;
     }
-    run(all(|| UringStore::new(Preallocation::Fallocate).expect("probed")));
+    let options = UringOptions::default();
+    for options in [options, UringOptions { direct: false, ..options }, UringOptions { depth: 1, ..options }]
+    {
+        run(all(|| UringStore::new(Preallocation::Fallocate, options).expect("probed")));
+    }
 }
 
 #[test]
@@ -475,7 +481,7 @@ fn two_runtimes_append_to_one_log_io_uring() {
         eprintln!("skipped: {reason}");
         return;
     }
-    two_threads(UringStore::new(Preallocation::Fallocate).expect("probed"));
+    two_threads(UringStore::new(Preallocation::Fallocate, UringOptions::default()).expect("probed"));
 }
 
 #[test]
