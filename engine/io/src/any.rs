@@ -127,6 +127,10 @@ impl SegmentFile for AnyFile {
         each!(self, AnyFile, file => file.read_at(range).await)
     }
 
+    async fn prefetch(&self, range: Range<u64>) -> Result<(), IoFault> {
+        each!(self, AnyFile, file => file.prefetch(range).await)
+    }
+
     fn slice(&self, range: Range<u64>) -> Option<Records> {
         each!(self, AnyFile, file => file.slice(range))
     }

@@ -305,6 +305,10 @@ impl<F: SegmentFile> SegmentFile for FaultyFile<F> {
         self.inner.read_at(range).await
     }
 
+    async fn prefetch(&self, range: Range<u64>) -> Result<(), IoFault> {
+        self.inner.prefetch(range).await
+    }
+
     fn slice(&self, range: Range<u64>) -> Option<Records> {
         self.inner.slice(range)
     }

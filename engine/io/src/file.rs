@@ -88,6 +88,11 @@ pub trait SegmentFile: fmt::Debug + Send + Sync + 'static {
     /// backend reads the enclosing blocks and hands out the part asked for.
     fn read_at(&self, range: Range<u64>) -> impl Future<Output = Result<Bytes, IoFault>>;
 
+    /// Brings `range` to where reading it, or sending a slice of it, need not wait for the device; the wait happens
+    /// off the runtime's thread. Advice: the range may lie anywhere, nothing is promised, and a failure is one that
+    /// reading would have met too. Backends that never block on a read do nothing.
+    fn prefetch(&self, range: Range<u64>) -> impl Future<Output = Result<(), IoFault>>;
+
     /// A zero-copy view of bytes already written, or `None` if this backend has none or the range was never
     /// written: then use [`SegmentFile::read_at`]. The view stays valid when the file is unlinked.
     fn slice(&self, range: Range<u64>) -> Option<Records>;

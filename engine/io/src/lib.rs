@@ -24,6 +24,7 @@ mod open_file;
 mod page_cache;
 mod pool;
 mod reserve;
+mod residency;
 pub mod sim;
 mod slice;
 #[cfg(any(test, feature = "suite"))]

@@ -252,6 +252,10 @@ impl<F: SegmentFile> SegmentFile for MeteredFile<F> {
         self.meter.timed(IoOp::Read, self.inner.read_at(range), outcome).await
     }
 
+    async fn prefetch(&self, range: Range<u64>) -> Result<(), IoFault> {
+        self.inner.prefetch(range).await
+    }
+
     fn slice(&self, range: Range<u64>) -> Option<Records> {
         let records = self.inner.slice(range)?;
         self.meter.slices.fetch_add(1, Ordering::Relaxed);

@@ -15,6 +15,7 @@ use crate::config::{Backend, Preallocation};
 use crate::fault::{FaultKind, IoFault, IoOp};
 use crate::file::{Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
 use crate::open_file::{OpenFile, blocking};
+use crate::residency;
 use crate::slice::{FileSlice, Records};
 
 /// Buffers per `pwritev` call; a longer gather takes several calls.
@@ -103,6 +104,10 @@ impl SegmentFile for PageCacheFile {
 
     async fn read_at(&self, range: Range<u64>) -> Result<Bytes, IoFault> {
         read_exactly(&self.open, range).await
+    }
+
+    async fn prefetch(&self, range: Range<u64>) -> Result<(), IoFault> {
+        residency::prefetch(&self.open, range).await
     }
 
     fn slice(&self, range: Range<u64>) -> Option<Records> {

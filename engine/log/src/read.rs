@@ -265,6 +265,8 @@ impl<S: SegmentStore> Shared<S> {
 }
 
 async fn fetch<F: SegmentFile>(file: &F, range: Range<u64>) -> Result<Records, IoFault> {
+    // Whoever sends the slice must not wait for the device: other connections share that thread.
+    file.prefetch(range.clone()).await?;
     match file.slice(range.clone()) {
         Some(records) => Ok(records),
         None => Ok(Records::Bytes(file.read_at(range).await?)),

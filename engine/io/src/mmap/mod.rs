@@ -21,6 +21,7 @@ use crate::config::{Backend, Preallocation};
 use crate::fault::{FaultKind, IoFault, IoOp};
 use crate::file::{Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
 use crate::open_file::{OpenFile, blocking};
+use crate::residency;
 use crate::slice::Records;
 
 use view::{MapSlice, MapView};
@@ -279,6 +280,8 @@ impl SegmentFile for MmapFile {
 
     /// A copy: bytes that a reader keeps for long must not tie up the map.
     async fn read_at(&self, range: Range<u64>) -> Result<Bytes, IoFault> {
+        // A fault on a cold page would stall the whole runtime.
+        self.prefetch(range.clone()).await?;
         match self.cut(&range) {
             Some(slice) => Ok(Bytes::copy_from_slice(slice.as_ref())),
             None if range.start > range.end => {
@@ -288,6 +291,11 @@ impl SegmentFile for MmapFile {
             // Reserved but never stored: the file has it, the map's slices do not.
             None => crate::page_cache::read_exactly(&self.open, range).await,
         }
+    }
+
+    /// By reading, as for any file: what the cache holds, the map shows after a minor fault.
+    async fn prefetch(&self, range: Range<u64>) -> Result<(), IoFault> {
+        residency::prefetch(&self.open, range).await
     }
 
     fn slice(&self, range: Range<u64>) -> Option<Records> {

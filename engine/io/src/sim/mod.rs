@@ -287,6 +287,11 @@ impl SegmentFile for SimFile {
     }
 
     /// A copy taken now, unless the configuration poses as a direct backend, which has no slices.
+    /// Everything is in memory.
+    async fn prefetch(&self, _range: Range<u64>) -> Result<(), IoFault> {
+        Ok(())
+    }
+
     fn slice(&self, range: Range<u64>) -> Option<Records> {
         if self.shared.config.limits.align_bytes > 1 {
             return None;

@@ -33,6 +33,7 @@ pub async fn run_all<S: SegmentStore>(store: &S, directory: &Path) {
     writes_against_the_limits_do_nothing(store, directory).await;
     reads_are_exact_at_any_place(store, directory).await;
     slices_show_what_was_written(store, directory).await;
+    prefetching_changes_nothing_and_may_ask_for_anything(store, directory).await;
     writes_and_syncs_overlap(store, directory).await;
     truncation_is_exact_and_writing_goes_on(store, directory).await;
     random_operations_match_a_model(store, directory, 1).await;
@@ -254,6 +255,18 @@ async fn slices_show_what_was_written<S: SegmentStore>(store: &S, directory: &Pa
         write(&file, len as u64, &more).await;
         assert!(shown == bytes[range], "a write behind a slice changed it");
     }
+}
+
+async fn prefetching_changes_nothing_and_may_ask_for_anything<S: SegmentStore>(store: &S, directory: &Path) {
+    let (file, _) = create(store, directory, "prefetch").await;
+    let bytes = content(&file.limits(), 5, 3);
+    write(&file, 0, &bytes).await;
+    let len_bytes = bytes.len() as u64;
+    for range in [0..len_bytes, 1..len_bytes - 1, len_bytes..len_bytes, len_bytes..len_bytes + 1_000_000] {
+        let fault = file.prefetch(range.clone()).await.err();
+        assert!(fault.is_none(), "prefetching {range:?} failed: {fault:?}");
+    }
+    assert!(read(&file, 0, len_bytes).await == bytes, "prefetching changed what a read finds");
 }
 
 async fn writes_and_syncs_overlap<S: SegmentStore>(store: &S, directory: &Path) {

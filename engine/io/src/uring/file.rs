@@ -124,6 +124,11 @@ impl SegmentFile for UringFile {
         Ok(block.into_bytes().slice(skip_bytes..skip_bytes + len_bytes))
     }
 
+    /// Reads are asynchronous as it is.
+    async fn prefetch(&self, _range: Range<u64>) -> Result<(), IoFault> {
+        Ok(())
+    }
+
     /// What went through the page cache can be sent from there.
     fn slice(&self, range: Range<u64>) -> Option<Records> {
         let len_bytes = usize::try_from(range.end.checked_sub(range.start)?).ok()?;

@@ -301,6 +301,10 @@ impl SegmentFile for TestFile {
         self.sim.read_at(range).await
     }
 
+    async fn prefetch(&self, range: Range<u64>) -> Result<(), IoFault> {
+        self.sim.prefetch(range).await
+    }
+
     fn slice(&self, range: Range<u64>) -> Option<Records> {
         // Slices cannot fail: while a read is to, there are none.
         let failing = self.script.fail_read_at.load(Ordering::SeqCst) < u32::MAX;
