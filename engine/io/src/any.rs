@@ -1,7 +1,7 @@
 //! The edge where configuration picks a backend: one enum, one branch per operation, no virtual calls.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
@@ -83,6 +83,10 @@ impl SegmentStore for AnyStore {
             AnyStore::Uring(store) => store.open(path).await.map(|(file, len)| (AnyFile::Uring(file), len)),
             AnyStore::Sim(store) => store.open(path).await.map(|(file, len)| (AnyFile::Sim(file), len)),
         }
+    }
+
+    async fn lengths(&self, paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {
+        each!(self, AnyStore, store => store.lengths(paths).await)
     }
 
     async fn remove(&self, path: &Path) -> Result<(), IoFault> {

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -206,6 +206,10 @@ impl<S: SegmentStore> SegmentStore for Faulty<S> {
         self.faults.check(IoOp::Open, path, 0)?;
         let (inner, len_bytes) = self.inner.open(path).await?;
         Ok((self.file(inner, len_bytes), len_bytes))
+    }
+
+    async fn lengths(&self, paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {
+        self.inner.lengths(paths).await
     }
 
     async fn remove(&self, path: &Path) -> Result<(), IoFault> {

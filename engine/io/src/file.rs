@@ -6,7 +6,7 @@
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
@@ -34,6 +34,11 @@ pub trait SegmentStore: Clone + Send + Sync + 'static {
     /// Opens an existing file for reading and writing and returns its length on disk. Preallocation may
     /// make that longer than the data; recovery finds the end by checking batches.
     fn open(&self, path: &Path) -> impl Future<Output = Result<(Self::File, u64), IoFault>>;
+
+    /// Lengths of existing files as [`SegmentStore::open`] would report them, in the order of `paths`, without
+    /// opening any: a log must know how long its sealed segments are, and holds no descriptor for that. One call for
+    /// many, because each costs a change of threads. Fails at the first path that names no file.
+    fn lengths(&self, paths: Vec<PathBuf>) -> impl Future<Output = Result<Vec<u64>, IoFault>>;
 
     /// Unlinks the file. Handles and slices already given out stay readable until dropped. The removal survives a
     /// crash only after [`fsync_directory`](crate::fsync_directory).

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -204,6 +204,10 @@ impl<S: SegmentStore> SegmentStore for Metered<S> {
     async fn open(&self, path: &Path) -> Result<(Self::File, u64), IoFault> {
         let (inner, len_bytes) = self.meter.timed(IoOp::Open, self.inner.open(path), failed).await?;
         Ok((MeteredFile { inner, meter: Arc::clone(&self.meter) }, len_bytes))
+    }
+
+    async fn lengths(&self, paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {
+        self.inner.lengths(paths).await
     }
 
     async fn remove(&self, path: &Path) -> Result<(), IoFault> {

@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -102,6 +102,17 @@ impl OpenFile {
             Ok((OpenFile::new(file, task_path, how, len_bytes), len_bytes))
         })
         .await
+    }
+
+    /// The length of each file, by its name alone.
+    pub(crate) async fn lengths(paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {
+        let Some(first) = paths.first() else { return Ok(Vec::new()) };
+        let first: Arc<Path> = first.as_path().into();
+        let length = |path: &PathBuf| match fs::metadata(path) {
+            Ok(found) => Ok(found.len()),
+            Err(error) => Err(IoFault::new(IoOp::Open, &**path, 0, error)),
+        };
+        blocking(IoOp::Open, &first, move || paths.iter().map(length).collect()).await
     }
 
     /// Unlinks the path.

@@ -6,7 +6,7 @@
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -47,6 +47,10 @@ impl SegmentStore for PageCacheStore {
     async fn open(&self, path: &Path) -> Result<(PageCacheFile, u64), IoFault> {
         let (open, len_bytes) = OpenFile::open(path, self.preallocation.into()).await?;
         Ok((PageCacheFile { open }, len_bytes))
+    }
+
+    async fn lengths(&self, paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {
+        OpenFile::lengths(paths).await
     }
 
     async fn remove(&self, path: &Path) -> Result<(), IoFault> {

@@ -63,23 +63,22 @@ pub(crate) fn list_names(dir: &Path) -> Result<Vec<String>, IoFault> {
     list().map_err(|e| IoFault::new(IoOp::Read, dir, 0, e))
 }
 
-/// Which directories this thread has synced.
+/// Which directories were synced.
 #[cfg(test)]
 pub(crate) mod syncs {
-    use std::cell::RefCell;
     use std::path::{Path, PathBuf};
+    use std::sync::{Mutex, PoisonError};
 
-    thread_local! {
-        static SYNCED: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
-    }
+    static SYNCED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
     pub(super) fn note(dir: &Path) {
-        SYNCED.with_borrow_mut(|synced| synced.push(dir.to_owned()));
+        SYNCED.lock().unwrap_or_else(PoisonError::into_inner).push(dir.to_owned());
     }
 
-    /// Those since the last call.
-    pub(crate) fn take() -> Vec<PathBuf> {
-        SYNCED.take()
+    /// `parent` and what lies in it, since the last call.
+    pub(crate) fn take(parent: &Path) -> Vec<PathBuf> {
+        let mut synced = SYNCED.lock().unwrap_or_else(PoisonError::into_inner);
+        synced.extract_if(.., |dir| dir.starts_with(parent)).collect()
     }
 }
 

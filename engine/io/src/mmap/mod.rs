@@ -11,7 +11,7 @@ mod sigbus;
 mod view;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -72,6 +72,10 @@ impl SegmentStore for MmapStore {
         let file = MmapFile::new(open, len_bytes, len_bytes)?;
         file.may_have_holes.store(true, Ordering::Relaxed);
         Ok((file, len_bytes))
+    }
+
+    async fn lengths(&self, paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {
+        OpenFile::lengths(paths).await
     }
 
     async fn remove(&self, path: &Path) -> Result<(), IoFault> {

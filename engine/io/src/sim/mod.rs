@@ -151,16 +151,20 @@ impl SegmentStore for SimStore {
         let path: Arc<Path> = path.into();
         let mut state = self.shared.locked();
         let Some((id, len_bytes)) = state.disk.open(&path) else {
-            return Err(IoFault::with_kind(
-                IoOp::Open,
-                path,
-                0,
-                FaultKind::NotFound,
-                "there is no such file",
-            ));
+            return Err(no_such_file(IoOp::Open, path));
         };
         drop(state);
         Ok((self.file(path, id), len_bytes))
+    }
+
+    async fn lengths(&self, paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {
+        self.shared.turns().await;
+        let state = self.shared.locked();
+        let length = |path: PathBuf| match state.disk.get(&path) {
+            Some(inode) => Ok(inode.len_bytes()),
+            None => Err(no_such_file(IoOp::Open, path.into())),
+        };
+        paths.into_iter().map(length).collect()
     }
 
     async fn remove(&self, path: &Path) -> Result<(), IoFault> {
@@ -168,7 +172,7 @@ impl SegmentStore for SimStore {
         if self.shared.locked().disk.unlink(path) {
             return Ok(());
         }
-        Err(IoFault::with_kind(IoOp::Remove, path, 0, FaultKind::NotFound, "there is no such file"))
+        Err(no_such_file(IoOp::Remove, path.into()))
     }
 
     async fn sync_directory(&self, path: &Path) -> Result<(), IoFault> {
@@ -322,6 +326,10 @@ impl Drop for SimFile {
     fn drop(&mut self) {
         self.shared.locked().disk.close(self.id);
     }
+}
+
+fn no_such_file(op: IoOp, path: Arc<Path>) -> IoFault {
+    IoFault::with_kind(op, path, 0, FaultKind::NotFound, "there is no such file")
 }
 
 fn check_capacity(

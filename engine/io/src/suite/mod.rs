@@ -26,6 +26,7 @@ pub async fn run_all<S: SegmentStore>(store: &S, directory: &Path) {
     create_gives_an_empty_file_once(store, directory).await;
     create_without_room_leaves_no_file(store, directory).await;
     open_knows_length_and_absence(store, directory).await;
+    lengths_are_those_that_open_reports(store, directory).await;
     removed_files_stay_readable(store, directory).await;
     a_renamed_file_goes_on_under_its_new_name(store, directory).await;
     reserve_changes_no_byte_and_refuses_whole(store, directory).await;
@@ -140,6 +141,30 @@ async fn open_knows_length_and_absence<S: SegmentStore>(store: &S, directory: &P
     assert!(read(&file, 0, bytes.len() as u64).await == bytes, "an opened file must show what was written");
     let missing = directory.join("never-created");
     let fault = store.open(&missing).await.err().unwrap_or_else(|| panic!("a missing file was opened"));
+    assert_eq!((fault.kind, &*fault.path), (FaultKind::NotFound, &*missing));
+}
+
+async fn lengths_are_those_that_open_reports<S: SegmentStore>(store: &S, directory: &Path) {
+    let mut paths = Vec::new();
+    for (count, name) in ["length-c", "length-a", "length-b"].into_iter().enumerate() {
+        let (file, path) = create(store, directory, name).await;
+        let bytes = content(&file.limits(), count, 12);
+        write(&file, 0, &bytes).await;
+        file.truncate(bytes.len() as u64).await.unwrap_or_else(|fault| panic!("truncate failed: {fault}"));
+        paths.push(path);
+    }
+    let mut opened = Vec::new();
+    for path in &paths {
+        opened.push(store.open(path).await.unwrap_or_else(|fault| panic!("open failed: {fault}")).1);
+    }
+    let lengths =
+        store.lengths(paths.clone()).await.unwrap_or_else(|fault| panic!("lengths failed: {fault}"));
+    assert_eq!(lengths, opened, "lengths must be those of open, in the order asked");
+    assert!(lengths.is_sorted_by(|a, b| a < b), "lengths of different files look alike: {lengths:?}");
+    assert_eq!(store.lengths(Vec::new()).await.ok(), Some(Vec::new()), "no paths have no lengths");
+    let missing = directory.join("length-never-created");
+    paths.push(missing.clone());
+    let fault = store.lengths(paths).await.err().unwrap_or_else(|| panic!("a missing file has a length"));
     assert_eq!((fault.kind, &*fault.path), (FaultKind::NotFound, &*missing));
 }
 

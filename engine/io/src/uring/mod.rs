@@ -14,7 +14,7 @@ mod request;
 mod ring;
 mod state;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::block::BLOCK_ALIGN_BYTES;
 use crate::config::{Backend, Preallocation, UringOptions};
@@ -65,6 +65,10 @@ impl SegmentStore for UringStore {
     async fn open(&self, path: &Path) -> Result<(UringFile, u64), IoFault> {
         let (open, len_bytes) = OpenFile::open(path, self.how()).await.map_err(without_direct_io)?;
         Ok((UringFile::new(open, &self.options)?, len_bytes))
+    }
+
+    async fn lengths(&self, paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {
+        OpenFile::lengths(paths).await
     }
 
     async fn remove(&self, path: &Path) -> Result<(), IoFault> {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -145,6 +145,8 @@ pub(crate) struct Script {
     pub(crate) in_flight_most: AtomicU32,
     /// Files that somebody still holds: descriptors, on a real disk.
     pub(crate) open_files: AtomicU32,
+    /// Files opened by name since the last look.
+    pub(crate) opens: AtomicU32,
 }
 
 impl Script {
@@ -233,8 +235,13 @@ impl SegmentStore for TestStore {
 
     async fn open(&self, path: &Path) -> Result<(TestFile, u64), IoFault> {
         self.script.held(&self.script.hold_opens).await;
+        self.script.opens.fetch_add(1, Ordering::SeqCst);
         let (sim, len_bytes) = self.sim.open(path).await?;
         Ok((self.file(sim), len_bytes))
+    }
+
+    async fn lengths(&self, paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {
+        self.sim.lengths(paths).await
     }
 
     async fn remove(&self, path: &Path) -> Result<(), IoFault> {

@@ -1,12 +1,13 @@
 //! Directories that are not what a log left: stray segments, and offsets that the checksum does not cover.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use plimsoll_io::{PageCacheStore, Preallocation};
-use plimsoll_log::{Level, Log, LogConfig, RecoveryReport};
+use plimsoll_log::{Level, Log, LogConfig, OpenHints, RecoveryReport};
 use plimsoll_records::Batch;
 
-use crate::common::{append, batch, open, read_all, run};
+use crate::common::{TOPIC_ID, append, batch, inline_store, open, read_all, run, small_config};
 
 type FileLog = Log<PageCacheStore>;
 
@@ -173,6 +174,78 @@ fn a_segment_at_the_last_possible_offset_opens_without_an_overflow() {
             std::fs::write(file(&dir, i64::MAX, "timeindex"), b"").expect("time index");
             let (log, _) = open_in(&dir, None, clean).await;
             assert_eq!(log.read(0, END_OFFSET, 1 << 20, true).await.expect("read").first_offset, Some(0));
+        }
+    });
+}
+
+#[test]
+fn e32_opening_opens_what_it_scans_and_the_ends_of_what_it_trusts_however_many_segments_there_are() {
+    run(async {
+        let (temp, store) = (tempfile::tempdir().expect("temp dir"), inline_store());
+        let dir = temp.path().join("t-0");
+        let config = LogConfig { segment_bytes: 1 << 10, ..small_config() };
+        let (log, _) = open(store.clone(), &dir, config.clone(), None, false).await;
+        while log.segments().len() < 100 {
+            append(&log, batch(5, 100)).await.expect("append");
+        }
+        let bases: Vec<i64> = log.segments().iter().map(|s| s.base_offset).collect();
+        log.close().await.expect("close");
+        drop(log);
+        // The last sealed segment, to see whether it overlaps the active one, and the active one.
+        for (clean, unflushed, opens) in [(true, 0, 2), (false, 1, 2), (false, 3, 4), (false, 100, 100)] {
+            let recovery_point = bases.get(100 - unflushed).copied();
+            store.script.opens.store(0, Ordering::SeqCst);
+            let (log, report) = open(store.clone(), &dir, config.clone(), recovery_point, clean).await;
+            assert_eq!(store.script.opens.load(Ordering::SeqCst), opens, "{unflushed} segments unflushed");
+            assert_eq!((report.segments, report.segments_scanned), (100, unflushed));
+            assert_eq!(store.script.open_files.load(Ordering::SeqCst), 1, "the active one");
+            log.close().await.expect("close");
+        }
+    });
+}
+
+async fn open_from(dir: &Path, log_start_offset: i64, clean: bool) -> (FileLog, RecoveryReport) {
+    let store = PageCacheStore::new(Preallocation::None);
+    let hints = OpenHints { log_start_offset: Some(log_start_offset), clean, ..OpenHints::default() };
+    Log::open(store, dir, TOPIC_ID, LogConfig::default(), hints).await.expect("open")
+}
+
+#[test]
+fn e30_a_log_start_behind_the_end_that_a_crash_left_is_where_the_log_goes_on() {
+    run(async {
+        for clean in [false, true] {
+            let (_temp, dir, _) = stopped().await;
+            let (log, report) = open_from(&dir, END_OFFSET + 50, clean).await;
+            let marks = log.marks();
+            assert_eq!((marks.start_offset, marks.accepted), (END_OFFSET + 50, END_OFFSET + 50));
+            assert_eq!(log.segments().len(), 1);
+            assert!(report.first_bad.is_some_and(|bad| bad.contains("ends at 200, before its start 250")));
+            assert_eq!(append(&log, batch(1, 20)).await.expect("append").base_offset, END_OFFSET + 50);
+            assert!(!file(&dir, 0, "log").exists() && !file(&dir, 0, "index").exists());
+        }
+    });
+}
+
+#[test]
+fn e30_an_empty_directory_begins_at_the_checkpointed_log_start() {
+    run(async {
+        let temp = tempfile::tempdir().expect("temp dir");
+        let (log, _) = open_from(&temp.path().join("t-0"), 70, false).await;
+        assert_eq!((log.marks().start_offset, log.segments()[0].base_offset), (70, 70));
+    });
+}
+
+#[test]
+fn e32_indexes_without_a_segment_are_removed() {
+    run(async {
+        let (_temp, dir, batches) = stopped().await;
+        for (base_offset, suffix) in [(20, "index"), (20, "timeindex"), (END_OFFSET, "txnindex")] {
+            std::fs::write(file(&dir, base_offset, suffix), b"left").expect("orphan");
+        }
+        let (log, _) = open_in(&dir, None, true).await;
+        assert_whole(&log, &batches).await;
+        for (base_offset, suffix) in [(20, "index"), (20, "timeindex"), (END_OFFSET, "txnindex")] {
+            assert!(!file(&dir, base_offset, suffix).exists(), "{base_offset}.{suffix}");
         }
     });
 }

@@ -1,0 +1,302 @@
+//! Going through the segments of a log that is opened: trust, scan, cut.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+
+use plimsoll_io::{Backend, IoFault, SegmentFile, SegmentStore};
+
+use super::RecoveryReport;
+use super::survey::{Found, Survey};
+use crate::config::{Durability, LogConfig};
+use crate::epochs::EpochCache;
+use crate::error::LogError;
+use crate::layout::{self, LOG_SUFFIX};
+use crate::offset_index::OffsetIndex;
+use crate::producers::Producers;
+use crate::read::read_indexes;
+use crate::scan::{self, Cut, OnDisk, Rebuilt, Scanned};
+use crate::segment::{Active, Sealed};
+use crate::side_file;
+use crate::snapshots::Snapshots;
+use crate::state::now_ms;
+use crate::time_index::TimeIndex;
+
+/// The state of opening.
+pub(super) struct Opening<'a, S: SegmentStore> {
+    pub(super) store: S,
+    dir: &'a Path,
+    pub(super) config: LogConfig,
+    /// Segments not yet looked at, oldest first.
+    segments: VecDeque<Found>,
+    pub(super) snapshots: Snapshots,
+    pub(super) rebuilt: Rebuilt,
+    pub(super) report: RecoveryReport,
+    /// One past the last valid offset so far.
+    pub(super) end_offset: i64,
+}
+
+impl<'a, S: SegmentStore> Opening<'a, S> {
+    /// Looks at the `names` in `dir` and opens nothing. A log without segments begins at `start_offset`.
+    pub(super) async fn find(
+        store: S,
+        dir: &'a Path,
+        config: LogConfig,
+        names: &[String],
+        start_offset: i64,
+    ) -> Result<Self, LogError> {
+        let Survey { segments, orphans } = Survey::take(&store, dir, names).await?;
+        for orphan in &orphans {
+            side_file::remove_if_present(orphan)?;
+        }
+        let epochs = EpochCache::read(dir)?;
+        let rebuilt = Rebuilt { producers: Producers::default(), epochs, last_epoch: -1, now_ms: now_ms() };
+        let report = RecoveryReport { segments: segments.len(), ..RecoveryReport::default() };
+        let end_offset = segments.first().map_or(start_offset, |s| s.base_offset);
+        let snapshots = Snapshots::among(names, dir);
+        let segments = segments.into();
+        Ok(Self { store, dir, config, segments, snapshots, rebuilt, report, end_offset })
+    }
+
+    async fn open(&self, found: &Found) -> Result<OnDisk<S::File>, IoFault> {
+        let base_offset = found.base_offset;
+        let path = layout::segment_path(self.dir, base_offset, LOG_SUFFIX);
+        let (file, len_bytes) = self.store.open(&path).await?;
+        Ok(OnDisk { file: Arc::new(file), base_offset, len_bytes })
+    }
+
+    /// Goes through the segments: trusts the first ones that lie below `recovery_point` (`i64::MAX`: all), scans
+    /// the others, and makes the last one active.
+    pub(super) async fn rebuild(
+        &mut self,
+        recovery_point: i64,
+    ) -> Result<(Active<S::File>, Vec<Sealed>), LogError> {
+        let clean = recovery_point == i64::MAX;
+        let believed = self.trusted_count(recovery_point);
+        let trusted = self.without_overlap(believed, clean).await?;
+        // A clean stop leaves no overlap: what has one is checked.
+        let resumed = if clean && trusted == believed { self.resume_last().await? } else { None };
+        let scan_from = self.segments.get(trusted).map_or(i64::MAX, |s| s.base_offset);
+        self.replay(resumed.as_ref().map_or(scan_from, |resumed| resumed.end_offset)).await?;
+        let mut sealed: Vec<Sealed> = self.trust(trusted);
+        let active = match resumed {
+            Some(Scanned { active, end_offset, .. }) => {
+                self.segments.clear();
+                self.end_offset = end_offset;
+                Some(active)
+            }
+            None => self.scan_rest(&mut sealed).await?,
+        };
+        let active = match active {
+            Some(active) => active,
+            None => self.first_segment().await?,
+        };
+        self.rebuilt.epochs.truncate_from_end(self.end_offset);
+        self.snapshots.cut(self.end_offset)?;
+        Ok((active, sealed))
+    }
+
+    /// Scans the segments that are left. The last of them that stays is to be active.
+    async fn scan_rest(&mut self, sealed: &mut Vec<Sealed>) -> Result<Option<Active<S::File>>, LogError> {
+        while let Some(segment) = self.segments.pop_front() {
+            // Behind the last segment there is no gap to judge.
+            let was_sealed = !self.segments.is_empty() && self.was_sealed(&segment)?;
+            let Scanned { active: scanned, end_offset, cut } = self.scan(&segment).await?;
+            self.end_offset = end_offset;
+            self.drop_if_broken(&cut, segment.base_offset, was_sealed).await?;
+            if self.segments.is_empty() {
+                return Ok(Some(scanned));
+            }
+            sealed.push(self.seal_scanned(scanned)?);
+        }
+        Ok(None)
+    }
+
+    /// How many segments need no scan. Never the last. A segment below the recovery point must also have its
+    /// index files: a truncation removes them, and the checkpoint may be older than that.
+    fn trusted_count(&self, recovery_point: i64) -> usize {
+        let next_bases = self.segments.iter().skip(1).map(|s| s.base_offset);
+        let pairs = self.segments.iter().zip(next_bases);
+        let trusted = |segment: &Found, next: i64| {
+            recovery_point == i64::MAX || (next <= recovery_point && segment.indexed)
+        };
+        pairs.take_while(|(segment, next)| trusted(segment, *next)).count()
+    }
+
+    /// How many of the first `count` segments end before the next one begins, going by the end of the last of
+    /// them. A stray segment may begin inside it, and trust would take that for the log's end.
+    async fn without_overlap(&self, mut count: usize, clean: bool) -> Result<usize, LogError> {
+        while let Some((last, next)) =
+            count.checked_sub(1).and_then(|i| self.segments.get(i).zip(self.segments.get(count)))
+        {
+            let last = self.open(last).await?;
+            let resumed = scan::resume(&last, self.dir, &self.config, self.rebuilt.now_ms).await?;
+            // Indexes that do not fit are rebuilt when they are read; only after a crash are they a reason to scan.
+            if resumed.map_or(clean, |found| found.end_offset <= next.base_offset) {
+                break;
+            }
+            count -= 1;
+        }
+        Ok(count)
+    }
+
+    /// Takes the first `count` segments as they are.
+    fn trust(&mut self, count: usize) -> Vec<Sealed> {
+        let mut sealed = Vec::with_capacity(count);
+        for _ in 0..count {
+            let Some(Found { base_offset, len_bytes, .. }) = self.segments.pop_front() else { break };
+            let next_offset = self.segments.front().map_or(base_offset, |next| next.base_offset);
+            sealed.push(Sealed { base_offset, next_offset, size_bytes: len_bytes, newest: None });
+            self.end_offset = next_offset;
+        }
+        sealed
+    }
+
+    /// Producer state up to `upto_offset`: the nearest snapshot, and the batches behind it.
+    async fn replay(&mut self, upto_offset: i64) -> Result<(), LogError> {
+        let now_ms = self.rebuilt.now_ms;
+        let loaded = self.snapshots.load_newest(upto_offset, now_ms)?;
+        let (from_offset, mut producers) = loaded.unwrap_or((self.end_offset, Producers::default()));
+        for (i, segment) in self.segments.iter().enumerate() {
+            let end_offset = self.segments.get(i + 1).map_or(upto_offset, |s| s.base_offset.min(upto_offset));
+            if segment.base_offset < upto_offset && end_offset > from_offset {
+                let OnDisk { file, len_bytes, .. } = self.open(segment).await?;
+                let range = (from_offset, upto_offset);
+                scan::replay_producers(&*file, (0, len_bytes), range, &mut producers, now_ms).await?;
+            }
+        }
+        self.rebuilt.producers = producers;
+        Ok(())
+    }
+
+    /// Continues the last segment from its indexes, after a clean stop. `None` if they do not fit it.
+    async fn resume_last(&self) -> Result<Option<Scanned<S::File>>, LogError> {
+        let Some(last) = self.segments.back() else { return Ok(None) };
+        scan::resume(&self.open(last).await?, self.dir, &self.config, self.rebuilt.now_ms).await
+    }
+
+    async fn scan(&mut self, found: &Found) -> Result<Scanned<S::File>, LogError> {
+        // Stale index files must not outlive a scan: whoever opens the segment next would believe them.
+        self.forget_indexes(found.base_offset)?;
+        let segment = self.open(found).await?;
+        self.forget_cached(segment.file.path()).await?;
+        let scanned = scan::scan(segment, self.end_offset, &self.config, &mut self.rebuilt).await?;
+        self.report.segments_scanned += 1;
+        self.report.bytes_scanned += scanned.active.tail.size_bytes;
+        Ok(scanned)
+    }
+
+    /// Has the segment read from the device, where the cache may hold pages that a failed write-back lost: they look
+    /// whole and clean, and a scan that believes them repeats the failed sync in the guise of a restart. Only where
+    /// acknowledgement meant synced: under `replicated` a killed broker is the usual case, recovery may take what the
+    /// kernel still has, and must not pay for a cold disk. No proof even so: see [`plimsoll_io::drop_cached`].
+    async fn forget_cached(&self, path: &Path) -> Result<(), IoFault> {
+        let cached = matches!(self.store.backend(), Backend::PageCache | Backend::Mmap);
+        if !cached || self.config.durability != Durability::Fsync {
+            return Ok(());
+        }
+        #[cfg(test)]
+        super::tests::FORGOTTEN.with_borrow_mut(|paths| paths.push(path.to_owned()));
+        let of = path.to_owned();
+        crate::room::off_thread(path, move || plimsoll_io::drop_cached(&of)).await
+    }
+
+    /// Index files are written only once a sealed segment is synced, and removed before it is rolled. So where
+    /// they fit, the segment is complete, and a gap behind it was there before.
+    fn was_sealed(&self, segment: &Found) -> Result<bool, IoFault> {
+        Ok(read_indexes(self.dir, segment.base_offset, segment.len_bytes)?.is_some())
+    }
+
+    fn forget_indexes(&self, base_offset: i64) -> Result<(), IoFault> {
+        side_file::remove_if_present(&OffsetIndex::path(self.dir, base_offset))?;
+        side_file::remove_if_present(&TimeIndex::path(self.dir, base_offset))
+    }
+
+    /// Writes the indexes of a scanned segment that stays sealed.
+    fn seal_scanned(&self, mut scanned: Active<S::File>) -> Result<Sealed, LogError> {
+        scanned.finish_times();
+        let Active { base_offset, tail, index, times, .. } = scanned;
+        crate::sync_task::write_indexes(self.dir, base_offset, &index.to_bytes(), &times.to_bytes())?;
+        let next_offset = self.end_offset;
+        Ok(Sealed { base_offset, next_offset, size_bytes: tail.size_bytes, newest: Some(tail.newest) })
+    }
+
+    /// Notes a cut, and removes the segments that no longer continue the log: all behind one that lost data, and
+    /// those that begin inside it. Zeroes at a segment's end lose nothing if the next segment continues where it
+    /// stopped, or if it was sealed so.
+    async fn drop_if_broken(
+        &mut self,
+        cut: &Cut,
+        base_offset: i64,
+        was_sealed: bool,
+    ) -> Result<(), LogError> {
+        match cut {
+            Cut::Nothing => {}
+            Cut::Padding { len_bytes } => self.report.padding_bytes += len_bytes,
+            Cut::Lost { len_bytes, problem } => {
+                self.report.truncated_bytes += len_bytes;
+                return self.drop_next(self.segments.len(), base_offset, problem).await;
+            }
+        }
+        let overlapping = self.segments.iter().take_while(|s| s.base_offset < self.end_offset).count();
+        if overlapping > 0 {
+            self.drop_next(overlapping, base_offset, &self.discontinuity()).await?;
+        }
+        let hole = self.segments.front().is_some_and(|next| next.base_offset > self.end_offset);
+        if hole && !was_sealed {
+            self.drop_next(self.segments.len(), base_offset, &self.discontinuity()).await?;
+        }
+        Ok(())
+    }
+
+    fn discontinuity(&self) -> String {
+        let next_base = self.segments.front().map_or(self.end_offset, |next| next.base_offset);
+        format!("ends at offset {}, the next segment begins at {next_base}", self.end_offset)
+    }
+
+    /// Removes the next `count` segments because of a `problem` in the one at `base_offset`.
+    async fn drop_next(&mut self, count: usize, base_offset: i64, problem: &str) -> Result<(), LogError> {
+        let path = layout::segment_path(self.dir, base_offset, LOG_SUFFIX);
+        let bad = format!("{}: {problem}", path.display());
+        tracing::warn!(bad, segments_removed = count, "cutting the log where it stops being whole");
+        self.report.first_bad.get_or_insert(bad);
+        for Found { base_offset, len_bytes, .. } in self.segments.drain(..count) {
+            self.report.segments_removed += 1;
+            self.report.truncated_bytes += len_bytes;
+            self.store.remove(&layout::segment_path(self.dir, base_offset, LOG_SUFFIX)).await?;
+            side_file::remove_if_present(&OffsetIndex::path(self.dir, base_offset))?;
+            side_file::remove_if_present(&TimeIndex::path(self.dir, base_offset))?;
+        }
+        Ok(())
+    }
+
+    /// Throws away the segments at `bases`, all there are, because the log's start lies behind its end.
+    pub(super) async fn restart_at(
+        &mut self,
+        start_offset: i64,
+        bases: &[i64],
+    ) -> Result<Active<S::File>, LogError> {
+        let problem = format!("the log ends at {}, before its start {start_offset}", self.end_offset);
+        tracing::warn!(dir = %self.dir.display(), problem, "going on with an empty log");
+        self.report.first_bad.get_or_insert(format!("{}: {problem}", self.dir.display()));
+        // Newest first: a crash in between leaves a shorter log, never one with a hole.
+        for base_offset in bases.iter().rev() {
+            self.store.remove(&layout::segment_path(self.dir, *base_offset, LOG_SUFFIX)).await?;
+            self.forget_indexes(*base_offset)?;
+            self.report.segments_removed += 1;
+        }
+        self.snapshots.cut(i64::MIN)?;
+        self.rebuilt.producers = Producers::default();
+        self.rebuilt.epochs.truncate_from_end(i64::MIN);
+        self.end_offset = start_offset;
+        self.first_segment().await
+    }
+
+    async fn first_segment(&self) -> Result<Active<S::File>, LogError> {
+        let base_offset = self.end_offset;
+        let (file, reserved_bytes) =
+            crate::room::create_segment(&self.store, self.dir, base_offset, &self.config).await?;
+        let step_bytes = self.config.reserve_step_min_bytes;
+        Ok(Active::empty(Arc::new(file), base_offset, self.rebuilt.now_ms, reserved_bytes, step_bytes))
+    }
+}
