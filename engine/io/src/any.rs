@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::config::{Backend, IoConfig, Preallocation};
+use crate::config::{Backend, IoConfig, Placement, Preallocation};
 use crate::fault::IoFault;
 use crate::file::{Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
 use crate::mmap::{MmapFile, MmapStore};
@@ -43,11 +43,22 @@ pub enum AnyFile {
 /// Builds the store that `config` names, or says why this machine cannot run it. There is no silent fallback.
 pub fn open_store(config: &IoConfig) -> Result<AnyStore, Unavailable> {
     match config.backend {
-        Backend::PageCache => Ok(AnyStore::PageCache(PageCacheStore::new(config.preallocation))),
-        Backend::Mmap => Ok(AnyStore::Mmap(MmapStore::new(config.preallocation))),
+        Backend::PageCache => {
+            let store = PageCacheStore::with(config.preallocation, config.page_cache, config.placement);
+            Ok(AnyStore::PageCache(store.map_err(no_thread)?))
+        }
+        Backend::Mmap => {
+            let store = MmapStore::with(config.preallocation, config.placement);
+            Ok(AnyStore::Mmap(store.map_err(no_thread)?))
+        }
+        Backend::IoUring if config.placement == Placement::Lane => Err(Unavailable::NoLane),
         Backend::IoUring => Ok(AnyStore::Uring(UringStore::new(config.preallocation, config.io_uring)?)),
         Backend::Sim => Ok(AnyStore::Sim(SimStore::default())),
     }
+}
+
+fn no_thread(error: std::io::Error) -> Unavailable {
+    Unavailable::NoThread { message: error.to_string() }
 }
 
 /// Runs one expression on whichever backend it is.

@@ -106,7 +106,7 @@ pub enum Placement {
     /// Writes where the request is; syncs and reads that miss the cache on the runtime's blocking threads.
     #[default]
     Inline,
-    /// Writes, syncs and reads that miss the cache on one OS thread per log directory.
+    /// Writes on one OS thread per log directory; the rest as inline. Not for io_uring, which waits for nobody.
     Lane,
 }
 

@@ -18,6 +18,7 @@ mod dir;
 mod fault;
 mod faulty;
 mod file;
+mod lane;
 mod metered;
 mod mmap;
 mod open_file;

@@ -274,6 +274,12 @@ impl OpenFile {
         Ok(turn)
     }
 
+    /// Notes that accepted bytes may be lost: no sync of this file succeeds any more.
+    pub(crate) fn lose(&self, fault: IoFault) {
+        tracing::error!(%fault, "write-back failed");
+        self.lost.get_or_init(|| IoFault { kind: FaultKind::DeviceError, ..fault });
+    }
+
     fn check_lost(&self, op: IoOp) -> Result<(), IoFault> {
         self.lost.get().map_or(Ok(()), |fault| Err(fault.poisoned(op)))
     }

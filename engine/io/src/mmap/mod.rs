@@ -3,39 +3,33 @@
 //! Space is always taken before it is stored into, because a store into a hole on a full disk is a SIGBUS; see
 //! [`sigbus`] for what remains. The file grows under a map that reaches past its end and is replaced by a longer
 //! one when that is used up; slices own the map they were cut from, so that nothing is ever used after unmapping.
-//!
-//! What makes slices sound: bytes below `stored_upto` are complete and constant, slices stay below it, a store
-//! below it is refused while a slice shows what it would change, and truncation gives living slices a private copy.
 
+mod mapped;
 mod sigbus;
 mod view;
 
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::config::{Backend, Preallocation};
+use crate::config::{Backend, Placement, Preallocation};
 use crate::fault::{FaultKind, IoFault, IoOp};
 use crate::file::{Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
-use crate::open_file::{OpenFile, blocking};
+use crate::lane::Lane;
+use crate::open_file::OpenFile;
 use crate::residency;
 use crate::slice::Records;
 
-use view::{MapSlice, MapView};
-
-/// By how much a file grows when a write finds no reservation.
-const GROW_STEP_BYTES: u64 = 1 << 20;
-
-/// Views of files that are written are this long or a multiple, so that growth seldom needs a new one.
-const VIEW_STEP_BYTES: u64 = 64 << 20;
+use mapped::{Mapped, VIEW_STEP_BYTES};
 
 /// Files reached through maps.
 #[derive(Clone, Debug)]
 pub struct MmapStore {
     preallocation: Preallocation,
+    lane: Option<Lane>,
 }
 
 impl MmapStore {
@@ -49,7 +43,20 @@ impl MmapStore {
             Preallocation::None => Preallocation::Fallocate,
             other => other,
         };
-        MmapStore { preallocation: taken }
+        MmapStore { preallocation: taken, lane: None }
+    }
+
+    /// The same with a choice of where stores run. Fails only if the lane's thread cannot be started.
+    pub fn with(preallocation: Preallocation, placement: Placement) -> io::Result<MmapStore> {
+        let lane = match placement {
+            Placement::Inline => None,
+            Placement::Lane => Some(Lane::start()?),
+        };
+        Ok(MmapStore { lane, ..MmapStore::new(preallocation) })
+    }
+
+    fn file(&self, mapped: Mapped) -> MmapFile {
+        MmapFile { mapped: Arc::new(mapped), lane: self.lane.clone() }
     }
 }
 
@@ -64,14 +71,14 @@ impl SegmentStore for MmapStore {
 
     async fn create(&self, path: &Path, reserve_bytes: u64) -> Result<MmapFile, IoFault> {
         let open = OpenFile::create(path, self.preallocation.into(), reserve_bytes).await?;
-        MmapFile::new(open, 0, reserve_bytes.max(1).next_multiple_of(VIEW_STEP_BYTES))
+        Ok(self.file(Mapped::new(open, 0, reserve_bytes.max(1).next_multiple_of(VIEW_STEP_BYTES))?))
     }
 
     async fn open(&self, path: &Path) -> Result<(MmapFile, u64), IoFault> {
         let (open, len_bytes) = OpenFile::open(path, self.preallocation.into()).await?;
-        let file = MmapFile::new(open, len_bytes, len_bytes)?;
-        file.may_have_holes.store(true, Ordering::Relaxed);
-        Ok((file, len_bytes))
+        let mapped = Mapped::new(open, len_bytes, len_bytes)?;
+        mapped.expect_holes();
+        Ok((self.file(mapped), len_bytes))
     }
 
     async fn lengths(&self, paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {
@@ -98,159 +105,23 @@ impl SegmentStore for MmapStore {
 /// A file reached through a map.
 #[derive(Debug)]
 pub struct MmapFile {
-    open: Arc<OpenFile>,
-    /// End of what has been stored. Grows with stores, falls with truncation.
-    stored_upto_bytes: AtomicU64,
-    /// Set when blocks below the room may be missing: files of unknown making, or extended ones.
-    may_have_holes: AtomicBool,
-    /// Held while storing: what is being stored and what the next sync must flush.
-    writing: Mutex<Writing>,
-    /// Held while slices are cut or their bytes change hands. Taken after `writing`.
-    reading: Mutex<Reading>,
-}
-
-#[derive(Debug)]
-struct Writing {
-    dirty: Range<u64>,
-}
-
-#[derive(Debug)]
-struct Reading {
-    view: Arc<MapView>,
-    /// Views replaced by longer ones, which slices may still own.
-    older: Vec<Weak<MapView>>,
-    /// One clone per living slice.
-    readers: Arc<()>,
-    /// The highest end of any slice cut since there last was none.
-    sliced_upto_bytes: u64,
-}
-
-impl Reading {
-    /// The highest byte that a living slice may show.
-    fn live_upto_bytes(&mut self) -> u64 {
-        // `get_mut` rather than a count: it also orders the readers' last accesses before what follows.
-        if Arc::get_mut(&mut self.readers).is_some() {
-            self.sliced_upto_bytes = 0;
-        }
-        self.sliced_upto_bytes
-    }
-
-    fn replace_view(&mut self, view: MapView) {
-        self.older.retain(|view| view.strong_count() > 0);
-        let old = std::mem::replace(&mut self.view, Arc::new(view));
-        self.older.push(Arc::downgrade(&old));
-    }
+    mapped: Arc<Mapped>,
+    lane: Option<Lane>,
 }
 
 impl MmapFile {
-    fn new(open: Arc<OpenFile>, stored_upto_bytes: u64, view_bytes: u64) -> Result<MmapFile, IoFault> {
-        let view = MapView::new(&open, view_bytes).map_err(|error| open.fault(IoOp::Open, 0, error))?;
-        let reading = Reading {
-            view: Arc::new(view),
-            older: Vec::new(),
-            readers: Arc::default(),
-            sliced_upto_bytes: 0,
+    /// Stores all buffers, here or on the lane. The room has been taken.
+    async fn store(&self, at_bytes: u64, bufs: WriteBufs) -> Done<WriteBufs> {
+        let Some(lane) = &self.lane else {
+            return Done { result: self.mapped.store(at_bytes, &bufs), bufs };
         };
-        Ok(MmapFile {
-            open,
-            stored_upto_bytes: AtomicU64::new(stored_upto_bytes),
-            may_have_holes: AtomicBool::new(false),
-            writing: Mutex::new(Writing { dirty: 0..0 }),
-            reading: Mutex::new(reading),
+        let mapped = Arc::clone(&self.mapped);
+        let stored = lane.run(move || Done { result: mapped.store(at_bytes, &bufs), bufs });
+        stored.await.unwrap_or_else(|| {
+            let text = "the directory's lane has died; whether the bytes were stored is unknown";
+            let fault = self.mapped.open.refuse(IoOp::Write, at_bytes, FaultKind::Poisoned, text);
+            Done { bufs: WriteBufs::Gather(Vec::new()), result: Err(fault) }
         })
-    }
-
-    /// Sees to it that every block up to `end_bytes` exists, so that storing there cannot fail for want of space.
-    async fn take_room(&self, end_bytes: u64) -> Result<(), IoFault> {
-        if self.may_have_holes.load(Ordering::Acquire) {
-            self.open.fill_holes().await?;
-            self.may_have_holes.store(false, Ordering::Release);
-        }
-        if end_bytes <= self.open.room_upto_bytes() {
-            return Ok(());
-        }
-        let rounded_bytes = end_bytes.checked_next_multiple_of(GROW_STEP_BYTES).unwrap_or(end_bytes);
-        self.open.reserve(rounded_bytes).await
-    }
-
-    /// Stores all buffers. The room has been taken.
-    fn store(&self, at_bytes: u64, bufs: &WriteBufs) -> Result<(), IoFault> {
-        let end_bytes = at_bytes + bufs.len_bytes() as u64;
-        let mut writing = locked(&self.writing);
-        let mut reading = locked(&self.reading);
-        if end_bytes > self.open.room_upto_bytes() {
-            let text = "the file was cut while it was being written";
-            return Err(self.open.refuse(IoOp::Write, at_bytes, FaultKind::Busy, text));
-        }
-        if end_bytes > reading.view.len_bytes() {
-            let longer = MapView::new(&self.open, end_bytes.next_multiple_of(VIEW_STEP_BYTES));
-            reading.replace_view(longer.map_err(|error| self.open.fault(IoOp::Write, at_bytes, error))?);
-        }
-        let stored_upto_bytes = self.stored_upto_bytes.load(Ordering::Relaxed);
-        let overwrites = at_bytes < stored_upto_bytes;
-        if overwrites && reading.live_upto_bytes() > at_bytes {
-            let text = "a reader still holds bytes that this write would change";
-            return Err(self.open.refuse(IoOp::Write, at_bytes, FaultKind::Busy, text));
-        }
-        let view = Arc::clone(&reading.view);
-        // Behind everything stored there can be no slice, so readers need not wait for the copy (and its faults).
-        let excluded = overwrites.then_some(reading);
-        let mut to_bytes = at_bytes;
-        bufs.for_each(|piece| {
-            // SAFETY: `end_bytes` was checked against the view and against the file's room. Other writers wait for
-            // `writing`; slices end below `stored_upto` and those above `at_bytes` were excluded just now, with
-            // `reading` held so that none is cut meanwhile.
-            unsafe { view.store(to_bytes, piece) };
-            to_bytes += piece.len() as u64;
-        });
-        drop(excluded);
-        writing.mark_dirty(at_bytes..end_bytes);
-        self.stored_upto_bytes.fetch_max(end_bytes, Ordering::Release);
-        Ok(())
-    }
-
-    /// Cuts a slice out of what has been stored.
-    fn cut(&self, range: &Range<u64>) -> Option<MapSlice> {
-        let indexes = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
-        let mut reading = locked(&self.reading);
-        let upto_bytes = self.stored_upto_bytes.load(Ordering::Acquire).min(reading.view.len_bytes());
-        if range.start > range.end || range.end > upto_bytes {
-            return None;
-        }
-        reading.sliced_upto_bytes = reading.live_upto_bytes().max(range.end);
-        let (view, readers) = (Arc::clone(&reading.view), Arc::clone(&reading.readers));
-        // SAFETY: the range ends below `stored_upto` and inside the view; `readers` makes writers and truncation
-        // respect it from now on, as they ask under `reading`.
-        Some(unsafe { MapSlice::new(view, indexes, readers) })
-    }
-
-    /// Lets living slices keep their bytes behind `len_bytes` and keeps stores away from there, so that the file may
-    /// be cut. The caller holds the file's room.
-    fn let_go_behind(&self, len_bytes: u64) -> Result<(), IoFault> {
-        let _writing = locked(&self.writing);
-        let mut reading = locked(&self.reading);
-        let stored_upto_bytes = self.stored_upto_bytes.load(Ordering::Relaxed);
-        if reading.live_upto_bytes() > len_bytes {
-            let fault = |error| self.open.fault(IoOp::Truncate, len_bytes, error);
-            let fresh = MapView::new(&self.open, reading.view.len_bytes()).map_err(fault)?;
-            reading.replace_view(fresh);
-            for view in reading.older.iter().filter_map(Weak::upgrade) {
-                view.detach(len_bytes, stored_upto_bytes).map_err(fault)?;
-            }
-            reading.sliced_upto_bytes = len_bytes;
-        }
-        self.stored_upto_bytes.store(stored_upto_bytes.min(len_bytes), Ordering::Release);
-        self.open.room_given_up(len_bytes);
-        Ok(())
-    }
-}
-
-impl Writing {
-    fn mark_dirty(&mut self, range: Range<u64>) {
-        self.dirty = match self.dirty.is_empty() {
-            true => range,
-            false => self.dirty.start.min(range.start)..self.dirty.end.max(range.end),
-        };
     }
 }
 
@@ -260,82 +131,58 @@ impl SegmentFile for MmapFile {
     }
 
     fn path(&self) -> &Path {
-        self.open.path()
+        self.mapped.open.path()
     }
 
     async fn rename(&self, to: &Path) -> Result<(), IoFault> {
-        self.open.rename(to).await
+        self.mapped.open.rename(to).await
     }
 
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
-        self.open.reserve(upto_bytes).await
+        self.mapped.open.reserve(upto_bytes).await
     }
 
     async fn write_at(&self, at_bytes: u64, bufs: WriteBufs) -> Done<WriteBufs> {
         let end_bytes = at_bytes.saturating_add(bufs.len_bytes() as u64);
-        let result = match self.take_room(end_bytes).await {
-            Ok(()) => self.store(at_bytes, &bufs),
+        match self.mapped.take_room(end_bytes).await {
+            Ok(()) => self.store(at_bytes, bufs).await,
             // A failed sync stays one: to the caller it is more than a write that found no room.
-            Err(fault) if fault.is_poison() => Err(fault),
-            Err(fault) => Err(IoFault { op: IoOp::Write, at_bytes, ..fault }),
-        };
-        Done { bufs, result }
+            Err(fault) if fault.is_poison() => Done { bufs, result: Err(fault) },
+            Err(fault) => Done { bufs, result: Err(IoFault { op: IoOp::Write, at_bytes, ..fault }) },
+        }
     }
 
     /// A copy: bytes that a reader keeps for long must not tie up the map.
     async fn read_at(&self, range: Range<u64>) -> Result<Bytes, IoFault> {
         // A fault on a cold page would stall the whole runtime.
         self.prefetch(range.clone()).await?;
-        match self.cut(&range) {
+        match self.mapped.cut(&range) {
             Some(slice) => Ok(Bytes::copy_from_slice(slice.as_ref())),
             None if range.start > range.end => {
                 let text = format!("{}..{} is no range of a file", range.start, range.end);
-                Err(self.open.refuse(IoOp::Read, range.start, FaultKind::Misuse, text))
+                Err(self.mapped.open.refuse(IoOp::Read, range.start, FaultKind::Misuse, text))
             }
             // Reserved but never stored: the file has it, the map's slices do not.
-            None => crate::page_cache::read_exactly(&self.open, range).await,
+            None => crate::page_cache::read_exactly(&self.mapped.open, range).await,
         }
     }
 
     /// By reading, as for any file: what the cache holds, the map shows after a minor fault.
     async fn prefetch(&self, range: Range<u64>) -> Result<(), IoFault> {
-        residency::prefetch(&self.open, range).await
+        residency::prefetch(&self.mapped.open, range).await
     }
 
     fn slice(&self, range: Range<u64>) -> Option<Records> {
-        Some(Records::Bytes(Bytes::from_owner(self.cut(&range)?)))
+        Some(Records::Bytes(Bytes::from_owner(self.mapped.cut(&range)?)))
     }
 
-    /// `msync` of what was stored since the last sync, then `fdatasync` for the length and the device's cache.
     async fn sync(&self) -> Result<(), IoFault> {
-        let turn = self.open.lock_sync().await?;
-        let dirty = std::mem::replace(&mut locked(&self.writing).dirty, 0..0);
-        let view = Arc::clone(&locked(&self.reading).view);
-        let open = Arc::clone(&self.open);
-        blocking(IoOp::Sync, self.open.path(), move || {
-            let _turn = turn;
-            let fault = |error| open.fault(IoOp::Sync, dirty.start, error);
-            view.flush(dirty.clone()).map_err(fault)?;
-            open.sync_data_blocking()
-        })
-        .await
+        self.mapped.sync().await
     }
 
     async fn truncate(&self, len_bytes: u64) -> Result<(), IoFault> {
-        let guard = self.open.lock_room().await;
-        let extends = len_bytes > self.open.room_upto_bytes();
-        self.let_go_behind(len_bytes)?;
-        self.open.truncate_locked(guard, len_bytes).await?;
-        if extends {
-            self.may_have_holes.store(true, Ordering::Release);
-        }
-        Ok(())
+        self.mapped.truncate(len_bytes).await
     }
-}
-
-/// A panic while holding one of these locks leaves the file's state whole: fields change together or not at all.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Backend, IoConfig, Preallocation, RingSync, UringOptions};
+use crate::config::{Backend, IoConfig, PageCacheOptions, Placement, Preallocation, RingSync, UringOptions};
 use crate::sim::SimConfig;
 use crate::testing::directory;
 use crate::{Faults, Faulty, Metered, MmapStore, PageCacheStore, SimStore, UringStore, open_store};
@@ -42,6 +42,41 @@ async fn mmap_holds_the_contract() {
     for manner in MANNERS {
         holds(MmapStore::new(manner)).await;
     }
+}
+
+#[tokio::test]
+async fn a_lane_holds_the_contract_too() {
+    for manner in MANNERS {
+        let options = PageCacheOptions::default();
+        holds(PageCacheStore::with(manner, options, Placement::Lane).unwrap()).await;
+        holds(MmapStore::with(manner, Placement::Lane).unwrap()).await;
+    }
+}
+
+#[tokio::test]
+async fn the_page_cache_holds_the_contract_with_every_option() {
+    let (manner, dontcache) = (Preallocation::Fallocate, true);
+    for placement in [Placement::Inline, Placement::Lane] {
+        let early = PageCacheOptions { writeback_bytes: Some(1), ..PageCacheOptions::default() };
+        holds(PageCacheStore::with(manner, early, placement).unwrap()).await;
+        let options = PageCacheOptions { dontcache, ..PageCacheOptions::default() };
+        let store = PageCacheStore::with(manner, options, placement).unwrap();
+        let probe = directory();
+        match store.create(&probe.path().join("probe"), 0).await {
+            Ok(_) => holds(store).await,
+            Err(fault) => {
+                assert!(!probe.path().join("probe").exists(), "a refused file must not stay");
+                println!("skipped: RWF_DONTCACHE: {fault}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lane_for_rings_is_refused_with_what_to_do() {
+    let config = IoConfig { backend: Backend::IoUring, placement: Placement::Lane, ..IoConfig::default() };
+    let error = open_store(&config).unwrap_err().to_string();
+    assert!(error.contains("inline"), "{error}");
 }
 
 #[tokio::test]

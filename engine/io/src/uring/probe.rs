@@ -62,6 +62,15 @@ pub enum Unavailable {
     /// No write may be in flight.
     #[error("an io_uring depth of 0 lets no write begin: it must be at least 1")]
     NoDepth,
+    /// A ring is asynchronous where it is; a thread in between would only add a hand-over.
+    #[error("io_uring has no lane: its writes wait for nobody; use placement inline, or another backend")]
+    NoLane,
+    /// The thread of a lane could not be started.
+    #[error("the thread of a log directory could not be started: {message}")]
+    NoThread {
+        /// What the system said.
+        message: String,
+    },
     /// Anything else.
     #[error("io_uring cannot be used here: {message} (errno {errno}); {OTHERS}")]
     Other {
