@@ -53,9 +53,11 @@ impl<S: SegmentStore> Log<S> {
         Ok(())
     }
 
-    /// Waits until no write, roll or sync is under way. The caller keeps new ones from beginning.
+    /// Waits until no write, roll, sync or reservation is under way and gives back what was made ready for the next
+    /// segment. The caller keeps new ones from beginning.
     pub(crate) async fn settled(&self) -> Result<(), LogError> {
         self.shared.drained().await.map_err(LogError::Poisoned)?;
+        self.discard_prepared().await?;
         self.shared.at_rest(|_| {}).await
     }
 

@@ -35,9 +35,11 @@ pub struct LogConfig {
     pub flush: FlushPolicy,
     /// When acknowledged means synced.
     pub durability: Durability,
-    /// First reservation of a new segment; each later one doubles, up to `reserve_step_max_bytes`.
+    /// First reservation of a new partition, so also what an idle one holds; each later one doubles, up to
+    /// `reserve_step_max_bytes`.
     pub reserve_step_min_bytes: u64,
-    /// Largest reservation at once. Lower it when many partitions share the disk.
+    /// Largest reservation at once. Less is taken when many partitions share the disk: a step is at most half of
+    /// what is free, divided by the logs that are open in the same log directory.
     pub reserve_step_max_bytes: u64,
     /// Largest single write; queued batches are coalesced up to it.
     pub write_max_bytes: usize,
@@ -58,7 +60,7 @@ impl Default for LogConfig {
             index_size_max_bytes: 10 << 20,
             flush: FlushPolicy::default(),
             durability: Durability::Replicated,
-            reserve_step_min_bytes: 1 << 20,
+            reserve_step_min_bytes: 64 << 10,
             reserve_step_max_bytes: 32 << 20,
             write_max_bytes: 1 << 20,
             producer_id_expiration_ms: 24 * 3_600_000,

@@ -24,6 +24,8 @@ pub const CLEANED_SUFFIX: &str = "cleaned";
 pub const SWAP_SUFFIX: &str = "swap";
 /// A file waiting to be removed.
 pub const DELETED_SUFFIX: &str = "deleted";
+/// The next segment's file while it waits for its name, per partition. Not a segment's name, and Kafka ignores it.
+pub const NEXT_SEGMENT: &str = "next.prepared";
 /// Start offset of each leader epoch, per partition.
 pub const EPOCH_CHECKPOINT: &str = "leader-epoch-checkpoint";
 /// The topic id, per partition.

@@ -2,13 +2,14 @@
 //!
 //! [`Log`] is the handle. An append is admitted under one short lock in the order of rule E15 (`admit`): offsets,
 //! producer check ([`Producers`], rule E14), room, acceptance. What needs I/O first happens outside the lock and one at
-//! a time (`room`): rolling, reserving space, checkpointing an epoch ([`EpochCache`]). An accepted batch is queued in a
-//! `WriteLine`, which says what to write next (gathered pieces, or aligned blocks whose last is written again), and the
-//! pump (`pump`) keeps the writes in flight: whoever appends polls it once in place, and only what does not finish then
-//! becomes a local task. A second task (`sync_task`) syncs, seals rolled segments and writes their indexes and producer
-//! snapshots (`snapshots`); it may lag a few segments behind, then rolls wait for it. Progress is published as
-//! [`Marks`] in offsets of the whole log; waiters and marks carry a generation, which truncation, loss of leadership
-//! and a full disk end.
+//! a time (`room`): rolling, reserving space, checkpointing an epoch ([`EpochCache`]). Most room is made before it is
+//! needed, in the background (`ahead`), in steps that shrink with the number of logs on the disk (`disk_share`). An
+//! accepted batch is queued in a `WriteLine`, which says what to write next (gathered pieces, or aligned blocks whose
+//! last is written again), and the pump (`pump`) keeps the writes in flight: whoever appends polls it once in place, and
+//! only what does not finish then becomes a local task. A second task (`sync_task`) syncs, seals rolled segments and
+//! writes their indexes and producer snapshots (`snapshots`); it may lag a few segments behind, then rolls wait for it.
+//! Progress is published as [`Marks`] in offsets of the whole log; waiters and marks carry a generation, which
+//! truncation, loss of leadership and a full disk end.
 //!
 //! Reading (`read`, `time_lookup`) goes by a sparse [`OffsetIndex`] and [`TimeIndex`], whole in memory, and hands out
 //! zero-copy slices where the backend has them. Opening (`recover`, `scan`) trusts what lies below the recovery point,
@@ -21,10 +22,12 @@
 //! This crate must not know sockets, replication, requests, or which backend runs.
 
 mod admit;
+mod ahead;
 mod checkpoint;
 mod close;
 mod config;
 mod directory;
+mod disk_share;
 mod epochs;
 mod error;
 pub mod layout;

@@ -14,7 +14,7 @@ use crate::error::{AppendError, LogError};
 use crate::marks::{Level, Marks, WaitError};
 use crate::producers::{Origin, ProducerEntry};
 use crate::state::{Observer, Shared, State, now_ms};
-use crate::{pump, sync_task};
+use crate::{ahead, pump, sync_task};
 
 /// One partition's log. Clones are handles to the same log; the last one dropped does not close it: see
 /// [`Log::close`].
@@ -104,11 +104,16 @@ impl<S: SegmentStore> Log<S> {
         let config = &self.shared.config;
         let mut state = self.shared.lock();
         let admission = state.admit(batch, origin, now_ms(), config)?;
-        let timer = match admission {
-            Admission::Accepted(_) => state.want_sync(config),
-            Admission::Duplicate(_) | Admission::Needs(_) => None,
+        let (timer, ahead) = match admission {
+            Admission::Accepted(_) => {
+                (state.want_sync(config), state.begin_ahead(config, &self.shared.share))
+            }
+            Admission::Duplicate(_) | Admission::Needs(_) => (None, false),
         };
         drop(state);
+        if ahead {
+            ahead::start(&self.shared);
+        }
         timer.into_iter().for_each(|after| sync_task::start_timer(&self.shared, after));
         Ok(admission)
     }

@@ -5,25 +5,25 @@ use std::sync::Arc;
 
 use plimsoll_io::{FaultKind, IoFault, IoOp, SegmentFile, SegmentStore};
 
+use crate::ahead::{self, Prepared};
 use crate::error::AppendError;
 use crate::layout::{self, LOG_SUFFIX};
 use crate::log::Log;
-use crate::offset_index::OffsetIndex;
 use crate::segment::{Active, Opened, Sealed};
-use crate::side_file;
 use crate::snapshot;
 use crate::state::{Sealing, Shared, State, now_ms};
 use crate::sync_task;
-use crate::time_index::TimeIndex;
 use crate::write_line::WriteLine;
 
 /// Reservations end at a multiple of this, so that direct writes may pad their last block.
-const RESERVE_ALIGN_BYTES: u64 = 4096;
+pub(crate) const RESERVE_ALIGN_BYTES: u64 = 4096;
 
 impl<S: SegmentStore> Log<S> {
-    /// Reserves space for `upto_bytes` and a step ahead; on a nearly full disk, for `upto_bytes` alone.
+    /// Reserves space for `upto_bytes` and a step ahead; on a nearly full disk, for `upto_bytes` alone. Only for
+    /// appends that outran what is reserved in the background.
     pub(crate) async fn reserve(&self, active_base: i64, upto_bytes: u64) -> Result<(), AppendError> {
         let _turn = self.shared.room.lock().await;
+        let (config, share) = (&self.shared.config, &self.shared.share);
         let (file, generation, step_bytes) = {
             let state = self.shared.lock();
             let active = &state.active;
@@ -32,25 +32,31 @@ impl<S: SegmentStore> Log<S> {
             }
             (Arc::clone(&active.file), state.marks.generation, active.step_bytes)
         };
+        let step_bytes = step_bytes.min(share.step_max_bytes(config.reserve_step_max_bytes));
         let needed_bytes = upto_bytes.next_multiple_of(RESERVE_ALIGN_BYTES);
-        let segment_bytes = u64::from(self.shared.config.segment_bytes).next_multiple_of(RESERVE_ALIGN_BYTES);
+        let segment_bytes = u64::from(config.segment_bytes).next_multiple_of(RESERVE_ALIGN_BYTES);
         let ahead_bytes = (needed_bytes + step_bytes).min(segment_bytes).max(needed_bytes);
         let reserved_bytes = match file.reserve(ahead_bytes).await {
             Ok(()) => ahead_bytes,
             Err(fault) if fault.kind == FaultKind::NoSpace => {
-                file.reserve(needed_bytes).await.map_err(|f| self.refused(f))?;
+                self.reserve_last_room(&*file, needed_bytes).await.map_err(|f| self.refused(f))?;
                 needed_bytes
             }
             Err(fault) => return Err(self.refused(fault)),
         };
-        let mut state = self.shared.lock();
         // A full disk may have cut the file meanwhile; then the reservation is void.
-        if state.marks.generation == generation && state.active.base_offset == active_base {
-            let step_max_bytes = self.shared.config.reserve_step_max_bytes;
-            state.active.reserved_bytes = reserved_bytes;
-            state.active.step_bytes = step_bytes.saturating_mul(2).min(step_max_bytes);
-        }
+        self.shared.lock().room_made(config, share, (active_base, generation), reserved_bytes);
         Ok(())
+    }
+
+    /// Reserves no more than what is needed, and for that gives up what was taken ahead.
+    async fn reserve_last_room(&self, file: &S::File, needed_bytes: u64) -> Result<(), IoFault> {
+        match file.reserve(needed_bytes).await {
+            Err(fault) if fault.kind == FaultKind::NoSpace && self.discard_prepared().await? => {
+                file.reserve(needed_bytes).await
+            }
+            other => other,
+        }
     }
 
     /// A device fault takes the log offline; anything else only refuses this batch.
@@ -83,23 +89,28 @@ impl<S: SegmentStore> Log<S> {
             }
             next_base.unwrap_or(state.marks.accepted).max(state.marks.accepted)
         };
-        self.forget_indexes(active_base).map_err(|f| self.refused(f))?;
-        let (file, reserved_bytes) = self.create_segment(base_offset).await.map_err(|f| self.refused(f))?;
+        let next = self.next_segment(active_base, base_offset).await.map_err(|f| self.refused(f))?;
         let config = &self.shared.config;
-        let step_bytes = config.reserve_step_min_bytes.saturating_mul(2).min(config.reserve_step_max_bytes);
-        let file = Arc::new(file);
-        let line = WriteLine::new(Arc::clone(&file), 0, Vec::new(), config.write_max_bytes);
-        let next = Active::empty(file, base_offset, now_ms(), reserved_bytes, step_bytes);
+        let line = WriteLine::new(Arc::clone(&next.file), 0, Vec::new(), config.write_max_bytes);
         self.shared.lock().replace_active(next, line, config.open_sealed_max);
         sync_task::kick(&self.shared);
         Ok(())
     }
 
-    /// Removes index files left from an earlier clean stop, when the segment was shorter: recovery would take them
-    /// for a sign that the segment is whole. Creating the next segment makes the removal durable.
-    fn forget_indexes(&self, base_offset: i64) -> Result<(), IoFault> {
-        side_file::remove_if_present(&OffsetIndex::path(&self.shared.dir, base_offset))?;
-        side_file::remove_if_present(&TimeIndex::path(&self.shared.dir, base_offset))
+    /// The segment that begins at `base_offset`: the file prepared for it, which only takes its name, or else a new
+    /// one. Whoever syncs the directory next makes the name durable: see [`sync_task`].
+    async fn next_segment(&self, active_base: i64, base_offset: i64) -> Result<Active<S::File>, IoFault> {
+        let dir = &self.shared.dir;
+        let Some(Prepared { file, reserved_bytes }) = self.take_prepared().await else {
+            ahead::forget_indexes(dir, active_base)?;
+            let (file, reserved_bytes) = self.create_segment(base_offset).await?;
+            let step_bytes = self.shared.config.reserve_step_min_bytes;
+            return Ok(Active::empty(Arc::new(file), base_offset, now_ms(), reserved_bytes, step_bytes));
+        };
+        file.rename(&layout::segment_path(dir, base_offset, LOG_SUFFIX)).await?;
+        // Whoever filled one segment is about to fill the next: steps go on as large as they were.
+        let step_bytes = self.shared.lock().active.step_bytes;
+        Ok(Active::empty(Arc::new(file), base_offset, now_ms(), reserved_bytes, step_bytes))
     }
 
     /// Creates the file of a segment with its first reservation. A file of that name can only be left from a

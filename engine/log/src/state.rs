@@ -10,7 +10,9 @@ use plimsoll_io::{Chunk, FaultKind, IoFault, IoOp, SegmentStore};
 use plimsoll_records::Batch;
 use tokio::sync::Notify;
 
+use crate::ahead::Ahead;
 use crate::config::LogConfig;
+use crate::disk_share::DiskShare;
 use crate::epochs::EpochCache;
 use crate::marks::{Marks, WaitError, Waiters, Wakes};
 use crate::producers::{ProducerUndo, Producers};
@@ -27,6 +29,7 @@ pub(crate) struct Shared<S: SegmentStore> {
     pub(crate) dir: PathBuf,
     pub(crate) config: LogConfig,
     pub(crate) snapshots: Snapshots,
+    pub(crate) share: DiskShare,
     state: Mutex<State<S::File>>,
     /// Held while the segment or its room changes; everyone who needs that waits here.
     pub(crate) room: tokio::sync::Mutex<()>,
@@ -85,6 +88,7 @@ pub(crate) struct State<F> {
     pub(crate) line: Option<WriteLine<F>>,
     pub(crate) pump_waker: Option<Waker>,
     pub(crate) sync: SyncState,
+    pub(crate) ahead: Ahead<F>,
     /// Rolled and not yet synced, oldest first. Bounded: see [`Need::Sealed`](crate::admit::Need::Sealed).
     pub(crate) sealing: VecDeque<Arc<Sealing<F>>>,
     pub(crate) producers: Producers,
@@ -112,7 +116,8 @@ impl<S: SegmentStore> Shared<S> {
         state: State<S::File>,
     ) -> Arc<Self> {
         let (room, progress) = (tokio::sync::Mutex::new(()), Notify::new());
-        Arc::new(Self { store, dir, config, snapshots, state: Mutex::new(state), room, progress })
+        let share = DiskShare::join(dir.parent().unwrap_or(&dir));
+        Arc::new(Self { store, dir, config, snapshots, share, state: Mutex::new(state), room, progress })
     }
 
     /// Locks for reading, or for changes that move no mark.

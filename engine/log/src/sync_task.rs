@@ -150,6 +150,8 @@ async fn seal<S: SegmentStore>(shared: &Shared<S>, sealing: &Arc<Sealing<S::File
     // Zeroes left behind the last batch would be taken for batches once the recovery point has passed them.
     opened.file.truncate(opened.size_bytes).await?;
     opened.file.sync().await?;
+    // Before anything in the segment behind it may count as durable: its name may be one that a roll gave it.
+    shared.store.sync_directory(&shared.dir).await?;
     let (dir, snapshots, for_files) = (shared.dir.clone(), shared.snapshots.clone(), Arc::clone(sealing));
     let base_offset = opened.base_offset;
     let (index, times) = (opened.index.to_bytes(), opened.times.to_bytes());

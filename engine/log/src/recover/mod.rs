@@ -10,6 +10,7 @@ use std::sync::Arc;
 use plimsoll_io::{IoFault, IoOp, SegmentStore};
 use uuid::Uuid;
 
+use crate::ahead::{self, Ahead};
 use crate::config::LogConfig;
 use crate::error::LogError;
 use crate::log::Log;
@@ -76,6 +77,7 @@ impl<S: SegmentStore> Log<S> {
             swap::finish(&store, dir).await?;
             names = side_file::list_names(dir)?;
         }
+        ahead::remove_leftover(&store, dir, &names).await?;
         let OpenHints { recovery_point, log_start_offset, clean } = hints;
         let recovery_point = if clean { i64::MAX } else { recovery_point.unwrap_or(i64::MIN) };
         let wanted_start = log_start_offset.unwrap_or(0);
@@ -104,6 +106,7 @@ impl<S: SegmentStore> Log<S> {
             line: Some(line),
             pump_waker: None,
             sync: SyncState::default(),
+            ahead: Ahead::default(),
             sealing: VecDeque::new(),
             producers,
             epochs,

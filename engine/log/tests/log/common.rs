@@ -7,13 +7,16 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use plimsoll_io::{
     Backend, Done, IoFault, IoLimits, IoOp, Preallocation, Records, SegmentFile, SegmentStore, SimConfig,
     SimFile, SimStore, WriteBufs,
 };
-use plimsoll_log::{AppendError, AppendRequest, Appended, Log, LogConfig, OpenHints, Origin, RecoveryReport};
+use plimsoll_log::{
+    AppendError, AppendRequest, Appended, Log, LogConfig, OpenHints, Origin, RecoveryReport, layout,
+};
 use plimsoll_records::{Batch, BatchBuilder, Codec, Compressor, ProducerStamp};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -135,6 +138,8 @@ pub(crate) struct Script {
     pub(crate) hold_truncates: AtomicU32,
     pub(crate) hold_creates: AtomicU32,
     pub(crate) hold_opens: AtomicU32,
+    /// Creations, reservations and syncs take this long.
+    pub(crate) slow_ms: AtomicU32,
     pub(crate) released: Notify,
     pub(crate) reads: AtomicU32,
     /// Which read fails, counted over the life of the script; none before it is set.
@@ -170,6 +175,13 @@ impl Script {
         }
     }
 
+    async fn slowly(&self) {
+        let slow_ms = self.slow_ms.load(Ordering::SeqCst);
+        if slow_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(u64::from(slow_ms))).await;
+        }
+    }
+
     pub(crate) fn release_syncs(&self) {
         self.hold_syncs.store(0, Ordering::SeqCst);
         self.released.notify_waiters();
@@ -201,7 +213,17 @@ impl TestStore {
 
     /// What a power cut would leave.
     pub(crate) fn crash(&self, seed: u64) -> Self {
-        Self { sim: self.sim.crash(seed), script: Arc::default() }
+        let sim = self.sim.crash(seed);
+        // The directory shows the names that renames are back at.
+        let (before, after) = (self.sim.paths(), sim.paths());
+        for back in after.iter().filter(|path| !before.contains(path) && path.ends_with(layout::NEXT_SEGMENT))
+        {
+            std::fs::write(back, b"").expect("marker file");
+        }
+        for undone in before.iter().filter(|path| !after.contains(path)) {
+            std::fs::remove_file(undone).expect("marker file");
+        }
+        Self { sim, script: Arc::default() }
     }
 }
 
@@ -227,6 +249,7 @@ impl SegmentStore for TestStore {
 
     async fn create(&self, path: &Path, reserve_bytes: u64) -> Result<TestFile, IoFault> {
         self.script.held(&self.script.hold_creates).await;
+        self.script.slowly().await;
         self.script.take(IoOp::Create, path)?;
         let sim = self.sim.create(path, reserve_bytes).await?;
         std::fs::write(path, b"").expect("marker file");
@@ -251,8 +274,8 @@ impl SegmentStore for TestStore {
     }
 
     async fn sync_directory(&self, path: &Path) -> Result<(), IoFault> {
-        self.script.syncs.fetch_add(1, Ordering::SeqCst);
         self.script.held(&self.script.hold_syncs).await;
+        self.script.slowly().await;
         self.script.take(IoOp::Sync, path)?;
         self.sim.sync_directory(path).await
     }
@@ -284,6 +307,7 @@ impl SegmentFile for TestFile {
     }
 
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
+        self.script.slowly().await;
         self.script.take(IoOp::Reserve, self.path())?;
         self.sim.reserve(upto_bytes).await
     }
@@ -321,6 +345,7 @@ impl SegmentFile for TestFile {
     async fn sync(&self) -> Result<(), IoFault> {
         self.script.syncs.fetch_add(1, Ordering::SeqCst);
         self.script.held(&self.script.hold_syncs).await;
+        self.script.slowly().await;
         self.script.take(IoOp::Sync, self.path())?;
         self.sim.sync().await
     }

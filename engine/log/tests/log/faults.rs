@@ -51,7 +51,7 @@ fn a_failed_sync_of_a_rolled_segment_poisons() {
         let store = inline_store();
         let (_dir, log) = opened(&store, small_config()).await;
         store.script.fail(IoOp::Sync, EIO);
-        for _ in 0..3 {
+        for _ in 0..2 {
             append(&log, batch(1, 9_000)).await.expect("append");
         }
         tokio::time::sleep(Duration::from_secs(1)).await;

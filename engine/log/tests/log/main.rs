@@ -1,5 +1,6 @@
 //! The log from outside: over every backend, over disks that fail, and over disks that lost power.
 
+mod ahead;
 mod common;
 mod contract;
 mod crash;

@@ -4,6 +4,8 @@ use plimsoll_log::{Level, Log};
 use plimsoll_records::Batch;
 use proptest::prelude::*;
 
+use std::time::Duration;
+
 use crate::common::*;
 
 #[derive(Clone, Debug)]
@@ -112,7 +114,11 @@ async fn check(store: TestStore, ops: Vec<Op>) {
                 let (start, recovery_point) = (log.marks().start_offset, log.recovery_point());
                 match clean {
                     true => log.close().await.expect("close"),
-                    false => log.flush().await.expect("settle"),
+                    false => {
+                        log.flush().await.expect("settle");
+                        // No task of a process that died goes on.
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
                 }
                 (log, _) = open(store.clone(), &dir, small_config(), Some(recovery_point), clean).await;
                 log.increment_start_offset(start);
