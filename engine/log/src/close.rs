@@ -1,4 +1,4 @@
-//! Flushing, closing, dropping old segments, and deleting the whole log.
+//! Flushing, closing, and deleting the whole log.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,13 +9,11 @@ use crate::error::LogError;
 use crate::layout::{self, LOG_SUFFIX};
 use crate::log::Log;
 use crate::marks::{Level, WaitError};
-use crate::offset_index::OffsetIndex;
 use crate::room::{Hold, off_thread};
 use crate::side_file;
 use crate::snapshot;
 use crate::state::{Shared, State};
 use crate::sync_task;
-use crate::time_index::TimeIndex;
 
 impl<S: SegmentStore> Log<S> {
     /// Makes durable what was accepted before the call, which also moves the recovery point.
@@ -93,40 +91,6 @@ impl<S: SegmentStore> Log<S> {
         })
         .await?;
         Ok(())
-    }
-
-    /// Removes sealed segments that lie wholly below the log start offset, with their indexes. Slices already
-    /// read stay valid. Returns the bytes freed.
-    pub async fn remove_old_segments(&self) -> Result<u64, LogError> {
-        let _turn = self.shared.room.lock().await;
-        let old = {
-            let mut state = self.shared.lock();
-            if state.deleted {
-                return Ok(0);
-            }
-            let next = state.sealed.iter().skip(1).map(|s| s.base_offset).chain([state.active.base_offset]);
-            let start_offset = state.marks.start_offset;
-            let count = next.take_while(|next| *next <= start_offset).count();
-            // Those that are still being sealed are syncing; they go with the next call.
-            let unsealed = state.sealing.front().map_or(i64::MAX, |s| s.opened.base_offset);
-            let count = count.min(state.sealed.partition_point(|s| s.base_offset < unsealed));
-            let old: Vec<_> = state.sealed.drain(..count).collect();
-            state.open.forget_if(|base| old.iter().any(|s| s.base_offset == base));
-            old
-        };
-        for segment in &old {
-            self.remove_segment(segment.base_offset).await?;
-        }
-        Ok(old.iter().map(|s| s.size_bytes).sum())
-    }
-
-    /// Removes a segment's files, the data first: an index without a log is harmless.
-    pub(crate) async fn remove_segment(&self, base_offset: i64) -> Result<(), IoFault> {
-        let dir = &self.shared.dir;
-        self.shared.store.remove(&layout::segment_path(dir, base_offset, LOG_SUFFIX)).await?;
-        side_file::remove_if_present(&OffsetIndex::path(dir, base_offset))?;
-        side_file::remove_if_present(&TimeIndex::path(dir, base_offset))?;
-        side_file::remove_if_present(&layout::segment_path(dir, base_offset, layout::TXN_INDEX_SUFFIX))
     }
 
     /// Deletes the log. Its directory is first renamed to `<topic>-<partition>.<unique>-delete`, so that a crash leaves

@@ -159,7 +159,7 @@ impl<S: SegmentStore> Log<S> {
 
     /// Waits until the sync task has caught up so far that another segment may be rolled. Without the room lock:
     /// whatever needs no roll goes on meanwhile.
-    async fn sealed(&self) {
+    pub(crate) async fn sealed(&self) {
         let over = |state: &State<S::File>| state.marks.fault.is_some() || state.closed;
         self.shared.until(|state| (over(state) || state.may_roll()).then_some(())).await;
     }
@@ -218,7 +218,7 @@ impl<S: SegmentStore> Log<S> {
     /// Bytes of batches in all segments.
     pub fn log_size_bytes(&self) -> u64 {
         let state = self.shared.lock();
-        state.sealed.iter().map(|s| s.size_bytes).sum::<u64>() + state.active.tail.size_bytes
+        state.sealed.size_bytes() + state.active.tail.size_bytes
     }
 
     /// All segments, oldest first.

@@ -128,7 +128,7 @@ impl<S: SegmentStore> Log<S> {
     async fn sealed_view(&self, base_offset: i64, wish: &Wish) -> Result<Option<View<S::File>>, ReadError> {
         let Some(opened) = self.open_sealed(base_offset).await? else { return Ok(None) };
         let state = self.shared.lock();
-        let Some(i) = state.sealed.iter().position(|s| s.base_offset == base_offset) else { return Ok(None) };
+        let Some(i) = state.sealed.position(base_offset) else { return Ok(None) };
         let next_base = state.sealed.get(i + 1).map_or(state.active.base_offset, |s| s.base_offset);
         let limit_bytes = opened.size_bytes;
         let start_hint_bytes = start_hint(&opened.index, wish);
@@ -162,7 +162,7 @@ impl<S: SegmentStore> Log<S> {
             if let Some(opened) = state.open.get(base_offset) {
                 return Ok(Some(opened));
             }
-            let Some(sealed) = state.sealed.iter().find(|s| s.base_offset == base_offset) else {
+            let Some(sealed) = state.sealed.find(base_offset) else {
                 return Ok(None);
             };
             state.check_deleted(&self.shared.dir)?;
@@ -172,10 +172,9 @@ impl<S: SegmentStore> Log<S> {
         let mut state = self.shared.lock();
         // What was opened may be another log's, if this one was deleted meanwhile.
         state.check_deleted(&self.shared.dir)?;
-        let Some(sealed) = state.sealed.iter_mut().find(|s| s.base_offset == base_offset) else {
+        if !state.sealed.remember_newest(base_offset, opened.times.last()) {
             return Ok(None);
-        };
-        sealed.newest = Some(opened.times.last());
+        }
         state.open.put(Arc::clone(&opened), self.shared.config.open_sealed_max);
         Ok(Some(opened))
     }

@@ -1,6 +1,7 @@
 //! Segments: the active one that grows, and sealed ones that only age.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use plimsoll_records::BatchHeader;
@@ -21,6 +22,74 @@ pub(crate) struct Sealed {
     pub(crate) size_bytes: u64,
     /// Its largest timestamp, once somebody has looked: `Some(None)` for a segment without timestamps.
     pub(crate) newest: Option<Option<TimeEntry>>,
+}
+
+/// The sealed segments, oldest first, and what they hold together. Reads as a slice.
+#[derive(Debug, Default)]
+pub(crate) struct SealedSegments {
+    list: Vec<Sealed>,
+    size_bytes: u64,
+}
+
+impl From<Vec<Sealed>> for SealedSegments {
+    fn from(list: Vec<Sealed>) -> Self {
+        let size_bytes = list.iter().map(|s| s.size_bytes).sum();
+        Self { list, size_bytes }
+    }
+}
+
+impl Deref for SealedSegments {
+    type Target = [Sealed];
+
+    fn deref(&self) -> &[Sealed] {
+        &self.list
+    }
+}
+
+impl SealedSegments {
+    /// Bytes of batches in all of them.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Adds one behind the others.
+    pub(crate) fn push(&mut self, sealed: Sealed) {
+        self.size_bytes += sealed.size_bytes;
+        self.list.push(sealed);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Keeps those that `keep` says.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Sealed) -> bool) {
+        self.list.retain(keep);
+        self.size_bytes = self.list.iter().map(|s| s.size_bytes).sum();
+    }
+
+    /// Takes out the first `count`.
+    pub(crate) fn take_oldest(&mut self, count: usize) -> Vec<Sealed> {
+        let old: Vec<Sealed> = self.list.drain(..count.min(self.list.len())).collect();
+        self.size_bytes -= old.iter().map(|s| s.size_bytes).sum::<u64>();
+        old
+    }
+
+    /// Which of them begins at `base_offset`.
+    pub(crate) fn position(&self, base_offset: i64) -> Option<usize> {
+        self.list.binary_search_by_key(&base_offset, |s| s.base_offset).ok()
+    }
+
+    /// The one that begins at `base_offset`.
+    pub(crate) fn find(&self, base_offset: i64) -> Option<&Sealed> {
+        self.list.get(self.position(base_offset)?)
+    }
+
+    /// Notes the largest timestamp of the one that begins at `base_offset`. False if there is none.
+    pub(crate) fn remember_newest(&mut self, base_offset: i64, newest: Option<TimeEntry>) -> bool {
+        let sealed = self.position(base_offset).and_then(|i| self.list.get_mut(i));
+        sealed.map(|sealed| sealed.newest = Some(newest)).is_some()
+    }
 }
 
 /// A sealed segment with its file and indexes at hand.

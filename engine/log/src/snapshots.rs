@@ -55,6 +55,19 @@ impl Snapshots {
         Ok(())
     }
 
+    /// Removes those taken before `first_offset`, where the log now begins; but keeps the newest there is, from which
+    /// the end of the log is replayed.
+    pub(crate) fn cut_before(&self, first_offset: i64) -> Result<(), IoFault> {
+        let mut offsets = self.lock();
+        while let Some(oldest) = offsets.first().copied().filter(|oldest| *oldest < first_offset) {
+            if offsets.len() == 1 {
+                break;
+            }
+            self.remove(&mut offsets, oldest)?;
+        }
+        Ok(())
+    }
+
     /// Loads the newest readable one not beyond `upto_offset` and says where it was taken. Unreadable ones are
     /// removed, as Kafka does: an older one and a longer replay give the same state.
     pub(crate) fn load_newest(

@@ -16,7 +16,7 @@ use crate::disk_share::DiskShare;
 use crate::epochs::EpochCache;
 use crate::marks::{Marks, WaitError, Waiters, Wakes};
 use crate::producers::{ProducerUndo, Producers};
-use crate::segment::{Active, OpenSegments, Opened, Sealed, Tail};
+use crate::segment::{Active, OpenSegments, Opened, SealedSegments, Tail};
 use crate::snapshots::Snapshots;
 use crate::write_line::WriteLine;
 
@@ -78,7 +78,7 @@ pub(crate) struct SpaceCut {
 /// for what was accepted.
 pub(crate) struct State<F> {
     pub(crate) marks: Marks,
-    pub(crate) sealed: Vec<Sealed>,
+    pub(crate) sealed: SealedSegments,
     pub(crate) active: Active<F>,
     pub(crate) open: OpenSegments<F>,
     /// Accepted pieces that no pump has taken yet.
@@ -194,7 +194,7 @@ impl<F> State<F> {
 
     /// Whether the segment is one of the log's that are cut to their size and synced.
     pub(crate) fn is_sealed(&self, base_offset: i64) -> bool {
-        let known = self.sealed.iter().any(|s| s.base_offset == base_offset);
+        let known = self.sealed.position(base_offset).is_some();
         let unsealed = self.sealing.front().map_or(i64::MAX, |s| s.opened.base_offset);
         known && base_offset < unsealed && !self.deleted
     }

@@ -7,8 +7,9 @@ use crate::error::ReadError;
 use crate::log::Log;
 use crate::offset_index::OffsetIndex;
 use crate::read::batch_at;
+use crate::room::off_thread;
 use crate::state::State;
-use crate::time_index::TimeEntry;
+use crate::time_index::{TimeEntry, TimeIndex};
 use crate::walk::Walker;
 
 const LOOKUP_CHUNK_BYTES: usize = 64 << 10;
@@ -85,7 +86,16 @@ impl<S: SegmentStore> Log<S> {
         if let Some(known) = self.shared.lock().newest_known(base_offset) {
             return Ok(known);
         }
-        Ok(self.open_sealed(base_offset).await?.and_then(|opened| opened.times.last()))
+        let dir = self.shared.dir.clone();
+        let look = off_thread(&self.shared.dir, move || TimeIndex::read_last(&dir, base_offset)).await?;
+        match look {
+            Some(newest) => {
+                let mut state = self.shared.lock();
+                state.check_deleted(&self.shared.dir)?;
+                Ok(newest.filter(|_| state.sealed.remember_newest(base_offset, newest)))
+            }
+            None => Ok(self.open_sealed(base_offset).await?.and_then(|opened| opened.times.last())),
+        }
     }
 
     /// The batch with the largest timestamp below `upto_offset`: from the time index where that suffices.
@@ -195,11 +205,11 @@ impl<S: SegmentStore> Log<S> {
 
 impl<F> State<F> {
     /// The largest timestamp of a segment as far as it is known without reading.
-    fn newest_known(&self, base_offset: i64) -> Option<Option<TimeEntry>> {
+    pub(crate) fn newest_known(&self, base_offset: i64) -> Option<Option<TimeEntry>> {
         if self.active.base_offset == base_offset {
             return Some(self.active.tail.newest);
         }
-        match self.sealed.iter().find(|s| s.base_offset == base_offset) {
+        match self.sealed.find(base_offset) {
             Some(sealed) => sealed.newest,
             None => Some(None),
         }

@@ -98,7 +98,7 @@ impl<S: SegmentStore> Log<S> {
             WriteLine::new(Arc::clone(&active.file), active.tail.size_bytes, tail, config.write_max_bytes);
         let state = State {
             marks: Marks::starting_at(start_offset, end_offset),
-            sealed,
+            sealed: sealed.into(),
             active,
             open: OpenSegments::new(),
             pending: Vec::new(),

@@ -287,7 +287,7 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         }
         self.snapshots.cut(i64::MIN)?;
         self.rebuilt.producers = Producers::default();
-        self.rebuilt.epochs.truncate_from_end(i64::MIN);
+        self.rebuilt.epochs.clear();
         self.end_offset = start_offset;
         self.first_segment().await
     }

@@ -268,6 +268,7 @@ impl SegmentStore for TestStore {
     }
 
     async fn remove(&self, path: &Path) -> Result<(), IoFault> {
+        self.script.take(IoOp::Remove, path)?;
         self.sim.remove(path).await?;
         std::fs::remove_file(path).expect("marker file");
         Ok(())

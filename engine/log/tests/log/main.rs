@@ -9,6 +9,7 @@ mod faults;
 mod idempotence;
 mod model;
 mod recovery;
+mod retention;
 mod rolls;
 mod sealing;
 mod truncation;

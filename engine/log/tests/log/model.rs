@@ -1,6 +1,6 @@
 //! The log against a list of batches.
 
-use plimsoll_log::{Level, Log};
+use plimsoll_log::{DeleteRecordsError, Level, Log, OpenHints, RetentionPolicy, SegmentInfo};
 use plimsoll_records::Batch;
 use proptest::prelude::*;
 
@@ -17,6 +17,8 @@ enum Op {
     Flush,
     Restart { clean: bool },
     RaiseStart { at: u16 },
+    DeleteRecords { at: u16 },
+    Retain { retention_ms: Option<i64>, retention_bytes: Option<u64>, at: u16 },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -30,8 +32,14 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Flush),
         1 => any::<bool>().prop_map(|clean| Op::Restart { clean }),
         1 => any::<u16>().prop_map(|at| Op::RaiseStart { at }),
+        1 => any::<u16>().prop_map(|at| Op::DeleteRecords { at }),
+        2 => (proptest::option::of(0i64..6_000), proptest::option::of(0u64..80_000), any::<u16>())
+            .prop_map(|(retention_ms, retention_bytes, at)| Op::Retain { retention_ms, retention_bytes, at }),
     ]
 }
+
+/// Behind all timestamps.
+const NOW_MS: i64 = 6_000;
 
 #[derive(Default)]
 struct Model {
@@ -59,6 +67,32 @@ impl Model {
             bytes.extend_from_slice(&batch.to_bytes());
         }
         bytes
+    }
+
+    /// The log start after retention: Kafka's three passes, each over what the one before left.
+    fn retain(&self, segments: &[SegmentInfo], policy: &RetentionPolicy, high_watermark: i64) -> i64 {
+        let mut left: Vec<&SegmentInfo> = segments.iter().filter(|s| s.size_bytes > 0 || !s.active).collect();
+        let may_go = |s: &SegmentInfo| s.next_offset <= high_watermark;
+        while left.first().is_some_and(|s| !s.active && s.next_offset <= self.start && may_go(s)) {
+            left.remove(0);
+        }
+        let size = |left: &[&SegmentInfo]| left.iter().map(|s| s.size_bytes).sum::<u64>();
+        let fits = |left: &[&SegmentInfo]| policy.retention_bytes.is_some_and(|most| size(left) >= most);
+        while left.first().is_some_and(|s| fits(&left[1..]) && may_go(s)) {
+            left.remove(0);
+        }
+        let newest = |s: &SegmentInfo| {
+            let held = self
+                .batches
+                .iter()
+                .filter(|b| (s.base_offset..s.next_offset).contains(&b.header().base_offset));
+            held.map(|b| b.header().max_timestamp).max().unwrap_or(i64::MAX)
+        };
+        let expired = |s: &SegmentInfo| policy.retention_ms.is_some_and(|most| NOW_MS - newest(s) > most);
+        while left.first().is_some_and(|s| expired(s) && may_go(s)) {
+            left.remove(0);
+        }
+        left.first().map_or(self.end(), |s| s.base_offset).max(self.start)
     }
 
     fn find_time(&self, timestamp: i64) -> Option<i64> {
@@ -120,16 +154,37 @@ async fn check(store: TestStore, ops: Vec<Op>) {
                         tokio::time::sleep(Duration::from_secs(1)).await;
                     }
                 }
-                (log, _) = open(store.clone(), &dir, small_config(), Some(recovery_point), clean).await;
-                log.increment_start_offset(start);
+                let hints =
+                    OpenHints { recovery_point: Some(recovery_point), log_start_offset: Some(start), clean };
+                (log, _) =
+                    Log::open(store.clone(), &dir, TOPIC_ID, small_config(), hints).await.expect("open");
             }
             Op::RaiseStart { at } => {
                 let span = (model.end() - model.start).max(1);
                 model.start = log.increment_start_offset(model.start + i64::from(at) % span / 2);
                 log.remove_old_segments().await.expect("remove");
             }
+            Op::DeleteRecords { at } => {
+                let before = model.start + i64::from(at) % (model.end() - model.start + 2);
+                match log.delete_records(before, model.end()).await {
+                    Ok(start) => model.start = start,
+                    Err(DeleteRecordsError::OutOfRange { .. }) => assert_eq!(before, model.end() + 1),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            Op::Retain { retention_ms, retention_bytes, at } => {
+                let policy = RetentionPolicy { retention_ms, retention_bytes };
+                let high_watermark = model.end() - i64::from(at) % 20 / 2;
+                // What is still being sealed would only go with the next call.
+                log.flush().await.expect("flush");
+                let expected = model.retain(&log.segments(), &policy, high_watermark);
+                let retained = log.apply_retention(&policy, high_watermark, NOW_MS).await.expect("retention");
+                assert_eq!(retained.log_start_offset, expected, "{policy:?} below {high_watermark}");
+                model.start = expected;
+            }
         }
         assert_eq!((log.marks().accepted, log.marks().start_offset), (model.end(), model.start));
+        assert_eq!(log.log_size_bytes(), log.segments().iter().map(|s| s.size_bytes).sum::<u64>());
     }
 }
 
