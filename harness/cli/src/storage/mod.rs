@@ -12,7 +12,7 @@ use plimsoll_results::Exit;
 #[derive(Debug, Subcommand)]
 pub(crate) enum StorageVerb {
     /// Measures the engine against the device and the plainest program of the same technique.
-    Bench(bench::BenchOptions),
+    Bench(Box<bench::BenchOptions>),
     /// Reads every byte of log directories and says what is wrong; changes nothing.
     Check(check::CheckOptions),
     /// Mends what `check` found: cuts torn tails, rebuilds indexes, sets strays aside.

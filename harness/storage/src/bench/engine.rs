@@ -1,0 +1,165 @@
+//! The engine's arm: the log, driven as a pipelining producer's broker drives it.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use plimsoll_io::SegmentStore;
+use plimsoll_log::{AppendRequest, Level, Log, OpenHints, Origin};
+use plimsoll_results::{DurabilityMode, VerifyCounts};
+use uuid::Uuid;
+
+use super::batches::BatchPool;
+use super::cell::Cell;
+use super::check::Checker;
+use super::trial::BenchError;
+use crate::floor::Laps;
+
+/// What one read asks for when a log is read back.
+const READ_BYTES: usize = 4 << 20;
+
+/// Logs of one trial and the producer in front of them, which leaves at most a window of batches unacknowledged.
+#[derive(Debug)]
+pub(crate) struct Engine<'a, S: SegmentStore> {
+    pool: &'a BatchPool,
+    logs: Vec<Log<S>>,
+    window: usize,
+    durable: bool,
+    sent: usize,
+    unwritten: usize,
+    /// Per log: when a batch was handed over, and the offset behind it.
+    pending: Vec<VecDeque<(Instant, i64)>>,
+    generation: u64,
+}
+
+/// Where a trial's log lives.
+pub(crate) fn partition_dir(dir: &Path, number: usize) -> PathBuf {
+    dir.join(format!("bench-{number}"))
+}
+
+impl<'a, S: SegmentStore> Engine<'a, S> {
+    /// Opens a new log per partition; segments hold `segment_bytes`.
+    pub(crate) async fn open(
+        store: &S,
+        dir: &Path,
+        cell: &Cell,
+        pool: &'a BatchPool,
+        segment_bytes: u64,
+    ) -> Result<Engine<'a, S>, BenchError> {
+        let mut logs = Vec::new();
+        for number in 0..cell.partitions {
+            let config = cell.log_config(segment_bytes);
+            let dir = partition_dir(dir, number);
+            let (log, _) = Log::open(store.clone(), &dir, Uuid::nil(), config, OpenHints::default()).await?;
+            logs.push(log);
+        }
+        let pending = logs.iter().map(|_| VecDeque::new()).collect();
+        let durable = cell.durability == DurabilityMode::Fsync;
+        let (window, generation) = (cell.window(), 0);
+        Ok(Engine { pool, logs, window, durable, sent: 0, unwritten: 0, pending, generation })
+    }
+
+    /// Appends the next `batches`, in turn to each log. On return they are written, and durable under `fsync`.
+    pub(crate) async fn append(&mut self, batches: usize, laps: &mut Laps) -> Result<(), BenchError> {
+        let end = self.sent + batches;
+        while self.sent < end {
+            self.send(laps).await?;
+            let group_over = self.sent.is_multiple_of(self.window) || self.sent == end;
+            if self.durable && group_over {
+                self.group_commit(laps).await?;
+            }
+            while self.unwritten >= self.window {
+                self.wait_for_oldest(laps).await?;
+            }
+        }
+        self.drain(laps).await
+    }
+
+    async fn send(&mut self, laps: &mut Laps) -> Result<(), BenchError> {
+        let to = self.sent % self.logs.len();
+        let Some(log) = self.logs.get(to) else { return Ok(()) };
+        let batch = self.pool.turn(self.sent / self.logs.len());
+        let begun = Instant::now();
+        let request = AppendRequest { batch, leader_epoch: 0, origin: Origin::Client };
+        let appended = log.append(request).await?;
+        self.generation = appended.generation;
+        if let Some(pending) = self.pending.get_mut(to) {
+            pending.push_back((begun, appended.last_offset + 1));
+        }
+        self.sent += 1;
+        self.unwritten += 1;
+        self.collect(to, laps);
+        Ok(())
+    }
+
+    /// Notes which batches of a log are written by now.
+    fn collect(&mut self, of: usize, laps: &mut Laps) {
+        let (Some(log), Some(pending)) = (self.logs.get(of), self.pending.get_mut(of)) else { return };
+        let written = log.marks().written;
+        while let Some((begun, _)) = pending.pop_front_if(|(_, end_offset)| *end_offset <= written) {
+            laps.appended(begun);
+            self.unwritten -= 1;
+        }
+    }
+
+    async fn wait_for_oldest(&mut self, laps: &mut Laps) -> Result<(), BenchError> {
+        let fronts =
+            self.pending.iter().enumerate().filter_map(|(of, pending)| Some((of, *pending.front()?)));
+        let Some((of, (_, end_offset))) = fronts.min_by_key(|(_, (begun, _))| *begun) else { return Ok(()) };
+        if let Some(log) = self.logs.get(of) {
+            log.wait(self.generation, Level::Written, end_offset).await?;
+        }
+        self.collect(of, laps);
+        Ok(())
+    }
+
+    async fn drain(&mut self, laps: &mut Laps) -> Result<(), BenchError> {
+        while self.unwritten > 0 {
+            self.wait_for_oldest(laps).await?;
+        }
+        Ok(())
+    }
+
+    async fn group_commit(&mut self, laps: &mut Laps) -> Result<(), BenchError> {
+        let handed_over = Instant::now();
+        self.drain(laps).await?;
+        for log in &self.logs {
+            log.wait(self.generation, Level::Durable, log.marks().accepted).await?;
+        }
+        laps.synced(handed_over);
+        Ok(())
+    }
+
+    /// Counts a batch as sent that is not: what the check must then find missing.
+    pub(crate) fn skip(&mut self) {
+        self.sent += 1;
+    }
+
+    /// Reads every log from its start and accounts for every batch.
+    pub(crate) async fn read_back(&self) -> Result<VerifyCounts, BenchError> {
+        let mut all = VerifyCounts { ok: true, ..VerifyCounts::default() };
+        for (number, log) in self.logs.iter().enumerate() {
+            let expected = (self.sent + self.logs.len() - 1 - number) / self.logs.len();
+            let mut checker = Checker::new(self.pool, expected as u64);
+            let mut from_offset = 0;
+            loop {
+                let out = log.read(from_offset, i64::MAX, READ_BYTES, true).await?;
+                if out.records.is_empty() {
+                    break;
+                }
+                let Some(next_offset) = checker.take(out.records.to_bytes()?) else { break };
+                from_offset = next_offset;
+            }
+            all.add(&checker.finish());
+        }
+        Ok(all)
+    }
+
+    /// Closes all logs cleanly.
+    pub(crate) async fn close(&self) -> Result<(), BenchError> {
+        for log in &self.logs {
+            log.close().await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! What became of a cell: the row that scripts and tables show.
+
+use plimsoll_results::stats::paired_ratio;
+use plimsoll_results::{DurabilityMode, Histogram, Pooled, QuantileSet, Survives, VerifyCounts};
+use serde::Serialize;
+
+use super::cell::Cell;
+use super::trial::{Figures, Trial};
+
+/// What an interval should at least cover.
+const CONFIDENCE: f64 = 0.95;
+
+/// One row. Latencies in microseconds, rates in 10⁶ bytes per second, CPU in seconds per 10⁹ bytes.
+///
+/// Rates and costs are medians over pairs; `percent_of_floor` is the Hodges–Lehmann estimate of the ratio within
+/// pairs, so that it need not be the quotient of the two medians.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// `page-cache`, `mmap` or `io_uring`.
+    pub backend: String,
+    /// What acknowledged means.
+    pub durability: DurabilityMode,
+    /// The worst event after which an acknowledged batch is still there.
+    pub survives: Survives,
+    /// How room was taken.
+    pub preallocation: String,
+    /// Where blocking calls ran.
+    pub placement: String,
+    /// Around the page cache.
+    pub direct: bool,
+    /// Size of a batch before compression.
+    pub batch_bytes: usize,
+    /// What batches were compressed with.
+    pub codec: String,
+    /// Logs appended to in turn.
+    pub partitions: usize,
+    /// Who read meanwhile.
+    pub readers: String,
+    /// Batches left unacknowledged, and under `fsync` the group of one sync.
+    pub window_batches: usize,
+    /// Pairs that count.
+    pub pairs: usize,
+    /// Pairs thrown away and measured again, because they met memory that the host had not backed.
+    pub pairs_repeated: usize,
+    /// Pairs that count although they met such memory, as the repeats did.
+    pub pairs_cold: usize,
+    /// Payload of one side of a pair.
+    pub trial_bytes: u64,
+    /// Payload rate of the engine.
+    pub mb_per_s: f64,
+    /// Batches per second of the engine.
+    pub batches_per_s: f64,
+    /// Payload rate of the floor.
+    pub floor_mb_per_s: f64,
+    /// Engine by floor in percent.
+    pub percent_of_floor: f64,
+    /// Lower end of its interval; absent with fewer than two pairs.
+    pub percent_low: Option<f64>,
+    /// Upper end of its interval.
+    pub percent_high: Option<f64>,
+    /// What the interval covers: at least 0.95 from six pairs on, the most there is with fewer.
+    pub confidence: Option<f64>,
+    /// CPU of the whole process, user and system; write-back by kernel threads is not in it.
+    pub cpu_s_per_gb: f64,
+    /// The floor's.
+    pub floor_cpu_s_per_gb: f64,
+    /// Engine by floor in percent, and its interval.
+    pub cpu_percent_of_floor: Option<Share>,
+    /// From handing a batch over until it is written.
+    pub append: QuantileSet,
+    /// From handing over a group's last batch until the group is durable; under `fsync` only.
+    pub sync: Option<QuantileSet>,
+    /// The floor's.
+    pub floor_append: QuantileSet,
+    /// The floor's.
+    pub floor_sync: Option<QuantileSet>,
+    /// Context switches of all threads of the process.
+    pub context_switches_per_batch: Option<f64>,
+    /// From the kernel's account of this process: cached pages count when they become dirty.
+    pub bytes_written_per_payload_byte: Option<f64>,
+    /// Every batch of every trial, read back.
+    pub verify: VerifyCounts,
+    /// Nothing was lost, doubled, reordered or damaged.
+    pub verify_ok: bool,
+    /// Histograms of the engine's syncs, for charts.
+    #[serde(skip)]
+    pub sync_histogram: Histogram,
+}
+
+/// A ratio in percent with its interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Share {
+    /// Hodges–Lehmann estimate.
+    pub percent: f64,
+    /// Lower end; absent with fewer than two pairs.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// What the interval covers.
+    pub confidence: Option<f64>,
+}
+
+impl Row {
+    /// `None` for a cell without a single pair.
+    pub(crate) fn new(cell: &Cell, trials: &[Trial], repeated: usize, trial_bytes: u64) -> Option<Row> {
+        let engine = || trials.iter().map(|trial| &trial.engine);
+        let floor = || trials.iter().map(|trial| &trial.floor);
+        let share = Share::of(trials, Figures::mb_per_s)?;
+        let mut verify = VerifyCounts { ok: true, ..VerifyCounts::default() };
+        trials.iter().for_each(|trial| verify.add(&trial.verify));
+        let pooled = |parts: Vec<&Histogram>| Pooled::new(parts).interval_quantiles();
+        let synced = |parts: Vec<&Histogram>| parts.iter().any(|h| !h.is_empty()).then(|| pooled(parts));
+        let mut sync_histogram = Histogram::new();
+        engine().for_each(|figures| sync_histogram.add(&figures.laps.sync));
+        Some(Row {
+            backend: cell.io.backend.to_string(),
+            durability: cell.durability,
+            survives: cell.survives(),
+            preallocation: cell.io.preallocation.to_string(),
+            placement: cell.io.placement.to_string(),
+            direct: cell.direct(),
+            batch_bytes: cell.batch_bytes,
+            codec: cell.codec.to_string(),
+            partitions: cell.partitions,
+            readers: cell.readers.to_string(),
+            window_batches: cell.window(),
+            pairs: trials.len(),
+            pairs_repeated: repeated,
+            pairs_cold: trials.iter().filter(|trial| trial.cold).count(),
+            trial_bytes,
+            mb_per_s: median(engine().map(Figures::mb_per_s))?,
+            batches_per_s: median(engine().map(|figures| figures.batches as f64 / figures.seconds))?,
+            floor_mb_per_s: median(floor().map(Figures::mb_per_s))?,
+            percent_of_floor: share.percent,
+            percent_low: share.low,
+            percent_high: share.high,
+            confidence: share.confidence,
+            cpu_s_per_gb: median(engine().map(Figures::cpu_s_per_gb))?,
+            floor_cpu_s_per_gb: median(floor().map(Figures::cpu_s_per_gb))?,
+            cpu_percent_of_floor: Share::of(trials, Figures::cpu_s_per_gb),
+            append: pooled(engine().map(|figures| &figures.laps.append).collect()),
+            sync: synced(engine().map(|figures| &figures.laps.sync).collect()),
+            floor_append: pooled(floor().map(|figures| &figures.laps.append).collect()),
+            floor_sync: synced(floor().map(|figures| &figures.laps.sync).collect()),
+            context_switches_per_batch: per(engine(), |f| f.switches, |f| f.batches),
+            bytes_written_per_payload_byte: per(engine(), |f| f.write_bytes, |f| f.bytes),
+            verify,
+            verify_ok: verify.ok,
+            sync_histogram,
+        })
+    }
+}
+
+impl Share {
+    /// Engine by floor in each pair. `None` without pairs or if one of them has no ratio.
+    fn of(trials: &[Trial], figure: impl Fn(&Figures) -> f64) -> Option<Share> {
+        let pairs: Vec<_> =
+            trials.iter().map(|trial| (figure(&trial.floor), figure(&trial.engine))).collect();
+        // Fewer than six pairs cannot cover 95 %; then the widest interval says what it covers.
+        let widest = 1.0 - 2f64.powi(1 - i32::try_from(pairs.len()).unwrap_or(i32::MAX));
+        let estimate = paired_ratio(&pairs, CONFIDENCE.min(widest)).ok()?;
+        let interval = estimate.interval.filter(|_| pairs.len() > 1);
+        Some(Share {
+            percent: estimate.value * 100.0,
+            low: interval.map(|(low, _, _)| low * 100.0),
+            high: interval.map(|(_, high, _)| high * 100.0),
+            confidence: interval.map(|(_, _, covered)| covered),
+        })
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let upper = *values.get(values.len() / 2)?;
+    let lower = *values.get((values.len() - 1) / 2)?;
+    Some(f64::midpoint(lower, upper))
+}
+
+/// Sum of a count over sum of a base; `None` if a trial lacks it.
+fn per<'a>(
+    figures: impl Iterator<Item = &'a Figures>,
+    count: impl Fn(&Figures) -> Option<u64>,
+    base: impl Fn(&Figures) -> u64,
+) -> Option<f64> {
+    let (mut counts, mut bases) = (0, 0);
+    for figures in figures {
+        counts += count(figures)?;
+        bases += base(figures);
+    }
+    (bases > 0).then(|| counts as f64 / bases as f64)
+}

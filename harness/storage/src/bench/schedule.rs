@@ -1,0 +1,172 @@
+//! Which cell is visited when, and for how long.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use plimsoll_log::records::Codec;
+
+use super::batches::BatchPool;
+use super::cell::Cell;
+use super::dice::Dice;
+use super::observer::{Observer, Progress};
+use super::row::Row;
+use super::trial::{BenchError, Side, Trial, Visit};
+
+/// How often the pair of one visit is repeated because it met cold memory.
+const REPEATS_MAX: usize = 2;
+
+/// A deliberate fault, to see that the check finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// A bit in the middle of a log is flipped before it is read back.
+    FlipBit,
+    /// A batch is counted as acknowledged that was never sent.
+    SkipBatch,
+}
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// One per row.
+    pub cells: Vec<Cell>,
+    /// Pairs per row.
+    pub pairs: usize,
+    /// Payload of one side of a pair.
+    pub trial_bytes: u64,
+    /// No pair begins after this, even if rows have fewer than `pairs` then.
+    pub time_max: Option<Duration>,
+    /// All randomness: orders, coins, records.
+    pub seed: u64,
+    /// An existing directory on the file system to measure.
+    pub dir: PathBuf,
+    /// A deliberate fault in every trial.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// What a bench brought.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// One per cell that ran, in the plan's order.
+    pub rows: Vec<Row>,
+    /// Cells that do not run here, with the reason.
+    pub unavailable: Vec<(Cell, String)>,
+    /// It was stopped before its end.
+    pub aborted: bool,
+    /// Wall-clock seconds of everything.
+    pub seconds: f64,
+}
+
+impl Plan {
+    /// The most that lies on the disk at once: a trial and the file that warms memory for it.
+    pub fn disk_bytes(&self) -> u64 {
+        self.trial_bytes * 5 / 2 + (64 << 20)
+    }
+}
+
+/// Visits every cell once per round, in random order, until all have their pairs.
+pub fn run(plan: &Plan, observer: &mut impl Observer) -> Result<Outcome, BenchError> {
+    let start = Instant::now();
+    let mut bench = Bench::new(plan)?;
+    let mut aborted = false;
+    'rounds: for _ in 0..plan.pairs {
+        let mut order: Vec<usize> = (0..plan.cells.len()).collect();
+        bench.dice.shuffle(&mut order);
+        for index in order {
+            aborted = observer.cancelled();
+            if aborted || plan.time_max.is_some_and(|max| start.elapsed() > max) {
+                break 'rounds;
+            }
+            bench.visit(index, observer)?;
+        }
+    }
+    let rows = bench
+        .states
+        .iter()
+        .filter_map(|state| Row::new(&state.cell, &state.trials, state.repeated, plan.trial_bytes));
+    let rows = rows.collect();
+    let unavailable =
+        bench.states.into_iter().filter_map(|state| Some((state.cell, state.unavailable?))).collect();
+    Ok(Outcome { rows, unavailable, aborted, seconds: start.elapsed().as_secs_f64() })
+}
+
+struct Bench<'a> {
+    plan: &'a Plan,
+    dice: Dice,
+    states: Vec<CellState>,
+    pools: Vec<((usize, Codec), BatchPool)>,
+    done: usize,
+}
+
+struct CellState {
+    cell: Cell,
+    trials: Vec<Trial>,
+    repeated: usize,
+    unavailable: Option<String>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(plan: &'a Plan) -> Result<Bench<'a>, BenchError> {
+        let mut pools: Vec<((usize, Codec), BatchPool)> = Vec::new();
+        for cell in &plan.cells {
+            let key = (cell.batch_bytes, cell.codec);
+            if !pools.iter().any(|(known, _)| *known == key) {
+                pools.push((key, BatchPool::build(cell.batch_bytes, cell.codec, plan.seed)?));
+            }
+        }
+        let state = |cell: &Cell| CellState {
+            cell: cell.clone(),
+            trials: Vec::new(),
+            repeated: 0,
+            unavailable: None,
+        };
+        let states = plan.cells.iter().map(state).collect();
+        Ok(Bench { plan, dice: Dice::new(plan.seed), states, pools, done: 0 })
+    }
+
+    /// One pair of a cell, repeated while it meets cold memory.
+    fn visit(&mut self, index: usize, observer: &mut impl Observer) -> Result<(), BenchError> {
+        let heads = self.dice.below(2) == 0;
+        let planned = self.plan.pairs * self.plan.cells.len();
+        let Some(state) = self.states.get_mut(index).filter(|state| state.unavailable.is_none()) else {
+            return Ok(());
+        };
+        let what = state.cell.to_string();
+        observer.progress(&Progress { pairs_done: self.done, pairs_planned: planned, what: &what });
+        let key = (state.cell.batch_bytes, state.cell.codec);
+        let Some((_, pool)) = self.pools.iter().find(|(known, _)| *known == key) else { return Ok(()) };
+        let batches = (self.plan.trial_bytes / pool.size_mean_bytes().max(1) as u64).max(1);
+        let batches = usize::try_from(batches).unwrap_or(usize::MAX);
+        let cell = state.cell.clone();
+        let visit = Visit { cell: &cell, pool, dir: &self.plan.dir, batches, sabotage: self.plan.sabotage };
+        let first = state.first_side(heads);
+        let mut trial = match visit.pair(first) {
+            Err(BenchError::Unavailable(reason)) => {
+                state.unavailable = Some(reason.to_string());
+                return Ok(());
+            }
+            other => other?,
+        };
+        for _ in 0..REPEATS_MAX {
+            if !trial.cold || observer.cancelled() {
+                break;
+            }
+            state.repeated += 1;
+            trial = visit.pair(first)?;
+        }
+        state.trials.push(trial);
+        self.done += 1;
+        Ok(())
+    }
+}
+
+impl CellState {
+    /// A coin for every other pair, and its opposite for the next: AB BA or BA AB.
+    fn first_side(&self, heads: bool) -> Side {
+        match (self.trials.len() % 2, self.trials.last().map(|trial| trial.first)) {
+            (1, Some(Side::Engine)) => Side::Floor,
+            (1, Some(Side::Floor)) => Side::Engine,
+            _ if heads => Side::Engine,
+            _ => Side::Floor,
+        }
+    }
+}
