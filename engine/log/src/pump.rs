@@ -12,9 +12,10 @@ use std::task::{Context, Poll, Waker};
 
 use plimsoll_io::{Done, FaultKind, IoFault, IoOp, SegmentFile, SegmentStore, WriteBufs};
 
+use crate::config::Durability;
 use crate::state::Shared;
 use crate::sync_task;
-use crate::write_line::{Write, WriteLine};
+use crate::write_line::{Ending, Write, WriteLine};
 
 type InFlight = Pin<Box<dyn Future<Output = Done<WriteBufs>>>>;
 type Repair = Pin<Box<dyn Future<Output = Result<Vec<u8>, IoFault>>>>;
@@ -82,14 +83,21 @@ impl<S: SegmentStore> Pump<S> {
     }
 
     /// Starts writes as far as depth and shared blocks allow.
+    ///
+    /// A direct write that ends inside a block holds up the next one, which has to write that block again. So only
+    /// the write that begins when no other is in flight takes all there is; those beside it end at a block's border,
+    /// and as long as batches keep coming no block is written twice. Under `durability=fsync` nobody goes on before
+    /// the group is synced: it ends with everything.
     fn launch(&mut self) {
         let Some(line) = self.line.as_mut() else { return };
+        let alone = self.flights.is_empty() && self.shared.config.durability == Durability::Fsync;
         while self.flights.len() < self.in_flight_max {
             // At most one write touches a given block.
             if line.shares_block() && self.flights.back().is_some_and(|f| f.partial) {
                 return;
             }
-            let Some(Write { at_bytes, bufs, end_bytes, partial }) = line.next() else { return };
+            let ending = if alone || self.flights.is_empty() { Ending::Partial } else { Ending::Whole };
+            let Some(Write { at_bytes, bufs, end_bytes, partial }) = line.next(ending) else { return };
             let file = Arc::clone(&line.file);
             let write: InFlight = Box::pin(async move { file.write_at(at_bytes, bufs).await });
             self.flights.push_back(Flight { end_bytes, partial, write: Some(write) });

@@ -6,8 +6,22 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use plimsoll_io::{Block, Chunk, SegmentFile, WriteBufs};
 
-/// Capacity of the blocks of a direct write: the largest size that the registered pool holds.
+/// Most bytes of one direct write: the largest block that the registered pool holds, so that each write is one
+/// submission.
 const BLOCK_BYTES: usize = 256 << 10;
+
+/// Fewest bytes worth a direct write of their own while others are in flight.
+const BESIDE_MIN_BYTES: usize = 64 << 10;
+
+/// What a direct write may end with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// All that is queued: its last block may be partial.
+    Partial,
+    /// A block's border: what is left waits for the rest of its block, so that the write behind shares nothing with
+    /// this one. Nothing at all if too little is queued.
+    Whole,
+}
 
 /// One write, ready to go.
 #[derive(Debug)]
@@ -41,7 +55,10 @@ impl<F: SegmentFile> WriteLine<F> {
         let limits = file.limits();
         let align_bytes = limits.align_bytes.max(1);
         debug_assert_eq!(tail.len() as u64, at_bytes % align_bytes as u64);
-        let write_max_bytes = write_max_bytes.next_multiple_of(align_bytes).max(BLOCK_BYTES);
+        let write_max_bytes = match align_bytes {
+            1 => write_max_bytes.max(1),
+            _ => write_max_bytes.clamp(align_bytes, BLOCK_BYTES) / align_bytes * align_bytes,
+        };
         let (queue, queue_bytes, bufs_max) = (VecDeque::new(), 0, limits.bufs_max.max(1));
         Self { file, queue, queue_bytes, at_bytes, tail, align_bytes, bufs_max, write_max_bytes }
     }
@@ -64,12 +81,21 @@ impl<F: SegmentFile> WriteLine<F> {
         !self.tail.is_empty()
     }
 
-    /// The next write. `None` if the queue is empty.
-    pub(crate) fn next(&mut self) -> Option<Write> {
-        match () {
-            () if self.is_empty() => None,
-            () if self.align_bytes == 1 => Some(self.gather()),
-            () => Some(self.fill_blocks()),
+    /// The next write. `None` if the queue is empty, or too short for a direct write with this ending.
+    pub(crate) fn next(&mut self, ending: Ending) -> Option<Write> {
+        if self.is_empty() {
+            return None;
+        }
+        if self.align_bytes == 1 {
+            return Some(self.gather());
+        }
+        let queued_bytes = self.tail.len() + self.queue_bytes;
+        let fitting_bytes = queued_bytes.min(self.write_max_bytes);
+        let whole_bytes = fitting_bytes - fitting_bytes % self.align_bytes;
+        match ending {
+            Ending::Partial => Some(self.fill_block(fitting_bytes)),
+            Ending::Whole => (whole_bytes >= BESIDE_MIN_BYTES.min(self.write_max_bytes))
+                .then(|| self.fill_block(whole_bytes)),
         }
     }
 
@@ -87,36 +113,23 @@ impl<F: SegmentFile> WriteLine<F> {
         Write { at_bytes, bufs: WriteBufs::Gather(chunks), end_bytes: self.at_bytes, partial: false }
     }
 
-    /// Aligned blocks that begin with the tail of the last write. While more data waits than fits, the write
-    /// ends at a block's border, so that the next may be in flight with it.
-    fn fill_blocks(&mut self) -> Write {
+    /// One aligned block of `total_bytes`, which begins with the tail of the last write.
+    fn fill_block(&mut self, total_bytes: usize) -> Write {
         let at_bytes = self.at_bytes - self.tail.len() as u64;
-        let max_bytes = self.write_max_bytes.min(self.bufs_max.saturating_mul(BLOCK_BYTES));
-        let total_bytes = (self.tail.len() + self.queue_bytes).min(max_bytes);
-        let mut tail = Bytes::from(std::mem::take(&mut self.tail));
-        let mut left_bytes = total_bytes - tail.len();
-        let (mut blocks, mut open_bytes) = (Vec::new(), total_bytes);
-        while open_bytes > 0 {
-            let mut block = Block::take(open_bytes.min(BLOCK_BYTES));
-            let taken = block.extend_from_slice(&tail);
-            tail.advance(taken);
-            left_bytes -= self.move_into(&mut block, left_bytes);
-            open_bytes -= block.len().min(open_bytes);
-            blocks.push(block);
-        }
+        let mut block = Block::take(total_bytes);
+        block.extend_from_slice(&self.tail);
+        self.move_into(&mut block, total_bytes - self.tail.len());
         self.at_bytes = at_bytes + total_bytes as u64;
-        let partial_bytes = total_bytes % self.align_bytes;
-        if let Some(last) = blocks.last_mut() {
-            let whole_bytes = last.len() - partial_bytes.min(last.len());
-            self.tail = last.get(whole_bytes..).unwrap_or_default().to_vec();
-            last.pad_to(self.align_bytes);
-        }
-        let (end_bytes, partial) = (self.at_bytes, partial_bytes > 0);
-        Write { at_bytes, bufs: WriteBufs::Blocks(blocks), end_bytes, partial }
+        let whole_bytes = total_bytes - total_bytes % self.align_bytes;
+        self.tail.clear();
+        self.tail.extend_from_slice(block.get(whole_bytes..).unwrap_or_default());
+        block.pad_to(self.align_bytes);
+        let (end_bytes, partial) = (self.at_bytes, whole_bytes < total_bytes);
+        Write { at_bytes, bufs: WriteBufs::Blocks(vec![block]), end_bytes, partial }
     }
 
     /// Moves up to `max_bytes` from the queue into `block`, splitting the piece at its end.
-    fn move_into(&mut self, block: &mut Block, max_bytes: usize) -> usize {
+    fn move_into(&mut self, block: &mut Block, max_bytes: usize) {
         let mut moved = 0;
         while moved < max_bytes && block.remaining() > 0 {
             let Some(piece) = self.queue.pop_front() else { break };
@@ -129,7 +142,6 @@ impl<F: SegmentFile> WriteLine<F> {
             }
         }
         self.queue_bytes -= moved;
-        moved
     }
 }
 
