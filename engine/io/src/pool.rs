@@ -18,6 +18,9 @@ use crate::block::BLOCK_ALIGN_BYTES;
 const ARENA_CLASSES: [ArenaClass; 2] =
     [ArenaClass { block_bytes: 64 << 10, blocks: 64 }, ArenaClass { block_bytes: 256 << 10, blocks: 32 }];
 
+/// The arena lies in huge pages where the kernel gives them.
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+
 /// Freed heap memory kept for reuse. More than that goes back to the allocator.
 const HEAP_KEPT_MAX_BYTES: usize = 32 << 20;
 
@@ -131,8 +134,13 @@ impl Arena {
     /// Maps the arena, or `None` where even 12 MiB of address space are refused; blocks then use the heap.
     fn map() -> Option<Arena> {
         let size_bytes = ARENA_CLASSES.iter().map(|class| class.block_bytes * class.blocks).sum();
-        let mut map = memmap2::MmapMut::map_anon(size_bytes).ok()?;
-        let start = NonNull::new(map.as_mut_ptr())?;
+        let mut map = memmap2::MmapMut::map_anon(size_bytes + HUGE_PAGE_BYTES).ok()?;
+        let aligned_bytes = map.as_ptr().align_offset(HUGE_PAGE_BYTES);
+        // Advice: without huge pages it only costs more translations, and more pieces per transfer.
+        if let Err(error) = map.advise_range(memmap2::Advice::HugePage, aligned_bytes, size_bytes) {
+            tracing::debug!(%error, "no huge pages for the block arena");
+        }
+        let start = NonNull::new(map.get_mut(aligned_bytes..)?.as_mut_ptr())?;
         // Blocks are handed out for the life of the process, so the mapping is never removed.
         std::mem::forget(map);
         Some(Arena { start, size_bytes, free: free_lists(start) })
