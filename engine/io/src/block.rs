@@ -47,7 +47,9 @@ impl Block {
     /// be out at once.
     pub fn try_take(capacity_bytes: usize) -> Option<Block> {
         let capacity_bytes = capacity_bytes.max(1).checked_next_multiple_of(BLOCK_ALIGN_BYTES)?;
-        Block::try_take_beside(capacity_bytes, pool().outstanding_bytes.load(Ordering::Relaxed))
+        // What caches hold is bounded by them, and must not keep readers out.
+        let outstanding_bytes = blocks_outstanding_bytes().saturating_sub(cached_bytes());
+        Block::try_take_beside(capacity_bytes, outstanding_bytes)
     }
 
     fn try_take_beside(capacity_bytes: usize, outstanding_bytes: usize) -> Option<Block> {
@@ -141,6 +143,11 @@ impl Block {
         self.memory.start.as_ptr()
     }
 
+    /// Size of the memory it keeps from others, whatever its capacity.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory.size_bytes
+    }
+
     /// True if the memory lies in the arena that rings register.
     pub(crate) fn is_registrable(&self) -> bool {
         matches!(self.memory.home, Home::Arena { .. })
@@ -190,6 +197,45 @@ impl Drop for Block {
 /// Bytes of pool memory that blocks hold right now, for metrics.
 pub fn blocks_outstanding_bytes() -> usize {
     pool().outstanding_bytes.load(Ordering::Relaxed)
+}
+
+/// Bytes of pool memory among [`blocks_outstanding_bytes`] that caches hold.
+pub(crate) fn cached_bytes() -> usize {
+    pool().cached_bytes.load(Ordering::Relaxed)
+}
+
+/// The memory of something cached, counted as long as it lives.
+#[derive(Debug)]
+pub(crate) struct CachedMemory {
+    size_bytes: usize,
+    /// It is a block's; otherwise a copy outside the pool.
+    pooled: bool,
+}
+
+impl CachedMemory {
+    /// A block's memory.
+    pub(crate) fn block(size_bytes: usize) -> CachedMemory {
+        pool().cached_bytes.fetch_add(size_bytes, Ordering::Relaxed);
+        CachedMemory { size_bytes, pooled: true }
+    }
+
+    /// A copy of this size.
+    pub(crate) fn copied(size_bytes: usize) -> CachedMemory {
+        CachedMemory { size_bytes, pooled: false }
+    }
+
+    /// In bytes.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes as u64
+    }
+}
+
+impl Drop for CachedMemory {
+    fn drop(&mut self) {
+        if self.pooled {
+            pool().cached_bytes.fetch_sub(self.size_bytes, Ordering::Relaxed);
+        }
+    }
 }
 
 fn rounded(capacity_bytes: usize) -> usize {

@@ -67,6 +67,8 @@ pub(crate) struct Pool {
     arena: OnceLock<Option<Arena>>,
     heap: Mutex<HeapKept>,
     pub(crate) outstanding_bytes: AtomicUsize,
+    /// Of those, what caches hold.
+    pub(crate) cached_bytes: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -81,6 +83,7 @@ pub(crate) fn pool() -> &'static Pool {
         arena: OnceLock::new(),
         heap: Mutex::new(HeapKept { by_size: BTreeMap::new(), kept_bytes: 0 }),
         outstanding_bytes: AtomicUsize::new(0),
+        cached_bytes: AtomicUsize::new(0),
     };
     &POOL
 }

@@ -96,6 +96,8 @@ async fn io_uring_variants_hold_the_contract() {
         UringOptions { direct: false, sqpoll: true, ..options },
         UringOptions { sync: RingSync::Syscall, ..options },
         UringOptions { depth: 1, ..options },
+        UringOptions { tail_cache_bytes: 0, ..options },
+        UringOptions { tail_cache_bytes: 20_000, ..options },
     ];
     for options in variants {
         let Some(store) = variant(Preallocation::Fallocate, options) else { continue };
@@ -152,8 +154,10 @@ proptest! {
             random_operations_match_a_model(&PageCacheStore::new(manner), directory.path(), seed).await;
             random_operations_match_a_model(&MmapStore::new(manner), directory.path(), seed ^ 1).await;
             random_operations_match_a_model(&direct_sim(true), directory.path(), seed).await;
-            if let Some(store) = uring(manner) {
-                random_operations_match_a_model(&store, directory.path(), seed ^ 2).await;
+            for (salt, tail_cache_bytes) in [(2, 0), (4, 30_000), (8, 64 << 20)] {
+                let options = UringOptions { tail_cache_bytes, ..UringOptions::default() };
+                let Some(store) = variant(manner, options) else { continue };
+                random_operations_match_a_model(&store, directory.path(), seed ^ salt).await;
             }
         });
     }

@@ -10,14 +10,16 @@ use rustix::fs::{AtFlags, StatxFlags};
 use crate::block::{BLOCK_ALIGN_BYTES, Block};
 use crate::config::{RingSync, UringOptions};
 use crate::fault::{FaultKind, IoFault, IoOp};
-use crate::file::{Done, IoLimits, SegmentFile, WriteBufs};
+use crate::file::{Chunk, Done, IoLimits, SegmentFile, WriteBufs};
 use crate::open_file::OpenFile;
 use crate::page_cache::checked_len;
+use crate::residency;
 use crate::slice::{FileSlice, Records};
 
 use super::request::{Body, Finished, Request};
 use super::ring;
 use super::state::RingKind;
+use super::tail::FileTail;
 
 /// Blocks per direct write: with the larger arena blocks that is 16 MiB.
 const BLOCKS_MAX: usize = 64;
@@ -32,15 +34,20 @@ pub struct UringFile {
     limits: IoLimits,
     ring: RingKind,
     sync: RingSync,
+    tail: Option<FileTail>,
 }
 
 impl UringFile {
-    pub(super) fn new(open: Arc<OpenFile>, options: &UringOptions) -> Result<UringFile, IoFault> {
+    pub(super) fn new(
+        open: Arc<OpenFile>,
+        options: &UringOptions,
+        tail: Option<FileTail>,
+    ) -> Result<UringFile, IoFault> {
         let (align_bytes, bufs_max) =
             if options.direct { (direct_align_bytes(&open)?, BLOCKS_MAX) } else { (1, PIECES_MAX) };
         let limits = IoLimits { align_bytes, bufs_max, in_flight_max: usize::from(options.depth) };
         let ring = if options.sqpoll { RingKind::Sqpoll } else { RingKind::Deferred };
-        Ok(UringFile { open, limits, ring, sync: options.sync })
+        Ok(UringFile { open, limits, ring, sync: options.sync, tail })
     }
 
     fn is_direct(&self) -> bool {
@@ -61,13 +68,80 @@ impl UringFile {
                 result: Err(self.open.refuse(IoOp::Write, at_bytes, FaultKind::Misuse, text)),
             };
         }
+        let unsure = Unsure { tail: self.tail.as_ref(), range: at_bytes..at_bytes + bufs.len_bytes() as u64 };
         let request = Request::write(Arc::clone(&self.open), at_bytes, bufs, self.limits.align_bytes);
         let (body, result) = match self.run(IoOp::Write, at_bytes, request).await {
             Ok(Finished { body, result, .. }) => (body, result),
             Err((fault, request)) => (request.body, Err(fault)),
         };
         let bufs = if let Body::Write(bufs) = body { bufs } else { WriteBufs::Blocks(Vec::new()) };
-        Done { bufs, result }
+        if result.is_err() {
+            return Done { bufs, result };
+        }
+        unsure.settle();
+        Done { bufs: self.keep(at_bytes, bufs), result }
+    }
+
+    /// Leaves blocks that were written in the cache; their bytes come back as pieces that share its memory.
+    fn keep(&self, at_bytes: u64, bufs: WriteBufs) -> WriteBufs {
+        let Some(tail) = &self.tail else { return bufs };
+        let WriteBufs::Blocks(blocks) = bufs else { return bufs };
+        let mut next_bytes = at_bytes;
+        let pieces = blocks.into_iter().map(|block| {
+            let block_bytes = next_bytes;
+            next_bytes += block.len() as u64;
+            Chunk::Shared(tail.put(block_bytes, block))
+        });
+        WriteBufs::Gather(pieces.collect())
+    }
+
+    /// Reads from the device: the enclosing blocks go into a pool block, of which the part asked for is handed out
+    /// without copying it. `behind` is appended, in room that the block has for it.
+    async fn read(&self, range: Range<u64>, behind: &[Bytes]) -> Result<Bytes, IoFault> {
+        let len_bytes = (range.end - range.start) as usize;
+        let behind_bytes: usize = behind.iter().map(Bytes::len).sum();
+        let align_bytes = self.limits.align_bytes;
+        let start_bytes = range.start - range.start % align_bytes as u64;
+        let skip_bytes = (range.start - start_bytes) as usize;
+        let device_bytes = (skip_bytes + len_bytes).next_multiple_of(align_bytes);
+        let Some(block) = Block::try_take(device_bytes + behind_bytes) else {
+            let text = format!("no block of {} bytes is to be had", device_bytes + behind_bytes);
+            return Err(self.open.refuse(IoOp::Read, range.start, FaultKind::NoMemory, text));
+        };
+        let open = Arc::clone(&self.open);
+        let request = Request::read(open, start_bytes, block, device_bytes, align_bytes);
+        let finished = self.run(IoOp::Read, range.start, request).await.map_err(|(fault, _)| fault)?;
+        finished.result?;
+        let Body::Read(mut block) = finished.body else { return Ok(Bytes::new()) };
+        if finished.gapless_bytes < skip_bytes + len_bytes {
+            return Err(self.open.end_of_file(start_bytes + finished.gapless_bytes as u64, range.end));
+        }
+        block.set_filled(skip_bytes + len_bytes);
+        behind.iter().for_each(|piece| {
+            block.extend_from_slice(piece);
+        });
+        Ok(block.into_bytes().slice(skip_bytes..))
+    }
+}
+
+/// A write under way: until it has succeeded, the cache must not say what its range holds for longer than the future
+/// lives that would correct it.
+struct Unsure<'a> {
+    tail: Option<&'a FileTail>,
+    range: Range<u64>,
+}
+
+impl Unsure<'_> {
+    fn settle(mut self) {
+        self.tail = None;
+    }
+}
+
+impl Drop for Unsure<'_> {
+    fn drop(&mut self) {
+        if let Some(tail) = self.tail {
+            tail.forget(self.range.clone());
+        }
     }
 }
 
@@ -101,41 +175,29 @@ impl SegmentFile for UringFile {
         done
     }
 
-    /// Reads the enclosing blocks into a pool block and hands out the part asked for, without copying it.
     async fn read_at(&self, range: Range<u64>) -> Result<Bytes, IoFault> {
-        let len_bytes = checked_len(&self.open, &range)?;
-        let align_bytes = self.limits.align_bytes;
-        let start_bytes = range.start - range.start % align_bytes as u64;
-        let skip_bytes = (range.start - start_bytes) as usize;
-        let whole_bytes = (skip_bytes + len_bytes).next_multiple_of(align_bytes);
-        let Some(block) = Block::try_take(whole_bytes) else {
-            let text = format!("no block of {len_bytes} bytes is to be had");
-            return Err(self.open.refuse(IoOp::Read, range.start, FaultKind::NoMemory, text));
-        };
-        let open = Arc::clone(&self.open);
-        let request = Request::read(open, start_bytes, block, whole_bytes, align_bytes);
-        let finished = self.run(IoOp::Read, range.start, request).await.map_err(|(fault, _)| fault)?;
-        finished.result?;
-        let Body::Read(mut block) = finished.body else { return Ok(Bytes::new()) };
-        if finished.gapless_bytes < skip_bytes + len_bytes {
-            return Err(self.open.end_of_file(start_bytes + finished.gapless_bytes as u64, range.end));
+        checked_len(&self.open, &range)?;
+        let Some(tail) = &self.tail else { return self.read(range, &[]).await };
+        if let Some(bytes) = tail.slice(&range) {
+            return Ok(bytes);
         }
-        block.set_filled(finished.gapless_bytes);
-        Ok(block.into_bytes().slice(skip_bytes..skip_bytes + len_bytes))
+        let behind = tail.end_of(&range);
+        let behind_bytes: usize = behind.iter().map(Bytes::len).sum();
+        self.read(range.start..range.end - behind_bytes as u64, &behind).await
     }
 
-    /// Reads are asynchronous as it is.
-    async fn prefetch(&self, _range: Range<u64>) -> Result<(), IoFault> {
-        Ok(())
+    /// Direct reads are asynchronous as it is; what is sent from the page cache must be there.
+    async fn prefetch(&self, range: Range<u64>) -> Result<(), IoFault> {
+        if self.is_direct() { Ok(()) } else { residency::prefetch(&self.open, range).await }
     }
 
-    /// What went through the page cache can be sent from there.
+    /// What went through the page cache can be sent from there; otherwise a block of the tail cache, shared.
     fn slice(&self, range: Range<u64>) -> Option<Records> {
         let len_bytes = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
-        if self.is_direct() {
-            return None;
+        if !self.is_direct() {
+            return Some(Records::File(FileSlice::new(self.open.clone(), range.start, len_bytes)));
         }
-        Some(Records::File(FileSlice::new(self.open.clone(), range.start, len_bytes)))
+        self.tail.as_ref()?.slice(&range).map(Records::Bytes)
     }
 
     async fn sync(&self) -> Result<(), IoFault> {
@@ -148,6 +210,9 @@ impl SegmentFile for UringFile {
     }
 
     async fn truncate(&self, len_bytes: u64) -> Result<(), IoFault> {
+        if let Some(tail) = &self.tail {
+            tail.forget(len_bytes..u64::MAX);
+        }
         self.open.truncate(len_bytes).await
     }
 }

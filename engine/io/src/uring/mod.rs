@@ -6,6 +6,8 @@
 //! operation. Syncs go through the ring too: the kernel runs them on a worker of its own, which costs the same
 //! wake-up as a blocking thread of the runtime and needs no second way for completions to come back.
 //!
+//! Direct I/O leaves nothing in the page cache, so a store keeps the blocks written last: the [tail](tail) cache.
+//!
 //! [`UringOptions`] names the variants: buffered instead of direct, a polling kernel thread, syncs by system call.
 
 mod file;
@@ -13,8 +15,10 @@ mod probe;
 mod request;
 mod ring;
 mod state;
+mod tail;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::block::BLOCK_ALIGN_BYTES;
 use crate::config::{Backend, Preallocation, UringOptions};
@@ -24,12 +28,14 @@ use crate::open_file::{OpenFile, OpenHow};
 
 pub use file::UringFile;
 pub use probe::{Unavailable, probe_io_uring};
+use tail::TailCache;
 
 /// Files reached through rings, around the page cache or through it.
 #[derive(Clone, Debug)]
 pub struct UringStore {
     preallocation: Preallocation,
     options: UringOptions,
+    tail: Option<Arc<TailCache>>,
 }
 
 impl UringStore {
@@ -44,7 +50,14 @@ impl UringStore {
         if options.sqpoll {
             probe::probe_sqpoll()?;
         }
-        Ok(UringStore { preallocation, options })
+        // What goes through the page cache stays there.
+        let cached = options.direct && options.tail_cache_bytes > 0;
+        let tail = cached.then(|| TailCache::new(options.tail_cache_bytes));
+        Ok(UringStore { preallocation, options, tail })
+    }
+
+    fn file(&self, open: Arc<OpenFile>) -> Result<UringFile, IoFault> {
+        UringFile::new(open, &self.options, self.tail.as_ref().map(TailCache::file))
     }
 
     fn how(&self) -> OpenHow {
@@ -59,12 +72,12 @@ impl SegmentStore for UringStore {
 
     async fn create(&self, path: &Path, reserve_bytes: u64) -> Result<UringFile, IoFault> {
         let open = OpenFile::create(path, self.how(), reserve_bytes).await.map_err(without_direct_io)?;
-        UringFile::new(open, &self.options)
+        self.file(open)
     }
 
     async fn open(&self, path: &Path) -> Result<(UringFile, u64), IoFault> {
         let (open, len_bytes) = OpenFile::open(path, self.how()).await.map_err(without_direct_io)?;
-        Ok((UringFile::new(open, &self.options)?, len_bytes))
+        Ok((self.file(open)?, len_bytes))
     }
 
     async fn lengths(&self, paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {

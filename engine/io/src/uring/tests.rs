@@ -1,6 +1,7 @@
 //! What only the ring can get wrong: depth, dropped futures, several threads and runtimes, wake-ups.
 
 use std::future::Future;
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -259,4 +260,62 @@ async fn a_buffered_ring_takes_gathered_writes_and_shows_them_in_the_page_cache(
 fn a_depth_of_zero_is_refused() {
     let options = UringOptions { depth: 0, ..UringOptions::default() };
     assert_eq!(UringStore::new(Preallocation::None, options).unwrap_err(), Unavailable::NoDepth);
+}
+
+#[tokio::test]
+async fn the_tail_is_read_from_the_blocks_that_were_written() {
+    let Some(store) = store() else { return };
+    let directory = directory();
+    let file = new_file(&store, &directory).await;
+    let written = file.write_at(0, blocks(1, 65_536)).await;
+    written.result.unwrap();
+    let WriteBufs::Gather(pieces) = &written.bufs else { panic!("shared with the cache") };
+    let slice = file.slice(4096..65_536).unwrap().to_bytes().unwrap();
+    assert_eq!(slice.as_ptr() as usize, pieces[0].as_slice().as_ptr() as usize + 4096);
+    let read = file.read_at(5000..5001).await.unwrap();
+    assert_eq!(read.as_ptr() as usize, slice.as_ptr() as usize + 904);
+    drop((written.bufs, file));
+    assert!(slice.iter().all(|byte| *byte == 1), "a slice outlives its file");
+}
+
+#[tokio::test]
+async fn reads_straddle_device_and_cache_and_a_cut_is_seen_by_both() {
+    // Room for one block: of two, the older is on the device alone.
+    let options = UringOptions { tail_cache_bytes: 65_536, ..UringOptions::default() };
+    let Ok(store) = UringStore::new(Preallocation::Fallocate, options) else { return };
+    let directory = directory();
+    let file = new_file(&store, &directory).await;
+    file.write_at(0, blocks(1, 65_536)).await.result.unwrap();
+    file.write_at(65_536, blocks(2, 65_536)).await.result.unwrap();
+    assert!(file.slice(0..65_536).is_none() && file.slice(65_536..131_072).is_some());
+    let expected = |range: Range<usize>| range.map(|at| if at < 65_536 { 1 } else { 2 }).collect::<Vec<u8>>();
+    for range in [0..131_072, 65_535..65_537, 61_441..131_071, 100_000..100_001, 65_536..131_072] {
+        let bytes = file.read_at(range.start as u64..range.end as u64).await.unwrap();
+        assert_eq!(bytes, expected(range));
+    }
+    file.truncate(70_000).await.unwrap();
+    assert!(file.slice(65_536..70_001).is_none());
+    assert_eq!(file.read_at(65_000..70_001).await.unwrap_err().kind, FaultKind::EndOfFile);
+    file.truncate(80_000).await.unwrap();
+    let bytes = file.read_at(65_000..80_000).await.unwrap();
+    assert!(bytes[..5000] == expected(65_000..70_000) && bytes[5000..].iter().all(|byte| *byte == 0));
+}
+
+#[tokio::test]
+async fn a_write_nobody_waited_for_is_read_from_the_device() {
+    let Some(store) = store() else { return };
+    let directory = directory();
+    let file = new_file(&store, &directory).await;
+    file.write_at(0, blocks(1, 65_536)).await.result.unwrap();
+    let mut write = Box::pin(file.write_at(0, blocks(2, 65_536)));
+    std::future::poll_fn(|context| {
+        let _ = write.as_mut().poll(context);
+        Poll::Ready(())
+    })
+    .await;
+    drop(write);
+    assert!(file.slice(0..1).is_none());
+    file.sync().await.unwrap();
+    let bytes = file.read_at(0..65_536).await.unwrap();
+    assert_eq!(bytes, std::fs::read(file.path()).unwrap()[..65_536]);
 }
