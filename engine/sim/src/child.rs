@@ -1,8 +1,8 @@
 //! The process that appends until it is killed, and says on its standard output what it may promise.
 //!
 //! Lines, each written whole: `a PARTITION PRODUCER NUMBER OFFSET` for an acknowledged batch (offset -1 where it is
-//! not known), `n` for a batch that found no space, `f PARTITION REASON` when a log has
-//! gone offline.
+//! not known), `n` for a batch that found no space, `f REASON` when a log has gone offline,
+//! `x` for a batch that such a log took all the same.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -221,13 +221,12 @@ impl Producer {
         Ok(None)
     }
 
-    /// Says that the log is gone, and tries it some more: whatever it accepts now is reported like any other.
+    /// Says that the log is gone, and tries it some more.
     async fn offline(mut self, fault: &str) -> Result<()> {
-        say(&format!("f {} {}\n", self.id.partition, fault.replace('\n', " ")))?;
+        say(&format!("f {}\n", fault.replace('\n', " ")))?;
         for _ in 0..AFTER_FAULT {
-            self.flying.clear();
-            if self.send().await?.is_none() {
-                self.confirm().await?;
+            if self.try_append(self.id).await?.is_ok() {
+                say("x\n")?;
             }
         }
         Ok(())

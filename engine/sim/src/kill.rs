@@ -7,8 +7,9 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use plimsoll_io::Dice;
@@ -23,6 +24,9 @@ use crate::workload::{BatchId, Workload};
 pub const LIFE_CYCLES: u64 = 5;
 /// How long a child may take until its first acknowledgement.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+const SIGABRT: i32 = 6;
+const SIGKILL: i32 = 9;
 
 /// Runs children of one executable.
 #[derive(Clone, Debug)]
@@ -48,11 +52,13 @@ impl Killer {
             let running = Running::start(&self.executable, &orders)?;
             running.first_ack()?;
             std::thread::sleep(Duration::from_micros(dice.below(120_000)));
-            running.kill()?.acks.into_iter().for_each(|(id, at)| book.ack(id, at));
+            let heard = running.kill()?;
+            ensure!(!heard.aborted && heard.fault.is_none(), "nothing was wrong and a log went offline: {:?}", heard.fault);
+            heard.acks.into_iter().for_each(|(id, at)| book.ack(id, at));
             clean = dice.below(2) == 0;
             let found =
-                block_on(verify::directory(root.path(), &self.backend, &workload, false, &book, clean))?;
-            tally = Tally { cycles: tally.cycles + 1, ..found };
+                block_on(verify::directory(root.path(), &self.backend, &workload, false, &mut book, clean))?;
+            tally = Tally { cycles: tally.cycles + 1, detected: tally.detected + found.detected, ..found };
             if tally.violated() {
                 break;
             }
@@ -79,7 +85,7 @@ impl Killer {
     }
 
     /// A kill may come at a harmless moment; several must not.
-    fn until_violated(&self, life: impl Fn(u64) -> Result<Tally>) -> Result<Tally> {
+    pub fn until_violated(&self, life: impl Fn(u64) -> Result<Tally>) -> Result<Tally> {
         let mut tally = Tally::default();
         for n in 0..8 {
             tally += life(n)?;
@@ -91,7 +97,8 @@ impl Killer {
     }
 }
 
-fn life_seed(seed: u64, index: u64) -> u64 {
+/// The seed of one life of a run.
+pub fn life_seed(seed: u64, index: u64) -> u64 {
     Dice::new(seed.wrapping_add(index.wrapping_mul(0x9e37_79b9))).next_u64()
 }
 
@@ -111,16 +118,18 @@ pub struct Heard {
     pub refused: u64,
     /// Why the first log went offline.
     pub fault: Option<String>,
-    /// Acknowledgements of a log that had said it was offline.
-    pub acks_after_fault: u64,
+    /// The process gave up on a store into a map that the device refused.
+    pub aborted: bool,
+    /// Batches that a log took after it had said it was offline.
+    pub after_fault: u64,
 }
 
 /// A child that appends, and the thread that listens to it.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    started: mpsc::Receiver<()>,
-    listener: std::thread::JoinHandle<Result<Heard>>,
+    heard: Arc<Mutex<Heard>>,
+    listener: JoinHandle<()>,
 }
 
 impl Running {
@@ -133,14 +142,39 @@ impl Running {
             bail!("the child has no pipes");
         };
         writeln!(stdin, "{}", serde_json::to_string(orders)?)?;
-        let (sender, started) = mpsc::channel();
-        let listener = std::thread::spawn(move || listen(stdout, &sender));
-        Ok(Self { child, started, listener })
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let hearing = Arc::clone(&heard);
+        let listener = std::thread::spawn(move || listen(stdout, &hearing));
+        Ok(Self { child, heard, listener })
     }
 
-    /// Waits for the child's first word.
+    /// Waits for the first acknowledgement.
     pub fn first_ack(&self) -> Result<()> {
-        self.started.recv_timeout(START_TIMEOUT).context("the child acknowledged nothing")
+        let deadline = Instant::now() + START_TIMEOUT;
+        while self.acked() == 0 {
+            ensure!(Instant::now() < deadline, "the child acknowledged nothing");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Waits until a log goes offline, at most `timeout`; says whether one did.
+    pub fn wait_for_fault(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        while locked(&self.heard).fault.is_none() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        locked(&self.heard).fault.is_some()
+    }
+
+    /// Acknowledgements so far.
+    pub fn acked(&self) -> usize {
+        locked(&self.heard).acks.len()
+    }
+
+    /// Refusals for lack of space so far.
+    pub fn refused(&self) -> u64 {
+        locked(&self.heard).refused
     }
 
     /// Kills it and returns everything it had said.
@@ -151,8 +185,8 @@ impl Running {
 
     /// Waits until it ends by itself, at most `timeout`, then kills it.
     pub fn wait(mut self, timeout: Duration) -> Result<Heard> {
-        let deadline = std::time::Instant::now() + timeout;
-        while self.child.try_wait()?.is_none() && std::time::Instant::now() < deadline {
+        let deadline = Instant::now() + timeout;
+        while self.child.try_wait()?.is_none() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.child.kill()?;
@@ -161,37 +195,34 @@ impl Running {
 
     fn finish(mut self) -> Result<Heard> {
         let status = self.child.wait()?;
-        let heard = self.listener.join().map_err(|_| anyhow::anyhow!("the listener panicked"))??;
-        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-        // 9 is ours; anything else, a SIGBUS above all, is a crash.
-        ensure!(signal.is_none_or(|s| s == 9), "the child died of signal {signal:?}");
-        ensure!(signal.is_some() || status.success(), "the child failed with {status}");
+        self.listener.join().map_err(|_| anyhow::anyhow!("the listener panicked"))?;
+        let mut heard = std::mem::take(&mut *locked(&self.heard));
+        match std::os::unix::process::ExitStatusExt::signal(&status) {
+            Some(SIGKILL) => {}
+            Some(SIGABRT) => heard.aborted = true,
+            Some(signal) => bail!("the child died of signal {signal}"),
+            None => ensure!(status.success(), "the child failed with {status}"),
+        }
         Ok(heard)
     }
 }
 
-fn listen(stdout: ChildStdout, started: &mpsc::Sender<()>) -> Result<Heard> {
-    let mut heard = Heard::default();
-    let mut offline = std::collections::BTreeSet::new();
-    for line in BufReader::new(stdout).lines() {
-        let line = line?;
+fn locked(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Notes every whole line until the pipe closes.
+fn listen(stdout: ChildStdout, heard: &Mutex<Heard>) {
+    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        let mut heard = locked(heard);
         match line.split_once(' ').unwrap_or((&line, "")) {
-            ("a", words) => {
-                let Some((id, at)) = parse_ack(words) else { continue };
-                heard.acks_after_fault += u64::from(offline.contains(&id.partition));
-                heard.acks.push((id, at));
-            }
-            ("f", words) => {
-                let (partition, reason) = words.split_once(' ').unwrap_or((words, ""));
-                offline.extend(partition.parse::<usize>());
-                heard.fault.get_or_insert_with(|| reason.to_owned());
-            }
-            _ => heard.refused += 1,
+            ("a", words) => heard.acks.extend(parse_ack(words)),
+            ("f", reason) => heard.fault = heard.fault.take().or_else(|| Some(reason.to_owned())),
+            ("n", _) => heard.refused += 1,
+            ("x", _) => heard.after_fault += 1,
+            _ => {}
         }
-        // Nobody may be waiting any more.
-        let _ = started.send(());
     }
-    Ok(heard)
 }
 
 fn parse_ack(words: &str) -> Option<(BatchId, i64)> {

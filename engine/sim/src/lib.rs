@@ -5,10 +5,12 @@
 //! stored batch whether it is the one that was sent, and of every acknowledged one whether it is there. Each trial
 //! has a **control**: the same run with the protection removed, which must report damage, or the trial proves nothing.
 //!
-//! [`kill`] ends a process that appends ([`child`]) at random moments. The binary `plimsoll-faults` runs them all and
+//! [`kill`] ends a process that appends ([`child`]) at random moments. [`disk`] gives it file systems that lose power,
+//! fail to sync, or are full. The binary `plimsoll-faults` runs them all and
 //! prints a line of counts per trial ([`tally`]); `docs/faults.md` says what each shows.
 
 pub mod child;
+pub mod disk;
 pub mod kill;
 pub mod progress;
 pub mod run;

@@ -9,9 +9,10 @@ use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 
 use crate::child;
-use crate::kill::{Killer, LIFE_CYCLES};
+use crate::disk::{self, FileSystem, fsync, full, power};
+use crate::kill::{self, Killer};
 use crate::progress::Progress;
-use crate::tally::{Control, Outcome};
+use crate::tally::{Control, Outcome, Tally};
 
 /// The backends that ship.
 const BACKENDS: [&str; 3] = ["page-cache", "mmap", "io_uring"];
@@ -21,6 +22,12 @@ const BACKENDS: [&str; 3] = ["page-cache", "mmap", "io_uring"];
 pub enum Kind {
     /// SIGKILL under load.
     Kill,
+    /// Syncs that fail on a device with less room than it claimed.
+    Fsync,
+    /// Full disks.
+    Full,
+    /// Power loss under load.
+    Power,
     /// Every trial.
     All,
     /// Not a trial: the process that is killed.
@@ -100,29 +107,99 @@ fn keep(options: &Options, outcome: &Outcome) -> Result<()> {
 pub fn run(options: &Options, report: &mut dyn FnMut(Outcome) -> Result<()>) -> Result<()> {
     let is = |kind| options.kind == kind || options.kind == Kind::All;
     for (backend, usable) in options.backends() {
+        let killer = killer(options, backend)?;
         if is(Kind::Kill) {
             report(match &usable {
-                Ok(()) => kill(options, backend)?,
+                Ok(()) => kill(options, &killer)?,
                 Err(why) => Outcome::skipped("kill", backend, options.seed, why),
             })?;
+        }
+        for kind in FileSystem::ALL {
+            for trial in DISK_TRIALS.into_iter().filter(|trial| is(trial.kind)) {
+                let on = format!("{backend}/{kind}");
+                let unusable = usable.as_ref().err().cloned().or_else(disk::unavailable);
+                report(match unusable {
+                    None => trial.run(options, &killer, kind, on)?,
+                    Some(why) => Outcome::skipped(trial.name, on, options.seed, why),
+                })?;
+            }
         }
     }
     Ok(())
 }
 
-fn kill(options: &Options, backend: &str) -> Result<Outcome> {
-    let (seed, cycles) = (options.seed, options.cycles(5, 200));
+fn killer(options: &Options, backend: &str) -> Result<Killer> {
     let (executable, scratch) = (std::env::current_exe()?, options.scratch.clone());
-    let killer = Killer { executable, backend: backend.to_owned(), scratch };
-    let mut progress = Progress::open(options, "kill", backend)?;
+    Ok(Killer { executable, backend: backend.to_owned(), scratch })
+}
+
+fn kill(options: &Options, killer: &Killer) -> Result<Outcome> {
+    let (seed, cycles) = (options.seed, options.cycles(5, 200));
+    let mut progress = Progress::open(options, "kill", &killer.backend)?;
     while progress.tally.cycles < cycles && !progress.tally.violated() {
-        let life = killer.nth_life(seed, progress.tally.cycles / LIFE_CYCLES)?;
+        let life = killer.nth_life(seed, progress.tally.cycles / kill::LIFE_CYCLES)?;
         progress.add(life)?;
     }
     let controls = vec![
         Control { without: "the write before the acknowledgement", tally: killer.control_early_ack(seed)? },
         Control { without: "producer ids", tally: killer.control_no_idempotence(seed)? },
     ];
-    let tally = progress.finished()?;
-    Ok(Outcome { trial: "kill", on: backend.to_owned(), seed, tally, controls, skipped: None })
+    let (tally, on) = (progress.finished()?, killer.backend.clone());
+    Ok(Outcome { trial: "kill", on, seed, tally, controls, skipped: None })
+}
+
+/// A trial that runs in lives on file systems of its own.
+struct DiskTrial {
+    kind: Kind,
+    name: &'static str,
+    /// Cycles of a short and of a long run.
+    cycles: (u64, u64),
+    life_cycles: u64,
+    nth_life: fn(&Killer, FileSystem, u64, u64) -> Result<Tally>,
+    without: &'static str,
+    control: fn(&Killer, FileSystem, u64) -> Result<Tally>,
+}
+
+const DISK_TRIALS: [DiskTrial; 3] = [
+    DiskTrial {
+        kind: Kind::Fsync,
+        name: "fsync",
+        cycles: (1, 10),
+        life_cycles: 1,
+        nth_life: fsync::nth_life,
+        without: "the end at the first failed sync",
+        control: |killer, kind, _| fsync::control(killer, kind),
+    },
+    DiskTrial {
+        kind: Kind::Full,
+        name: "full",
+        cycles: (2, 50),
+        life_cycles: full::LIFE_CYCLES,
+        nth_life: full::nth_life,
+        without: "the refusal",
+        control: full::control,
+    },
+    DiskTrial {
+        kind: Kind::Power,
+        name: "power",
+        cycles: (2, 50),
+        life_cycles: power::LIFE_CYCLES,
+        nth_life: power::nth_life,
+        without: "the sync before the acknowledgement",
+        control: power::control,
+    },
+];
+
+impl DiskTrial {
+    fn run(&self, options: &Options, killer: &Killer, kind: FileSystem, on: String) -> Result<Outcome> {
+        let (seed, cycles) = (options.seed, options.cycles(self.cycles.0, self.cycles.1));
+        let mut progress = Progress::open(options, self.name, &on.replace('/', "-"))?;
+        while progress.tally.cycles < cycles && !progress.tally.violated() {
+            let life = (self.nth_life)(killer, kind, seed, progress.tally.cycles / self.life_cycles)?;
+            progress.add(life)?;
+        }
+        let tally = (self.control)(killer, kind, seed)?;
+        let controls = vec![Control { without: self.without, tally }];
+        Ok(Outcome { trial: self.name, on, seed, tally: progress.finished()?, controls, skipped: None })
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use plimsoll_io::SegmentStore;
-use plimsoll_log::{Log, ReadError};
+use plimsoll_log::{AppendError, AppendRequest, Log, Origin, ReadError};
 use plimsoll_records::{Batch, Compressor};
 
 use crate::child;
@@ -53,14 +53,15 @@ impl Book {
     }
 }
 
-/// Recovers every partition below `root` as a restarted broker does, reads all of it and compares. With `close` the
-/// logs are closed afterwards, else dropped as by another crash.
+/// Recovers every partition below `root` as a restarted broker does, reads all of it and compares. Then sends again
+/// what was stored and not acknowledged, as its producer would; that is in the book afterwards. With `close` the logs
+/// are closed at the end, else dropped as by another crash.
 pub async fn directory(
     root: &Path,
     backend: &str,
     workload: &Workload,
     clean: bool,
-    book: &Book,
+    book: &mut Book,
     close: bool,
 ) -> Result<Tally> {
     let store = child::store(backend, workload)?;
@@ -68,7 +69,9 @@ pub async fn directory(
     let mut logs = Vec::new();
     for partition in 0..workload.partitions() {
         let log = child::open(&store, root, partition, workload, clean).await?;
-        tally += Check::new(workload, partition, book).run(&log).await?;
+        let (found, open) = Check::new(workload, partition, book).run(&log).await?;
+        tally += found;
+        tally += retry(&log, workload, open, book).await?;
         logs.push(log);
     }
     if close {
@@ -100,13 +103,15 @@ impl<'a> Check<'a> {
         Self { workload, partition, book, compressor, seen, last, tally }
     }
 
-    async fn run<S: SegmentStore>(mut self, log: &Log<S>) -> Result<Tally> {
+    /// Also returns what is stored and not acknowledged.
+    async fn run<S: SegmentStore>(mut self, log: &Log<S>) -> Result<(Tally, BTreeMap<BatchId, i64>)> {
         for batch in read_all(log).await? {
             self.batch(&batch)?;
         }
         self.compare_with_book();
         self.compare_producers(log);
-        Ok(self.tally)
+        let open = self.seen.into_iter().filter(|(id, _)| !self.book.acked.contains_key(id));
+        Ok((self.tally, open.collect()))
     }
 
     fn batch(&mut self, batch: &Batch) -> Result<()> {
@@ -149,6 +154,28 @@ impl<'a> Check<'a> {
             self.tally.dup += u64::from(known != Some(last_sequence));
         }
     }
+}
+
+/// Sends batches again that are stored: each must be recognised, or refused.
+async fn retry<S: SegmentStore>(
+    log: &Log<S>,
+    workload: &Workload,
+    stored: BTreeMap<BatchId, i64>,
+    book: &mut Book,
+) -> Result<Tally> {
+    let (mut compressor, mut tally) = (Compressor::new(), Tally::default());
+    for (id, base_offset) in stored {
+        let batch = workload.batch(id, &mut compressor)?;
+        match log.append(AppendRequest { batch, leader_epoch: 0, origin: Origin::Client }).await {
+            Ok(at) if at.duplicate && at.base_offset == base_offset => {}
+            Ok(_) => tally.dup += 1,
+            // A snapshot keeps one batch per producer, as Kafka's does: an older retry is an error, no duplicate.
+            Err(AppendError::Producer(_)) => tally.detected += 1,
+            Err(error) => return Err(error.into()),
+        }
+        book.ack(id, base_offset);
+    }
+    Ok(tally)
 }
 
 /// Every batch of a log, its checksum checked and its offsets without a gap.
