@@ -53,7 +53,11 @@ impl Killer {
             running.first_ack()?;
             std::thread::sleep(Duration::from_micros(dice.below(120_000)));
             let heard = running.kill()?;
-            ensure!(!heard.aborted && heard.fault.is_none(), "nothing was wrong and a log went offline: {:?}", heard.fault);
+            ensure!(
+                !heard.aborted && heard.fault.is_none(),
+                "nothing was wrong and a log went offline: {:?}",
+                heard.fault
+            );
             heard.acks.into_iter().for_each(|(id, at)| book.ack(id, at));
             clean = dice.below(2) == 0;
             let found =

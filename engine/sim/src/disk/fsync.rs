@@ -18,7 +18,7 @@ use crate::workload::Workload;
 /// Room on the device for the log, beyond what the file system takes for itself, in MiB.
 const ROOM_MIB: u64 = 6;
 /// How long the device may take to run out of room.
-const TIMEOUT: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the log is watched after it went offline.
 const AFTERWARDS: Duration = Duration::from_millis(300);
 /// One write of the control.
@@ -40,7 +40,7 @@ fn life(killer: &Killer, kind: FileSystem, workload: Workload) -> Result<Tally> 
     running.first_ack()?;
     let failed = running.wait_for_fault(TIMEOUT);
     std::thread::sleep(AFTERWARDS);
-    // XFS tries its own metadata again for ever, so that without room its processes cannot even be killed.
+    // Before the end of the process: without room it may wait in the file system and cannot even be killed.
     disk.thicken()?;
     let heard = running.kill()?;
     ensure!(failed || heard.aborted && killer.backend == "mmap", "the device failed and no log went offline");

@@ -32,8 +32,11 @@ impl FileSystem {
         }
     }
 
-    fn make(self, image: &Path) -> Result<()> {
+    /// A thin ext4 is made without a journal, whose blocks would be missing too: every sync after the first failure
+    /// would fail as well, and the lie that the trial is about would stay untold.
+    fn make(self, image: &Path, thin: bool) -> Result<()> {
         match self {
+            FileSystem::Ext4 if thin => run("mkfs.ext4", &["-q", "-F", "-O", "^has_journal"], image),
             FileSystem::Ext4 => run("mkfs.ext4", &["-q", "-F", "-E", "nodiscard"], image),
             FileSystem::Xfs => run("mkfs.xfs", &["-q", "-f", "-K"], image),
         }
@@ -133,12 +136,29 @@ impl LoopDisk {
         let home = tempfile::tempdir_in(scratch)?;
         let under = home.path().join("backing");
         let backing = Mount::new(&["-t", "tmpfs", "-o", &format!("size={backing_mib}M"), "tmpfs"], &under)?;
-        Self::on_image(kind, home, under.join("disk"), Some(backing))
+        let disk = Self::on_image(kind, home, under.join("disk"), Some(backing))?;
+        disk.fail_plainly(kind)?;
+        Ok(disk)
+    }
+
+    /// Has the loop device write page by page, because of a larger write that finds room for a part only it reports
+    /// success, and has XFS give up on its metadata, which it would otherwise try to write for ever.
+    fn fail_plainly(&self, kind: FileSystem) -> Result<()> {
+        let output = Command::new("losetup").args(["-n", "-O", "NAME", "-j"]).arg(&self.image).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        let name = text.trim().strip_prefix("/dev/").with_context(|| format!("losetup said {text:?}"))?;
+        std::fs::write(format!("/sys/block/{name}/queue/max_sectors_kb"), "4")?;
+        if kind == FileSystem::Xfs {
+            for errno in ["EIO", "ENOSPC", "default"] {
+                std::fs::write(format!("/sys/fs/xfs/{name}/error/metadata/{errno}/max_retries"), "0")?;
+            }
+        }
+        Ok(())
     }
 
     fn on_image(kind: FileSystem, home: TempDir, image: PathBuf, backing: Option<Mount>) -> Result<Self> {
         std::fs::File::create(&image)?.set_len(kind.size_mib() << 20)?;
-        kind.make(&image)?;
+        kind.make(&image, backing.is_some())?;
         let mut disk = Self { mount: None, _backing: backing, image, home };
         disk.mount()?;
         Ok(disk)
