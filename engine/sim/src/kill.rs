@@ -162,13 +162,17 @@ impl Running {
         Ok(())
     }
 
-    /// Waits until a log goes offline, at most `timeout`; says whether one did.
-    pub fn wait_for_fault(&self, timeout: Duration) -> bool {
+    /// Waits until a log goes offline or was refused space `refusals` times, at most `timeout`; says whether.
+    pub fn wait_for_trouble(&self, refusals: u64, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        while locked(&self.heard).fault.is_none() && Instant::now() < deadline {
+        let trouble = || {
+            let heard = locked(&self.heard);
+            heard.fault.is_some() || heard.refused >= refusals
+        };
+        while !trouble() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
         }
-        locked(&self.heard).fault.is_some()
+        trouble()
     }
 
     /// Acknowledgements so far.

@@ -19,6 +19,8 @@ use crate::workload::Workload;
 const ROOM_MIB: u64 = 6;
 /// How long the device may take to run out of room.
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// A direct write is refused itself and never acknowledged, so that no sync need fail: so many refusals will do.
+const REFUSALS: u64 = 50;
 /// How long the log is watched after it went offline.
 const AFTERWARDS: Duration = Duration::from_millis(300);
 /// One write of the control.
@@ -38,12 +40,12 @@ fn life(killer: &Killer, kind: FileSystem, workload: Workload) -> Result<Tally> 
     let chance = Dice::new(workload.seed).next_u64();
     let running = Running::start(&killer.executable, &orders(killer, &dir, workload, chance, false, &book)?)?;
     running.first_ack()?;
-    let failed = running.wait_for_fault(TIMEOUT);
+    let failed = running.wait_for_trouble(REFUSALS, TIMEOUT);
     std::thread::sleep(AFTERWARDS);
     // Before the end of the process: without room it may wait in the file system and cannot even be killed.
     disk.thicken()?;
     let heard = running.kill()?;
-    ensure!(failed || heard.aborted && killer.backend == "mmap", "the device failed and no log went offline");
+    ensure!(failed || heard.aborted && killer.backend == "mmap", "the device failed and nobody noticed");
     heard.acks.into_iter().for_each(|(id, at)| book.ack(id, at));
     disk.remount()?;
     let found = block_on(verify::directory(&dir, &killer.backend, &workload, false, &mut book, false))?;
