@@ -9,11 +9,12 @@ use plimsoll_controller::{
 };
 use plimsoll_io::{AnyStore, Backend, DirectoryLock, SegmentStore};
 use plimsoll_log::{
-    MetaProperties, OffsetCheckpoint, RecoveryReport, TopicPartition, encode_id, layout, read_topic_id,
-    take_clean_shutdown, write_clean_shutdown,
+    MetaProperties, OffsetCheckpoint, OpenFiles, RecoveryReport, TopicPartition, encode_id, layout,
+    read_topic_id, take_clean_shutdown, write_clean_shutdown,
 };
 use plimsoll_wire::{StrBytes, Uuid};
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::api::FetchSessions;
@@ -28,6 +29,9 @@ use crate::storage;
 /// What a partition's directory ends with while it is being removed.
 const DELETED_SUFFIX: &str = "-delete";
 
+/// How many partitions are opened side by side: enough that their syncs share the file system's commits.
+const OPENING_MAX: usize = 64;
+
 /// Everything a request may touch.
 #[derive(Debug)]
 pub struct Broker {
@@ -41,6 +45,8 @@ pub struct Broker {
     recovery_points: RecoveryPoints,
     log_dir: PathBuf,
     store: AnyStore,
+    /// Sealed segments kept open, over all partitions.
+    open_files: OpenFiles,
     broker_epoch: i64,
     /// One topic is made or removed at a time, so that the metadata and the directories agree.
     changing_topics: Mutex<()>,
@@ -84,6 +90,7 @@ impl Broker {
             recovery_points: RecoveryPoints::in_dir(&log_dir),
             log_dir,
             store,
+            open_files: storage::open_files(),
             broker_epoch,
             changing_topics: Mutex::new(()),
             _lock: lock,
@@ -126,23 +133,34 @@ impl Broker {
         record: &TopicRecord,
         recovery: impl Fn(i32) -> Recovery,
     ) -> Result<Topic, BrokerError> {
-        let settings = TopicSettings::resolve(&self.settings, &record.configs);
-        let mut partitions = Vec::with_capacity(record.partitions.len());
-        for (index, partition) in (0_i32..).zip(&record.partitions) {
-            let name = format!("{}-{index}", record.name);
-            let dir = self.log_dir.join(&name);
-            let place = (index, partition.leader_epoch);
-            let opened =
-                Partition::open(self.store.clone(), &dir, record.topic_id, place, &settings, recovery(index));
-            let (opened, report) =
-                opened.await.map_err(|source| BrokerError::Partition { partition: name.clone(), source })?;
-            tell_recovery(&name, &report);
-            partitions.push(Arc::new(opened));
-            // Directories are synced in place; others on this thread get their turn in between.
-            tokio::task::yield_now().await;
+        let mut settings = TopicSettings::resolve(&self.settings, &record.configs);
+        settings.log.open_files = Some(self.open_files.clone());
+        let mut places = (0_i32..).zip(record.partitions.iter().map(|partition| partition.leader_epoch));
+        let (mut opening, mut partitions) = (JoinSet::new(), BTreeMap::new());
+        loop {
+            for place in places.by_ref().take(OPENING_MAX - opening.len()) {
+                let (store, dir) =
+                    (self.store.clone(), self.log_dir.join(format!("{}-{}", record.name, place.0)));
+                let (id, settings, recovery) = (record.topic_id, settings.clone(), recovery(place.0));
+                opening.spawn_local(async move {
+                    (place.0, Partition::open(store, &dir, id, place, &settings, recovery).await)
+                });
+            }
+            let Some(joined) = opening.join_next().await else { break };
+            let (index, opened) = joined.map_err(|error| BrokerError::Runtime {
+                what: "a partition was not opened to its end",
+                source: std::io::Error::other(error),
+            })?;
+            let partition = format!("{}-{index}", record.name);
+            let (opened, report) = match opened {
+                Ok(opened) => opened,
+                Err(source) => return Err(BrokerError::Partition { partition, source }),
+            };
+            tell_recovery(&partition, &report);
+            partitions.insert(index, Arc::new(opened));
         }
         let name = StrBytes::from_string(record.name.clone());
-        Ok(Topic { name, id: record.topic_id, settings, partitions })
+        Ok(Topic { name, id: record.topic_id, settings, partitions: partitions.into_values().collect() })
     }
 
     /// Removes what a crash left of deleted partitions. Directories that look like partitions and that the

@@ -1,7 +1,9 @@
 //! Configuration to storage: the one place that names backends.
 
 use plimsoll_io::{AnyStore, Backend, IoConfig, open_store};
-use tracing::warn;
+use plimsoll_log::OpenFiles;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tracing::{info, warn};
 
 use crate::config::Settings;
 use crate::error::BrokerError;
@@ -17,6 +19,29 @@ pub(crate) fn partition_store(settings: &Settings) -> Result<AnyStore, BrokerErr
         }
         (Err(error), _) => Err(error.into()),
     }
+}
+
+/// The part of the descriptors that sealed segments may take: the others are for connections and for the active
+/// segment of each partition, which stays open.
+const SEALED_SHARE: u64 = 8;
+/// Where the process may have any number.
+const DESCRIPTORS_MAX: u64 = 1 << 20;
+
+/// Raises this process's limit of open files as far as it may, and takes a share of it for sealed segments.
+pub(crate) fn open_files() -> OpenFiles {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: maximum, maximum };
+    let allowed = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => maximum,
+        Err(errno) => {
+            warn!("the limit of open files cannot be raised: {errno}");
+            current
+        }
+    };
+    let descriptors = allowed.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX);
+    let files_max = usize::try_from(descriptors / SEALED_SHARE).unwrap_or(usize::MAX);
+    info!("{descriptors} files may be open, {files_max} of them sealed segments");
+    OpenFiles::new(files_max)
 }
 
 /// The store for the metadata log: always the page cache, whose sync is the best understood.

@@ -1,5 +1,7 @@
 //! Settings of one log, in Kafka's terms.
 
+use crate::open_files::OpenFiles;
+
 /// When an acknowledged batch must be on the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -45,8 +47,8 @@ pub struct LogConfig {
     pub write_max_bytes: usize,
     /// `producer.id.expiration.ms`: forget a producer this long after its last batch.
     pub producer_id_expiration_ms: i64,
-    /// Sealed segments kept open at once, per log.
-    pub open_sealed_max: usize,
+    /// Sealed segments kept open, shared with other logs; `None` is room for a few of the log's own.
+    pub open_files: Option<OpenFiles>,
     /// Largest batch that inflating for a time lookup may produce.
     pub decompressed_max_bytes: usize,
 }
@@ -64,7 +66,7 @@ impl Default for LogConfig {
             reserve_step_max_bytes: 32 << 20,
             write_max_bytes: 1 << 20,
             producer_id_expiration_ms: 24 * 3_600_000,
-            open_sealed_max: 4,
+            open_files: None,
             decompressed_max_bytes: 64 << 20,
         }
     }

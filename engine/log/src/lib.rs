@@ -35,6 +35,7 @@ pub mod layout;
 mod log;
 mod marks;
 mod offset_index;
+mod open_files;
 mod partition_metadata;
 mod producers;
 mod pump;
@@ -66,6 +67,7 @@ pub use error::{AppendError, LogError, ReadError};
 pub use log::{AnyLog, AppendRequest, Log, SegmentInfo};
 pub use marks::{Level, Marks, WaitError};
 pub use offset_index::{OffsetEntry, OffsetIndex};
+pub use open_files::OpenFiles;
 pub use partition_metadata::{decode_id, encode_id, read_topic_id, write_topic_id};
 /// Batches, for those above who build or read them and need no more of that crate.
 pub use plimsoll_records as records;

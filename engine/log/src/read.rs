@@ -169,13 +169,15 @@ impl<S: SegmentStore> Log<S> {
             sealed.size_bytes
         };
         let opened = Arc::new(self.open_segment(base_offset, size_bytes).await?);
+        // Declared before the lock, so that what is put out is closed after it.
+        let _put_out;
         let mut state = self.shared.lock();
         // What was opened may be another log's, if this one was deleted meanwhile.
         state.check_deleted(&self.shared.dir)?;
         if !state.sealed.remember_newest(base_offset, opened.times.last()) {
             return Ok(None);
         }
-        state.open.put(Arc::clone(&opened), self.shared.config.open_sealed_max);
+        _put_out = state.open.put(Arc::clone(&opened));
         Ok(Some(opened))
     }
 

@@ -9,6 +9,7 @@ use crate::ahead::{self, Prepared};
 use crate::error::AppendError;
 use crate::layout::{self, LOG_SUFFIX};
 use crate::log::Log;
+use crate::open_files::PutOut;
 use crate::segment::{Active, Opened, Sealed};
 use crate::snapshot;
 use crate::state::{Sealing, Shared, State, now_ms};
@@ -92,7 +93,8 @@ impl<S: SegmentStore> Log<S> {
         let next = self.next_segment(active_base, base_offset).await.map_err(|f| self.refused(f))?;
         let config = &self.shared.config;
         let line = WriteLine::new(Arc::clone(&next.file), 0, Vec::new(), config.write_max_bytes);
-        self.shared.lock().replace_active(next, line, config.open_sealed_max);
+        let put_out = self.shared.lock().replace_active(next, line);
+        drop(put_out);
         sync_task::kick(&self.shared);
         Ok(())
     }
@@ -145,7 +147,7 @@ pub(crate) async fn create_segment<S: SegmentStore>(
 
 impl<F: SegmentFile> State<F> {
     /// Seals the active segment, which is wholly written, and puts `next` in its place.
-    fn replace_active(&mut self, next: Active<F>, line: WriteLine<F>, open_max: usize) {
+    fn replace_active(&mut self, next: Active<F>, line: WriteLine<F>) -> PutOut {
         let next_base = next.base_offset;
         let mut old = std::mem::replace(&mut self.active, next);
         old.finish_times();
@@ -158,11 +160,12 @@ impl<F: SegmentFile> State<F> {
             newest: Some(tail.newest),
         });
         let opened = Arc::new(Opened { file, base_offset, size_bytes: tail.size_bytes, index, times });
-        self.open.put(Arc::clone(&opened), open_max);
+        let put_out = self.open.put(Arc::clone(&opened));
         let snapshot = (next_base, snapshot::encode(&self.producers));
         self.sealing.push_back(Arc::new(Sealing { opened, next_offset, snapshot }));
         // The old line is parked and empty, because everything was written.
         self.line = Some(line);
+        put_out
     }
 }
 

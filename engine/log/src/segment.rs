@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use plimsoll_records::BatchHeader;
 
-use crate::offset_index::OffsetIndex;
-use crate::time_index::{TimeEntry, TimeIndex};
+use crate::offset_index::{self, OffsetIndex};
+use crate::time_index::{self, TimeEntry, TimeIndex};
 
 /// How many of the active segment's last batches are known exactly, so that reads at the tail find both ends
 /// without touching the file.
@@ -100,6 +100,13 @@ pub(crate) struct Opened<F> {
     pub(crate) size_bytes: u64,
     pub(crate) index: OffsetIndex,
     pub(crate) times: TimeIndex,
+}
+
+impl<F> Opened<F> {
+    /// What its indexes take in memory.
+    pub(crate) fn index_bytes(&self) -> usize {
+        self.index.len() * offset_index::ENTRY_BYTES + self.times.len() * time_index::ENTRY_BYTES
+    }
 }
 
 /// What grows with each batch and must shrink when batches are cut off again.
@@ -218,34 +225,5 @@ impl<F> Active<F> {
         }
         let by_size = self.recent.partition_point(|r| r.at_bytes <= at_bytes);
         self.recent.get(by_size.checked_sub(1)?).map(|r| r.at_bytes)
-    }
-}
-
-/// The most recently used sealed segments, newest last.
-#[derive(Debug)]
-pub(crate) struct OpenSegments<F>(VecDeque<Arc<Opened<F>>>);
-
-impl<F> OpenSegments<F> {
-    pub(crate) fn new() -> Self {
-        Self(VecDeque::new())
-    }
-
-    pub(crate) fn get(&mut self, base_offset: i64) -> Option<Arc<Opened<F>>> {
-        let i = self.0.iter().position(|o| o.base_offset == base_offset)?;
-        let opened = self.0.remove(i)?;
-        self.0.push_back(Arc::clone(&opened));
-        Some(opened)
-    }
-
-    pub(crate) fn put(&mut self, opened: Arc<Opened<F>>, max: usize) {
-        self.0.retain(|o| o.base_offset != opened.base_offset);
-        self.0.push_back(opened);
-        while self.0.len() > max.max(1) {
-            self.0.pop_front();
-        }
-    }
-
-    pub(crate) fn forget_if(&mut self, gone: impl Fn(i64) -> bool) {
-        self.0.retain(|o| !gone(o.base_offset));
     }
 }

@@ -15,8 +15,9 @@ use crate::config::LogConfig;
 use crate::disk_share::DiskShare;
 use crate::epochs::EpochCache;
 use crate::marks::{Marks, WaitError, Waiters, Wakes};
+use crate::open_files::OpenSegments;
 use crate::producers::{ProducerUndo, Producers};
-use crate::segment::{Active, OpenSegments, Opened, SealedSegments, Tail};
+use crate::segment::{Active, Opened, SealedSegments, Tail};
 use crate::snapshots::Snapshots;
 use crate::write_line::WriteLine;
 

@@ -94,7 +94,7 @@ impl<S: SegmentStore> Log<S> {
             (state.active, state.line) = (active, Some(line));
             state.sealed.clear();
             state.sealing.clear();
-            state.open.forget_if(|_| true);
+            drop(state.open.forget_if(|_| true));
             state.producers = Producers::default();
             state.epochs.clear();
             state.sync.wanted = offset;
@@ -138,7 +138,7 @@ impl<S: SegmentStore> Log<S> {
             state.next_generation(wakes);
             (state.active, state.line) = (active, Some(line));
             state.sealed.retain(|s| s.base_offset < base_offset);
-            state.open.forget_if(|base| base >= base_offset);
+            drop(state.open.forget_if(|base| base >= base_offset));
             state.producers = producers;
             state.epochs.truncate_from_end(end_offset);
             state.sync.wanted = state.sync.wanted.min(end_offset);

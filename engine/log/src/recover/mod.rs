@@ -15,11 +15,11 @@ use crate::config::LogConfig;
 use crate::error::LogError;
 use crate::log::Log;
 use crate::marks::{Marks, Waiters};
+use crate::open_files::OpenSegments;
 use crate::partition_metadata;
 use crate::pump::block_tail;
 use crate::room::off_thread;
 use crate::scan::Rebuilt;
-use crate::segment::OpenSegments;
 use crate::side_file;
 use crate::state::{Shared, State, SyncState};
 use crate::swap;
@@ -100,7 +100,7 @@ impl<S: SegmentStore> Log<S> {
             marks: Marks::starting_at(start_offset, end_offset),
             sealed: sealed.into(),
             active,
-            open: OpenSegments::new(),
+            open: OpenSegments::of(config.open_files.as_ref()),
             pending: Vec::new(),
             unwritten: VecDeque::new(),
             line: Some(line),

@@ -28,7 +28,7 @@ impl<S: SegmentStore> Log<S> {
     /// Removes the `count` oldest segments, as far as they are sealed: those that still are being sealed are syncing,
     /// and go with the next call. The caller has the room lock.
     pub(super) async fn remove_oldest(&self, count: usize) -> Result<Retained, LogError> {
-        let (old, log_start_offset): (Vec<Sealed>, i64) = self.shared.update(|state, _| {
+        let (old, put_out, log_start_offset): (Vec<Sealed>, _, i64) = self.shared.update(|state, _| {
             let unsealed = state.sealing.front().map_or(i64::MAX, |s| s.opened.base_offset);
             let sealed = state.sealed.partition_point(|s| s.base_offset < unsealed);
             let old = state.sealed.take_oldest(if state.deleted { 0 } else { count.min(sealed) });
@@ -37,9 +37,9 @@ impl<S: SegmentStore> Log<S> {
                 state.marks.start_offset = first_base;
                 state.epochs.truncate_from_start(first_base);
             }
-            state.open.forget_if(|base| base < first_base);
-            (old, state.marks.start_offset)
+            (old, state.open.forget_if(|base| base < first_base), state.marks.start_offset)
         });
+        drop(put_out);
         let bases: Vec<i64> = old.iter().map(|s| s.base_offset).collect();
         self.remove_files(bases).await?;
         let removed_bytes = old.iter().map(|s| s.size_bytes).sum();

@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use plimsoll_io::{FaultKind, PageCacheStore, Preallocation, SegmentStore};
-use plimsoll_log::{Log, LogConfig, OpenHints, ReadError};
+use plimsoll_log::{Log, LogConfig, OpenFiles, OpenHints, ReadError};
 use uuid::Uuid;
 
 use crate::common::*;
 
 fn config() -> LogConfig {
-    LogConfig { open_sealed_max: 1, ..small_config() }
+    LogConfig { open_files: Some(OpenFiles::new(1)), ..small_config() }
 }
 
 async fn fill<S: SegmentStore>(log: &Log<S>) {

@@ -8,6 +8,7 @@ mod deleted;
 mod faults;
 mod idempotence;
 mod model;
+mod open_files;
 mod recovery;
 mod retention;
 mod rolls;

@@ -49,7 +49,7 @@ fn on_disk(dir: &Path, suffix: &str) -> Vec<i64> {
     let names = std::fs::read_dir(dir).expect("list").map(|e| e.expect("entry").file_name());
     let names = names.filter_map(|name| name.into_string().ok());
     let mut bases: Vec<i64> =
-        names.filter_map(|name| Some(name.strip_suffix(suffix)?.strip_suffix('.')?.parse().ok()?)).collect();
+        names.filter_map(|name| name.strip_suffix(suffix)?.strip_suffix('.')?.parse().ok()).collect();
     bases.sort_unstable();
     bases
 }

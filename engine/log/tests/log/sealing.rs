@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use plimsoll_io::{SegmentStore, SimConfig};
-use plimsoll_log::{Log, LogConfig};
+use plimsoll_log::{Log, LogConfig, OpenFiles};
 
 use crate::common::*;
 
@@ -28,7 +28,7 @@ fn rebuilt_indexes_are_written_only_for_segments_that_are_sealed() {
         let store = TestStore::new(SimConfig { limits: INLINE, ..SimConfig::default() });
         let parent = tempfile::tempdir().expect("temp dir");
         let dir = parent.path().join("t-0");
-        let config = LogConfig { open_sealed_max: 1, ..small_config() };
+        let config = LogConfig { open_files: Some(OpenFiles::new(1)), ..small_config() };
         let (log, _) = open(store.clone(), &dir, config, None, false).await;
         store.script.hold_syncs.store(1, Ordering::SeqCst);
         while log.segments().len() < 4 {
