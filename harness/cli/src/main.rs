@@ -4,6 +4,7 @@
 //! only crate that knows both halves; they still meet only at a socket, since brokers are started as child
 //! processes of this executable.
 
+mod alias;
 mod broker;
 mod corpus;
 mod exit;
@@ -23,7 +24,7 @@ use options::{Cli, Verb};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(alias::expand(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),
     };

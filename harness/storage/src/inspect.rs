@@ -1,1 +1,0 @@
-//! Segment files and the small files beside them, read as they are on disk.

@@ -1,0 +1,15 @@
+//! Segment files and the small files beside them, read as they are on disk.
+//!
+//! [`dump`] prints them as Kafka's DumpLogSegments does. Files are read in large pieces and never whole, so that memory
+//! stays bounded for any bytes; nothing that a file declares is believed before it was read.
+
+mod batches;
+
+pub mod dump;
+mod entries;
+mod files;
+
+mod side_text;
+mod snapshot;
+
+pub use files::{FileKind, expand};

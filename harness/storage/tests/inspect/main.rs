@@ -1,0 +1,4 @@
+//! Directories of Kafka's and of ours, read, judged and mended.
+
+mod any_bytes;
+mod theirs;
