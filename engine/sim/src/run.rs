@@ -10,6 +10,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::child;
 use crate::disk::{self, FileSystem, fsync, full, power};
+use crate::images::{self, Without};
 use crate::kill::{self, Killer};
 use crate::progress::Progress;
 use crate::tally::{Control, Outcome, Tally};
@@ -22,6 +23,8 @@ const BACKENDS: [&str; 3] = ["page-cache", "mmap", "io_uring"];
 pub enum Kind {
     /// SIGKILL under load.
     Kill,
+    /// Crash images at every write point.
+    Images,
     /// Syncs that fail on a device with less room than it claimed.
     Fsync,
     /// Full disks.
@@ -114,6 +117,12 @@ pub fn run(options: &Options, report: &mut dyn FnMut(Outcome) -> Result<()>) -> 
                 Err(why) => Outcome::skipped("kill", backend, options.seed, why),
             })?;
         }
+        if is(Kind::Images) {
+            report(match &usable {
+                Ok(()) => images(options, backend)?,
+                Err(why) => Outcome::skipped("images", backend, options.seed, why),
+            })?;
+        }
         for kind in FileSystem::ALL {
             for trial in DISK_TRIALS.into_iter().filter(|trial| is(trial.kind)) {
                 let on = format!("{backend}/{kind}");
@@ -146,6 +155,25 @@ fn kill(options: &Options, killer: &Killer) -> Result<Outcome> {
     ];
     let (tally, on) = (progress.finished()?, killer.backend.clone());
     Ok(Outcome { trial: "kill", on, seed, tally, controls, skipped: None })
+}
+
+fn images(options: &Options, backend: &str) -> Result<Outcome> {
+    let (seed, cycles) = (options.seed, options.cycles(300, 10_000));
+    let mut progress = Progress::open(options, "images", backend)?;
+    for index in 0.. {
+        let recording = images::nth_recording(backend, seed, index, None)?;
+        progress.add(recording)?;
+        if progress.tally.cycles >= cycles || progress.tally.violated() {
+            break;
+        }
+    }
+    let control = |without| images::control(backend, seed, without);
+    let controls = vec![
+        Control { without: "syncs", tally: control(Without::Sync)? },
+        Control { without: "recovery", tally: control(Without::Recovery)? },
+    ];
+    let (tally, on) = (progress.finished()?, backend.to_owned());
+    Ok(Outcome { trial: "images", on, seed, tally, controls, skipped: None })
 }
 
 /// A trial that runs in lives on file systems of its own.

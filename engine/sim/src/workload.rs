@@ -30,12 +30,14 @@ pub struct Workload {
     pub fsync: bool,
     /// Batches carry producer ids and sequences.
     pub idempotent: bool,
+    /// No batch is larger than 8 KiB, so that small segments hold several.
+    pub small: bool,
 }
 
 impl Workload {
     /// The workload of a seed, with either durability.
     pub fn of_seed(seed: u64) -> Self {
-        Self { seed, fsync: Dice::new(seed).below(2) == 0, idempotent: true }
+        Self { seed, fsync: Dice::new(seed).below(2) == 0, idempotent: true, small: false }
     }
 
     fn dice(&self, salt: u64) -> Dice {
@@ -107,7 +109,7 @@ impl Workload {
             builder.set_producer(ProducerStamp { id: self.producer_id(producer), epoch: 0, base_sequence });
         }
         let timestamp = FIRST_TIMESTAMP + number as i64 * PRODUCERS_MAX + producer as i64;
-        let value_bytes_max = if dice.below(16) == 0 { 16 << 10 } else { 900 };
+        let value_bytes_max = if dice.below(16) == 0 && !self.small { 16 << 10 } else { 900 };
         for _ in 0..records {
             let value = value(&mut dice, value_bytes_max);
             builder.push(timestamp, None, Some(&value), &[])?;

@@ -17,3 +17,8 @@ fn trial(kind: &str) {
 fn e14_e32_killed_processes_lose_double_and_reorder_nothing() {
     trial("kill");
 }
+
+#[test]
+fn e32_what_a_power_cut_leaves_at_any_operation_recovers_to_a_prefix_that_holds_what_was_durable() {
+    trial("images");
+}

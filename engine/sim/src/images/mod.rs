@@ -1,0 +1,226 @@
+//! Crash images: a workload on a simulated disk, and at every operation that changes it what a power cut could leave.
+//! Only what was synced; all up to some moment, the last write torn at a sector; or any subset of the sectors that
+//! were not synced. Each image becomes a directory, which a real backend recovers.
+
+mod recorder;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use plimsoll_io::{Dice, IoLimits, SimConfig};
+use plimsoll_log::{AppendRequest, Level, Log, LogConfig, OpenHints, Origin};
+use plimsoll_records::Compressor;
+
+use crate::child::{self, TOPIC_ID};
+use crate::kill::{block_on, life_seed};
+use crate::tally::Tally;
+use crate::verify;
+use crate::workload::{BatchId, Workload};
+use recorder::{Image, Promised, Recorder, Recording};
+
+/// Batches of one recording.
+const BATCHES: u64 = 60;
+/// A segment holds a few batches.
+const SEGMENT_BYTES: u32 = 16 << 10;
+/// Images per operation.
+const PER_POINT: u64 = 3;
+
+/// A protection taken away, for a control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Without {
+    /// Syncs do nothing.
+    Sync,
+    /// The directory is opened as if it had been closed cleanly.
+    Recovery,
+}
+
+/// Records the `index`th workload of a seed and checks all its images on a backend.
+pub fn nth_recording(backend: &str, seed: u64, index: u64, without: Option<Without>) -> Result<Tally> {
+    let workload = Workload { small: true, ..Workload::of_seed(life_seed(seed, index)) };
+    record_and_check(backend, workload, without)
+        .with_context(|| format!("recording {index} of seed {seed} on {backend}"))
+}
+
+/// Recordings until one without the protection is seen to be damaged.
+pub fn control(backend: &str, seed: u64, without: Without) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for index in 0..8 {
+        tally += nth_recording(backend, seed, index, Some(without))?;
+        if tally.violated() {
+            break;
+        }
+    }
+    Ok(tally)
+}
+
+/// Batches in the order they were sent, without what the log adds to them.
+type Sent = Arc<Mutex<Vec<Bytes>>>;
+
+fn locked(sent: &Sent) -> MutexGuard<'_, Vec<Bytes>> {
+    sent.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn record_and_check(backend: &str, workload: Workload, without: Option<Without>) -> Result<Tally> {
+    let sent = Sent::default();
+    let (images, taken) = mpsc::sync_channel(recorder::WAITING_MAX);
+    let checker = Checker { backend: backend.to_owned(), workload, sent: Arc::clone(&sent), without };
+    let checking = std::thread::spawn(move || checker.run(&taken));
+    let home = tempfile::tempdir_in(memory())?;
+    let recording = Recording {
+        dir: home.path().join("t-0"),
+        config: SimConfig { seed: workload.seed, limits: limits(backend), ..SimConfig::default() },
+        promised: Arc::default(),
+        images,
+        per_point: PER_POINT,
+        lying: without == Some(Without::Sync),
+    };
+    block_on(record(recording, workload, &sent))?;
+    checking.join().map_err(|_| anyhow::anyhow!("a recovery panicked"))?
+}
+
+/// Aligned blocks, the last one written again and again, for the backend that goes around the cache.
+fn limits(backend: &str) -> IoLimits {
+    match backend {
+        "io_uring" => IoLimits { align_bytes: 4096, bufs_max: 8, in_flight_max: 4 },
+        _ => IoLimits { align_bytes: 1, bufs_max: 64, in_flight_max: 1 },
+    }
+}
+
+/// Images are of a disk already, so where there is a file system in memory they go there.
+fn memory() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { std::env::temp_dir() }
+}
+
+async fn record(recording: Recording, workload: Workload, sent: &Sent) -> Result<()> {
+    let (dir, promised) = (recording.dir.clone(), Arc::clone(&recording.promised));
+    let store = Recorder::new(recording);
+    let mut dice = Dice::new(workload.seed ^ 0x1a6e);
+    let mut config = workload.config();
+    (config.segment_bytes, config.reserve_step_max_bytes) = (SEGMENT_BYTES, 16 << 10);
+    let (log, _) = Log::open(store, &dir, TOPIC_ID, config, OpenHints::default()).await?;
+    let watching = Arc::clone(&promised);
+    log.set_observer(Arc::new(move |marks| {
+        watching.durable.fetch_max(marks.durable, Ordering::SeqCst);
+    }));
+    let mut compressor = Compressor::new();
+    for number in 0..BATCHES {
+        let id = BatchId { partition: 0, producer: 0, number };
+        let batch = workload.batch(id, &mut compressor)?;
+        locked(sent).push(batch.rest().clone());
+        let leader_epoch = (number / 25) as i32;
+        let at = log.append(AppendRequest { batch, leader_epoch, origin: Origin::Client }).await?;
+        match dice.below(4) {
+            0 => log.wait(at.generation, Level::Durable, at.last_offset + 1).await?,
+            1 => log.wait(at.generation, Level::Written, at.last_offset + 1).await?,
+            _ => {}
+        }
+        note_recovery_point(&promised, log.recovery_point());
+    }
+    Ok(log.close().await?)
+}
+
+fn note_recovery_point(promised: &Promised, recovery_point: i64) {
+    promised.recovery_point.fetch_max(recovery_point, Ordering::SeqCst);
+}
+
+/// Recovers images and compares.
+struct Checker {
+    backend: String,
+    workload: Workload,
+    sent: Sent,
+    without: Option<Without>,
+}
+
+impl Checker {
+    fn run(self, images: &mpsc::Receiver<Image>) -> Result<Tally> {
+        let mut tally = Tally::default();
+        for image in images {
+            tally += block_on(self.check(&image)).with_context(|| format!("image of seed {}", image.seed))?;
+            if tally.violated() {
+                break;
+            }
+        }
+        Ok(tally)
+    }
+
+    async fn check(&self, image: &Image) -> Result<Tally> {
+        let mut tally = Tally { cycles: 1, ..Tally::default() };
+        let home = tempfile::tempdir_in(memory())?;
+        let dir = home.path().join("t-0");
+        let mut dice = Dice::new(image.seed);
+        lay_out(image, &dir, &mut dice)?;
+        let store = child::store(&self.backend, &self.workload)?;
+        // A checkpoint may be older than what it is of, or not there at all.
+        let recovery_point = match dice.below(3) {
+            0 => None,
+            1 => Some(image.recovery_point),
+            _ => Some(dice.below(image.recovery_point as u64 + 1) as i64),
+        };
+        let hints = OpenHints {
+            recovery_point,
+            clean: self.without == Some(Without::Recovery),
+            ..OpenHints::default()
+        };
+        let config = LogConfig { segment_bytes: SEGMENT_BYTES, ..self.workload.config() };
+        let Ok((log, report)) = Log::open(store, &dir, TOPIC_ID, config, hints).await else {
+            tally.lost += 1;
+            return Ok(tally);
+        };
+        tally.detected += u64::from(report.truncated_bytes > 0);
+        let Ok(found) = verify::read_all(&log).await else {
+            tally.corrupt += 1;
+            return Ok(tally);
+        };
+        let sent = locked(&self.sent).clone();
+        let alike = found.iter().zip(&sent).all(|(found, sent)| found.rest() == sent);
+        tally.corrupt += u64::from(!alike || found.len() > sent.len());
+        let end = found.last().map_or(0, |batch| batch.header().next_offset());
+        tally.acked += image.durable as u64;
+        tally.lost += u64::from(end < image.durable);
+        tally += self.goes_on(&log, found.len() as u64).await?;
+        Ok(tally)
+    }
+
+    /// The producer goes on where the log ends, also with a retry of the last batch, and a clean stop needs no scan.
+    async fn goes_on(&self, log: &plimsoll_log::AnyLog, stored: u64) -> Result<Tally> {
+        let mut tally = Tally::default();
+        let (mut compressor, before) = (Compressor::new(), log.marks().accepted);
+        for number in stored.saturating_sub(1)..=stored {
+            let batch =
+                self.workload.batch(BatchId { partition: 0, producer: 0, number }, &mut compressor)?;
+            let latest = log.latest_epoch().map_or(0, |entry| entry.epoch);
+            let at =
+                log.append(AppendRequest { batch, leader_epoch: latest + 1, origin: Origin::Client }).await;
+            let expected = number + 1 == stored;
+            tally.dup += u64::from(
+                !at.is_ok_and(|at| at.duplicate == expected && (expected || at.base_offset == before)),
+            );
+        }
+        log.close().await?;
+        Ok(tally)
+    }
+}
+
+/// Writes an image as files. Of the small ones, which are replaced whole and never written in place, a crash may leave
+/// a half temporary beside them.
+fn lay_out(image: &Image, dir: &Path, dice: &mut Dice) -> Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let name = |path: &Path| path.file_name().map(|name| dir.join(name)).context("a file without a name");
+    for (path, bytes) in &image.segments {
+        std::fs::write(name(path)?, bytes)?;
+    }
+    for (path, bytes) in &image.sides {
+        std::fs::write(name(path)?, bytes)?;
+        if dice.below(8) == 0 {
+            let mut half = name(path)?.into_os_string();
+            half.push(".tmp");
+            let kept = dice.below(bytes.len() as u64 + 1) as usize;
+            std::fs::write(half, bytes.get(..kept).unwrap_or_default())?;
+        }
+    }
+    Ok(())
+}
