@@ -78,6 +78,12 @@ impl Attributes {
         self.with(CONTROL, on)
     }
 
+    /// The same bits with the delete horizon's bit set or cleared.
+    #[must_use]
+    pub fn with_delete_horizon(self, on: bool) -> Self {
+        self.with(DELETE_HORIZON, on)
+    }
+
     fn with(self, bit: u16, on: bool) -> Self {
         Self(if on { self.0 | bit } else { self.0 & !bit })
     }

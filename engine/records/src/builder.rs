@@ -238,7 +238,7 @@ impl BatchBuilder {
     }
 }
 
-fn field_bytes(field: Option<&[u8]>) -> usize {
+pub(crate) fn field_bytes(field: Option<&[u8]>) -> usize {
     match field {
         None => 1,
         // A length beyond 32 bits fails the size check whatever its varint would be.
@@ -251,7 +251,7 @@ fn headers_bytes(headers: &[(&str, Option<&[u8]>)]) -> usize {
     varint_len(headers.len() as i32) + headers.iter().map(each).sum::<usize>()
 }
 
-fn write_field(out: &mut Vec<u8>, field: Option<&[u8]>) {
+pub(crate) fn write_field(out: &mut Vec<u8>, field: Option<&[u8]>) {
     match field {
         None => write_varint(out, -1),
         Some(bytes) => {

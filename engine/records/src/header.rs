@@ -188,6 +188,11 @@ impl BatchHeader {
         self.last_offset().saturating_add(1)
     }
 
+    /// The time in ms from which tombstones and markers may go, if compaction has set one (KIP-534).
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        self.attributes.has_delete_horizon().then_some(self.base_timestamp)
+    }
+
     /// True when a producer id is set, which makes the sequence numbers count.
     pub fn has_producer_id(&self) -> bool {
         self.producer_id > NO_PRODUCER_ID

@@ -137,6 +137,12 @@ impl<'a> Headers<'a> {
         self.left
     }
 
+    /// How many headers are left, and their bytes as stored.
+    pub(crate) fn encoded(&self) -> (i32, &'a [u8]) {
+        // Counted by a varint of 32 bits when they were read.
+        (self.left as i32, self.bytes)
+    }
+
     /// True when no header is left.
     pub fn is_empty(&self) -> bool {
         self.left == 0

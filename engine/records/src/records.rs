@@ -54,8 +54,9 @@ pub enum RecordError {
     },
 }
 
-/// Iterator over the records of one batch; see [`Batch::records`].
-#[derive(Debug)]
+/// Iterator over the records of one batch; see [`Batch::records`]. A clone begins where it stands, without inflating
+/// the batch again.
+#[derive(Debug, Clone)]
 pub struct RecordIter<'a> {
     bytes: &'a [u8],
     base: RecordBase,
@@ -64,7 +65,7 @@ pub struct RecordIter<'a> {
     state: State,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum State {
     Walking,
     Failed(RecordError),
