@@ -26,6 +26,7 @@ mod admit;
 mod ahead;
 mod checkpoint;
 mod close;
+mod compact;
 mod config;
 mod directory;
 mod disk_share;
@@ -60,6 +61,10 @@ mod write_line;
 
 pub use admit::Appended;
 pub use checkpoint::{OffsetCheckpoint, TopicPartition};
+pub use compact::{
+    AbortedTxn, CompactError, CompactRequest, CompactionCandidate, CompactionPolicy, CompactionReport,
+    OffsetMap, Problem as CompactProblem, Throttle,
+};
 pub use config::{Durability, FlushPolicy, LogConfig};
 pub use directory::{MetaProperties, take_clean_shutdown, write_clean_shutdown};
 pub use epochs::{EpochCache, EpochEnd, EpochEntry, UNKNOWN as UNKNOWN_EPOCH_END};

@@ -54,6 +54,13 @@ struct Wish {
     at_least_one: bool,
 }
 
+/// A sealed segment before it is opened.
+enum Outline<F> {
+    Open(Arc<Opened<F>>),
+    OnDisk { size_bytes: u64, swaps: u64 },
+    Gone,
+}
+
 enum Place<F> {
     /// The offset is at or behind the end of what may be read.
     Nothing,
@@ -126,8 +133,13 @@ impl<S: SegmentStore> Log<S> {
     }
 
     async fn sealed_view(&self, base_offset: i64, wish: &Wish) -> Result<Option<View<S::File>>, ReadError> {
+        let swaps = self.shared.lock().compacting.swaps;
         let Some(opened) = self.open_sealed(base_offset).await? else { return Ok(None) };
         let state = self.shared.lock();
+        // What was opened may end earlier than the segment that has its base by now.
+        if state.compacting.swaps != swaps {
+            return Ok(None);
+        }
         let Some(i) = state.sealed.position(base_offset) else { return Ok(None) };
         let next_base = state.sealed.get(i + 1).map_or(state.active.base_offset, |s| s.base_offset);
         let limit_bytes = opened.size_bytes;
@@ -157,28 +169,48 @@ impl<S: SegmentStore> Log<S> {
         &self,
         base_offset: i64,
     ) -> Result<Option<Arc<Opened<S::File>>>, ReadError> {
-        let size_bytes = {
+        loop {
+            let (size_bytes, swaps) = match self.outline(base_offset).await? {
+                Outline::Open(opened) => return Ok(Some(opened)),
+                Outline::Gone => return Ok(None),
+                Outline::OnDisk { size_bytes, swaps } => (size_bytes, swaps),
+            };
+            let opened = self.open_segment(base_offset, size_bytes, swaps).await;
+            // Declared before the lock, so that what is put out is closed after it.
+            let _put_out;
             let mut state = self.shared.lock();
+            // Compaction exchanges files meanwhile: the path may have led to either, or to none.
+            if state.compacting.swaps != swaps || state.is_swapping(base_offset) {
+                continue;
+            }
+            let opened = Arc::new(opened?);
+            // What was opened may be another log's, if this one was deleted meanwhile.
+            state.check_deleted(&self.shared.dir)?;
+            if !state.sealed.remember_newest(base_offset, opened.times.last()) {
+                return Ok(None);
+            }
+            _put_out = state.open.put(Arc::clone(&opened));
+            return Ok(Some(opened));
+        }
+    }
+
+    /// What is known of a sealed segment, once its files are not being exchanged.
+    async fn outline(&self, base_offset: i64) -> Result<Outline<S::File>, ReadError> {
+        let dir = &self.shared.dir;
+        let outline = self.shared.until(|state| {
             if let Some(opened) = state.open.get(base_offset) {
-                return Ok(Some(opened));
+                return Some(Ok(Outline::Open(opened)));
+            }
+            if state.is_swapping(base_offset) {
+                return state.marks.fault.as_ref().map(|fault| Err((**fault).clone()));
             }
             let Some(sealed) = state.sealed.find(base_offset) else {
-                return Ok(None);
+                return Some(Ok(Outline::Gone));
             };
-            state.check_deleted(&self.shared.dir)?;
-            sealed.size_bytes
-        };
-        let opened = Arc::new(self.open_segment(base_offset, size_bytes).await?);
-        // Declared before the lock, so that what is put out is closed after it.
-        let _put_out;
-        let mut state = self.shared.lock();
-        // What was opened may be another log's, if this one was deleted meanwhile.
-        state.check_deleted(&self.shared.dir)?;
-        if !state.sealed.remember_newest(base_offset, opened.times.last()) {
-            return Ok(None);
-        }
-        _put_out = state.open.put(Arc::clone(&opened));
-        Ok(Some(opened))
+            let outline = Outline::OnDisk { size_bytes: sealed.size_bytes, swaps: state.compacting.swaps };
+            Some(state.check_deleted(dir).map(|()| outline))
+        });
+        Ok(outline.await?)
     }
 
     /// Opens a segment's file and reads its indexes, rebuilding what is missing or damaged.
@@ -186,6 +218,7 @@ impl<S: SegmentStore> Log<S> {
         &self,
         base_offset: i64,
         size_bytes: u64,
+        swaps: u64,
     ) -> Result<Opened<S::File>, ReadError> {
         let dir = &self.shared.dir;
         let path = layout::segment_path(dir, base_offset, LOG_SUFFIX);
@@ -197,7 +230,7 @@ impl<S: SegmentStore> Log<S> {
         let (index, times) = self.rebuild_indexes(&file, base_offset, size_bytes).await?;
         let (index_bytes, times_bytes) = (index.to_bytes(), times.to_bytes());
         let shared = Arc::clone(&self.shared);
-        let write = move || shared.keep_indexes(base_offset, &index_bytes, &times_bytes);
+        let write = move || shared.keep_indexes((base_offset, swaps), &index_bytes, &times_bytes);
         if let Err(fault) = crate::room::off_thread(dir, write).await {
             tracing::warn!(%fault, "could not write rebuilt indexes; they serve from memory");
         }
@@ -255,11 +288,20 @@ impl<S: SegmentStore> Log<S> {
 impl<S: SegmentStore> Shared<S> {
     /// Writes rebuilt indexes, if nobody changes the log's files at the moment and the segment is sealed: recovery
     /// takes index files for a sign that a segment is whole. Blocks.
-    fn keep_indexes(&self, base_offset: i64, index: &[u8], times: &[u8]) -> Result<(), IoFault> {
+    fn keep_indexes(
+        &self,
+        (base_offset, swaps): (i64, u64),
+        index: &[u8],
+        times: &[u8],
+    ) -> Result<(), IoFault> {
         // A truncation reads segments in its own turn, so this must not wait for one.
         let Ok(_turn) = self.room.try_lock() else { return Ok(()) };
-        if !self.lock().is_sealed(base_offset) {
-            return Ok(());
+        {
+            let state = self.lock();
+            // The segment that has this base since a compaction has indexes of its own.
+            if !state.is_sealed(base_offset) || state.compacting.swaps != swaps {
+                return Ok(());
+            }
         }
         crate::sync_task::write_indexes(&self.dir, base_offset, index, times)
     }

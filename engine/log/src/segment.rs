@@ -1,7 +1,7 @@
 //! Segments: the active one that grows, and sealed ones that only age.
 
 use std::collections::VecDeque;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use plimsoll_records::BatchHeader;
@@ -65,6 +65,14 @@ impl SealedSegments {
     /// Keeps those that `keep` says.
     pub(crate) fn retain(&mut self, keep: impl FnMut(&Sealed) -> bool) {
         self.list.retain(keep);
+        self.size_bytes = self.list.iter().map(|s| s.size_bytes).sum();
+    }
+
+    /// Puts `sealed` in the place of those with these bases.
+    pub(crate) fn replace(&mut self, bases: &Range<i64>, sealed: Sealed) {
+        let from = self.list.partition_point(|s| s.base_offset < bases.start);
+        let upto = self.list.partition_point(|s| s.base_offset < bases.end);
+        self.list.splice(from..upto, [sealed]);
         self.size_bytes = self.list.iter().map(|s| s.size_bytes).sum();
     }
 

@@ -11,6 +11,7 @@ use plimsoll_records::Batch;
 use tokio::sync::Notify;
 
 use crate::ahead::Ahead;
+use crate::compact::Compacting;
 use crate::config::LogConfig;
 use crate::disk_share::DiskShare;
 use crate::epochs::EpochCache;
@@ -104,6 +105,7 @@ pub(crate) struct State<F> {
     pub(crate) closed: bool,
     /// The directory's name may belong to another log by now: no file is reached by its path any more.
     pub(crate) deleted: bool,
+    pub(crate) compacting: Compacting,
     pub(crate) space_cut: Option<SpaceCut>,
     pub(crate) observer: Option<Observer>,
 }

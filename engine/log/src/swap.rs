@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use plimsoll_io::{IoFault, IoOp, SegmentStore};
+use plimsoll_io::{IoFault, SegmentStore};
 
+use crate::compact::finish_names;
 use crate::error::LogError;
 use crate::layout::{
     self, CLEANED_SUFFIX, DELETED_SUFFIX, INDEX_SUFFIX, LOG_SUFFIX, SWAP_SUFFIX, TIME_INDEX_SUFFIX,
+    TXN_INDEX_SUFFIX,
 };
 use crate::side_file;
 use crate::walk::{Found, Walker};
@@ -22,6 +24,9 @@ struct Leftover {
 
 /// `.cleaned` and `.deleted` files go. A `.swap` at or above an unfinished cleaning goes too, because the segments it
 /// was made from are all still there. The others are complete: the segments they cover go, and they take their names.
+///
+/// Every step leaves a directory that the next start reads in the same way, also after a power cut: unfinished `.swap`
+/// files go before the `.cleaned` ones that say they are, and covered segments before names that they could contradict.
 pub(crate) async fn finish<S: SegmentStore>(store: &S, dir: &Path) -> Result<(), LogError> {
     let names = side_file::list_names(dir)?;
     let (cleaned, deleted, swaps) = (
@@ -35,17 +40,36 @@ pub(crate) async fn finish<S: SegmentStore>(store: &S, dir: &Path) -> Result<(),
     let first_cleaned = cleaned.iter().map(|l| l.base_offset).min().unwrap_or(i64::MAX);
     let (complete, unfinished): (Vec<_>, Vec<_>) =
         swaps.into_iter().partition(|s| s.base_offset < first_cleaned);
-    for gone in cleaned.iter().chain(&deleted).chain(&unfinished) {
-        side_file::remove_if_present(&dir.join(&gone.name))?;
-    }
+    remove_all(store, dir, &unfinished).await?;
+    remove_all(store, dir, &cleaned).await?;
+    remove_all(store, dir, &deleted).await?;
     for swap in complete.iter().filter(|s| s.kind == LOG_SUFFIX) {
         remove_covered(store, dir, swap).await?;
     }
+    store.sync_directory(dir).await?;
     for swap in &complete {
-        let to = layout::segment_path(dir, swap.base_offset, &swap.kind);
-        std::fs::rename(dir.join(&swap.name), &to).map_err(|e| IoFault::new(IoOp::Create, &*to, 0, e))?;
+        finish_names(store, dir, swap.base_offset).await?;
     }
-    Ok(side_file::fsync_directory(dir)?)
+    Ok(store.sync_directory(dir).await?)
+}
+
+/// Removes the files, and makes that durable before anything else happens.
+async fn remove_all<S: SegmentStore>(store: &S, dir: &Path, gone: &[Leftover]) -> Result<(), LogError> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    for leftover in gone {
+        remove(store, &dir.join(&leftover.name), &leftover.kind).await?;
+    }
+    Ok(store.sync_directory(dir).await?)
+}
+
+/// Segments belong to the store, what lies beside them does not.
+async fn remove<S: SegmentStore>(store: &S, path: &Path, kind: &str) -> Result<(), IoFault> {
+    match kind {
+        LOG_SUFFIX => store.remove(path).await,
+        _ => side_file::remove_if_present(path),
+    }
 }
 
 fn leftovers(names: &[String], suffix: &str) -> Vec<Leftover> {
@@ -69,9 +93,8 @@ async fn remove_covered<S: SegmentStore>(store: &S, dir: &Path, swap: &Leftover)
     for name in side_file::list_names(dir)? {
         let Some((base_offset, kind)) = layout::parse_segment_name(&name) else { continue };
         let covered = (swap.base_offset..next_offset).contains(&base_offset);
-        if covered && [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, layout::TXN_INDEX_SUFFIX].contains(&kind)
-        {
-            side_file::remove_if_present(&dir.join(&name))?;
+        if covered && [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX].contains(&kind) {
+            remove(store, &dir.join(&name), kind).await?;
         }
     }
     Ok(())

@@ -39,6 +39,21 @@ impl<S: SegmentStore> Log<S> {
         timestamp: i64,
         upto_offset: i64,
     ) -> Result<Option<TimestampOffset>, ReadError> {
+        loop {
+            let swaps = self.shared.lock().compacting.swaps;
+            let found = self.first_at_or_after(timestamp, upto_offset).await?;
+            // Segments that compaction merged meanwhile may have been passed over.
+            if self.shared.lock().compacting.swaps == swaps {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn first_at_or_after(
+        &self,
+        timestamp: i64,
+        upto_offset: i64,
+    ) -> Result<Option<TimestampOffset>, ReadError> {
         let (upto_offset, start_offset) = {
             let marks = &self.shared.lock().marks;
             (upto_offset.min(marks.written), marks.start_offset)
@@ -59,6 +74,16 @@ impl<S: SegmentStore> Log<S> {
     /// The record below `upto_offset` with the largest timestamp; the first of them if several have it
     /// (KIP-734). `None` if there is no record.
     pub async fn max_timestamp(&self, upto_offset: i64) -> Result<Option<TimestampOffset>, ReadError> {
+        loop {
+            let swaps = self.shared.lock().compacting.swaps;
+            let found = self.newest_record(upto_offset).await?;
+            if self.shared.lock().compacting.swaps == swaps {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn newest_record(&self, upto_offset: i64) -> Result<Option<TimestampOffset>, ReadError> {
         let upto_offset = upto_offset.min(self.marks().written);
         let mut best: Option<TimestampOffset> = None;
         for segment in self.segments().into_iter().filter(|s| s.base_offset < upto_offset) {

@@ -89,6 +89,7 @@ impl<S: SegmentStore> Log<S> {
         let active = Active::empty(file, offset, now_ms(), reserved_bytes, config.reserve_step_min_bytes);
         let epochs = self.shared.update(|state, wakes| {
             state.cutting = false;
+            state.compacting.interruptions += 1;
             // Once more: who came since the first one waits for offsets that are gone.
             state.next_generation(wakes);
             (state.active, state.line) = (active, Some(line));
@@ -134,6 +135,7 @@ impl<S: SegmentStore> Log<S> {
         let line = WriteLine::new(Arc::clone(&active.file), active.tail.size_bytes, tail, max_bytes);
         let epochs = self.shared.update(|state, wakes| {
             state.cutting = false;
+            state.compacting.interruptions += 1;
             // Once more: who came since the first one waits for offsets that are gone.
             state.next_generation(wakes);
             (state.active, state.line) = (active, Some(line));

@@ -64,7 +64,8 @@ pub fn shell(original: &BatchHeader) -> Batch {
 
 fn encode(out: &mut Vec<u8>, record: &Record<'_>, header: &BatchHeader) -> Result<(), BuildError> {
     let timestamp_delta = record.timestamp.wrapping_sub(header.base_timestamp);
-    let offset_delta = record.offset.checked_sub(header.base_offset).and_then(|delta| i32::try_from(delta).ok());
+    let offset_delta =
+        record.offset.checked_sub(header.base_offset).and_then(|delta| i32::try_from(delta).ok());
     let offset_delta = offset_delta.ok_or(BuildError::TooLarge)?;
     let (header_count, headers) = record.headers.encoded();
     let body_bytes = 1
@@ -111,7 +112,9 @@ mod tests {
         builder.set_transactional(true).set_base_offset(100).set_leader_epoch(3);
         for i in 0..6i64 {
             let value = (i % 2 == 0).then_some(&b"value"[..]);
-            builder.push(1_000 + 10 * (5 - i), Some(&[i as u8]), value, &[("h", None), ("i", Some(b"x"))]).unwrap();
+            builder
+                .push(1_000 + 10 * (5 - i), Some(&[i as u8]), value, &[("h", None), ("i", Some(b"x"))])
+                .unwrap();
         }
         builder.finish(&mut Compressor::new()).unwrap()
     }

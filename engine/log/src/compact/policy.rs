@@ -153,7 +153,8 @@ pub(crate) fn group(segments: &[SegmentFacts], limits: &GroupLimits) -> Vec<usiz
     let (mut count, mut size_bytes, mut base_offset) = (0, 0, 0);
     for segment in segments {
         let together = size_bytes + segment.size_bytes;
-        let spans = relative(base_offset, segment.next_offset.saturating_sub(1)).is_some() || segment.size_bytes == 0;
+        let spans =
+            relative(base_offset, segment.next_offset.saturating_sub(1)).is_some() || segment.size_bytes == 0;
         if count > 0 && limits.fits(together) && spans {
             (count, size_bytes) = (count + 1, together);
             continue;
@@ -211,10 +212,16 @@ mod tests {
     #[test]
     fn e33_a_checkpoint_outside_the_log_starts_over_at_the_log_start() {
         let policy = CompactionPolicy::default();
-        for (checkpoint, first_dirty, reset) in [(19, 20, true), (20, 20, false), (55, 55, false), (56, 20, true)] {
+        for (checkpoint, first_dirty, reset) in
+            [(19, 20, true), (20, 20, false), (55, 55, false), (56, 20, true)]
+        {
             let bounds = Bounds { start_offset: 20, ..bounds(Some(checkpoint), 55) };
             let found = select(&segments(5)[2..], &bounds, &policy, 1_000);
-            assert_eq!((found.first_dirty_offset, found.checkpoint_reset), (first_dirty, reset), "{checkpoint}");
+            assert_eq!(
+                (found.first_dirty_offset, found.checkpoint_reset),
+                (first_dirty, reset),
+                "{checkpoint}"
+            );
         }
     }
 
@@ -231,7 +238,9 @@ mod tests {
         assert_eq!(upto(lag(5, i64::MAX), 54), 50, "49 is 5 ms old");
         assert_eq!(upto(lag(5, i64::MAX), 40), 30, "nothing is old enough");
         let found = |policy, now| select(&segments(5), &bounds(Some(30), 55), &policy, now);
-        for (max, now, overdue) in [(69, 100, false), (68, 100, true), (i64::MAX, i64::MAX, false), (-5, 32, true)] {
+        for (max, now, overdue) in
+            [(69, 100, false), (68, 100, true), (i64::MAX, i64::MAX, false), (-5, 32, true)]
+        {
             let (policy, found) = (lag(0, max), found(lag(0, max), now));
             assert_eq!(found.overdue, overdue, "the oldest dirty batch is of 31; {max} at {now}");
             assert_eq!(found.is_due(&policy), overdue, "two of five segments are dirty");
@@ -258,8 +267,16 @@ mod tests {
         let limits = GroupLimits { segment_bytes: 250, index_max_bytes: 1 << 20, index_interval_bytes: 50 };
         assert_eq!(group(&[], &limits), []);
         assert_eq!(group(&segments(5), &limits), [2, 2, 1]);
-        assert_eq!(group(&segments(2), &GroupLimits { segment_bytes: 50, ..limits }), [1, 1], "too large alone");
-        assert_eq!(group(&segments(5), &GroupLimits { index_max_bytes: 59, ..limits }), [1; 5], "five entries");
+        assert_eq!(
+            group(&segments(2), &GroupLimits { segment_bytes: 50, ..limits }),
+            [1, 1],
+            "too large alone"
+        );
+        assert_eq!(
+            group(&segments(5), &GroupLimits { index_max_bytes: 59, ..limits }),
+            [1; 5],
+            "five entries"
+        );
         assert_eq!(group(&segments(5), &GroupLimits { index_max_bytes: 60, ..limits }), [2, 2, 1]);
         let mut far = segments(3);
         (far[1].next_offset, far[2].base_offset) = (i64::from(u32::MAX), i64::from(u32::MAX));

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use plimsoll_records::marker::Control;
-use plimsoll_records::{
-    Batch, BatchHeader, Compressor, Decompressor, Record, RecordLimits, rebuild, shell,
-};
+use plimsoll_records::{Batch, BatchHeader, Compressor, Decompressor, Record, RecordLimits, rebuild, shell};
 
 use super::error::Problem;
 use super::offset_map::OffsetMap;
@@ -94,7 +92,12 @@ impl Retainer<'_> {
         let removed = kept.len() as u64 - count;
         let waits = (tombstones || spent_marker) && header.delete_horizon_ms().is_none();
         if removed == 0 && !waits {
-            return Ok(Outcome { batch: Some(batch), changed: false, records_kept: count, records_removed: 0 });
+            return Ok(Outcome {
+                batch: Some(batch),
+                changed: false,
+                records_kept: count,
+                records_removed: 0,
+            });
         }
         let horizon = || self.rules.now_ms.saturating_add(self.rules.delete_retention_ms);
         let horizon_ms = if waits { Some(horizon()) } else { header.delete_horizon_ms() };
@@ -107,7 +110,8 @@ impl Retainer<'_> {
 impl Rules<'_> {
     /// Data of an aborted transaction goes at once, a spent marker when its time has come.
     fn may_go(&self, header: &BatchHeader) -> bool {
-        !header.attributes.is_control() || header.delete_horizon_ms().is_some_and(|at_ms| at_ms <= self.now_ms)
+        !header.attributes.is_control()
+            || header.delete_horizon_ms().is_some_and(|at_ms| at_ms <= self.now_ms)
     }
 
     /// Without this batch a restart would not know the producer's last sequence, or its epoch.

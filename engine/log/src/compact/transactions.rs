@@ -6,7 +6,30 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use plimsoll_records::BatchHeader;
 use plimsoll_records::marker::{Control, EndTxn};
 
-use super::AbortedTxn;
+/// A transaction that was aborted, as Kafka's `.txnindex` keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbortedTxn {
+    /// The producer.
+    pub producer_id: i64,
+    /// Offset of its first record.
+    pub first_offset: i64,
+    /// Offset of its marker.
+    pub last_offset: i64,
+    /// The last stable offset when the marker was appended.
+    pub last_stable_offset: i64,
+}
+
+/// The bytes of a `.txnindex` with these entries: version 0 and the fields in order, 34 bytes each.
+pub(crate) fn encode_index(aborted: &[AbortedTxn]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(aborted.len() * 34);
+    for txn in aborted {
+        bytes.extend_from_slice(&0i16.to_be_bytes());
+        for field in [txn.producer_id, txn.first_offset, txn.last_offset, txn.last_stable_offset] {
+            bytes.extend_from_slice(&field.to_be_bytes());
+        }
+    }
+    bytes
+}
 
 /// Told of every batch in order, says which belong to aborted transactions and which markers have outlived theirs.
 #[derive(Debug, Default)]
@@ -34,7 +57,11 @@ impl Transactions {
         if !header.attributes.is_transactional() {
             return false;
         }
-        match self.aborted.get_mut(&header.producer_id) {
+        match self
+            .aborted
+            .get_mut(&header.producer_id)
+            .filter(|(txn, _)| header.base_offset <= txn.last_offset)
+        {
             Some((_, seen)) => {
                 *seen = true;
                 true
@@ -54,13 +81,15 @@ impl Transactions {
             None => true,
             Some(Control::Other { .. }) => false,
             Some(Control::EndTxn { end: EndTxn::Commit, .. }) => !self.committed.remove(&header.producer_id),
-            Some(Control::EndTxn { end: EndTxn::Abort, .. }) => match self.aborted.remove(&header.producer_id) {
-                Some((txn, true)) => {
-                    self.kept.push(txn);
-                    false
+            Some(Control::EndTxn { end: EndTxn::Abort, .. }) => {
+                match self.aborted.remove(&header.producer_id) {
+                    Some((txn, true)) if header.base_offset <= txn.last_offset => {
+                        self.kept.push(txn);
+                        false
+                    }
+                    Some(_) | None => true,
                 }
-                Some((_, false)) | None => true,
-            },
+            }
         }
     }
 
@@ -71,7 +100,10 @@ impl Transactions {
 
     fn advance(&mut self, upto_offset: i64) {
         while let Some(txn) = self.coming.pop_front_if(|txn| txn.first_offset <= upto_offset) {
-            self.aborted.entry(txn.producer_id).or_insert((txn, false));
+            // One that is over has no batch left in this pass, or the pass began behind it.
+            if txn.last_offset >= upto_offset {
+                self.aborted.insert(txn.producer_id, (txn, false));
+            }
         }
     }
 }
@@ -114,13 +146,26 @@ mod tests {
     }
 
     #[test]
+    fn e33_a_pass_that_begins_behind_a_transaction_is_not_misled_by_it() {
+        let mut txns = Transactions::new(vec![aborted(1, 0, 4), aborted(2, 3, 9)]);
+        assert!(!txns.is_aborted(&at(5, 1, true)), "the next one of the same producer");
+        assert!(txns.is_aborted(&at(6, 2, true)));
+        let mut txns = Transactions::new(vec![aborted(1, 0, 4)]);
+        assert!(txns.is_aborted(&at(2, 1, true)));
+        assert!(!txns.is_aborted(&at(5, 1, true)), "its marker is gone from the log");
+    }
+
+    #[test]
     fn e33_a_marker_without_data_is_spent() {
         let mut txns = Transactions::new(vec![aborted(1, 0, 4)]);
         assert!(txns.marker_is_spent(&at(4, 1, true), ABORT));
         assert!(txns.marker_is_spent(&at(5, 1, true), ABORT), "not even the index knows it");
         assert!(txns.marker_is_spent(&at(6, 2, true), COMMIT));
         assert!(txns.marker_is_spent(&at(7, 2, true), None));
-        assert!(!txns.marker_is_spent(&at(8, 2, true), Some(Control::Other { kind: 5 })), "not a transaction's");
+        assert!(
+            !txns.marker_is_spent(&at(8, 2, true), Some(Control::Other { kind: 5 })),
+            "not a transaction's"
+        );
         assert_eq!(txns.take_kept(), []);
     }
 }

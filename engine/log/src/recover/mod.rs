@@ -11,6 +11,7 @@ use plimsoll_io::{IoFault, IoOp, SegmentStore};
 use uuid::Uuid;
 
 use crate::ahead::{self, Ahead};
+use crate::compact::Compacting;
 use crate::config::LogConfig;
 use crate::error::LogError;
 use crate::log::Log;
@@ -116,6 +117,7 @@ impl<S: SegmentStore> Log<S> {
             repairing: false,
             closed: false,
             deleted: false,
+            compacting: Compacting::default(),
             space_cut: None,
             observer: None,
         };

@@ -102,10 +102,11 @@ impl<S: SegmentStore> Log<S> {
     /// Fills in the largest timestamps that are not known yet, and remembers them. For a segment without timestamps
     /// its file's time of change stands in, as in Kafka. Returns how many segments there were.
     async fn look_at_ages(&self, mut segments: Vec<&mut SegmentInfo>) -> Result<usize, LogError> {
-        let unknown: Vec<(i64, bool)> = {
+        let (unknown, swaps): (Vec<(i64, bool)>, u64) = {
             let state = self.shared.lock();
             let ageless = segments.iter().filter(|s| s.largest_timestamp.is_none());
-            ageless.map(|s| (s.base_offset, state.newest_known(s.base_offset).is_some())).collect()
+            let unknown = ageless.map(|s| (s.base_offset, state.newest_known(s.base_offset).is_some()));
+            (unknown.collect(), state.compacting.swaps)
         };
         if unknown.is_empty() {
             return Ok(segments.len());
@@ -115,7 +116,8 @@ impl<S: SegmentStore> Log<S> {
         let looks: Vec<Look> = off_thread(&self.shared.dir, look).await?;
         let mut state = self.shared.lock();
         for look in looks {
-            if let Some(newest) = look.newest {
+            // What compaction put in its place meanwhile may be younger.
+            if let Some(newest) = look.newest.filter(|_| state.compacting.swaps == swaps) {
                 state.sealed.remember_newest(look.base_offset, newest);
             }
             let info = segments.iter_mut().find(|s| s.base_offset == look.base_offset);

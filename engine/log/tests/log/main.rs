@@ -2,6 +2,7 @@
 
 mod ahead;
 mod common;
+mod compaction;
 mod contract;
 mod crash;
 mod deleted;
