@@ -14,7 +14,8 @@
 //! Reading (`read`, `time_lookup`) goes by a sparse [`OffsetIndex`] and [`TimeIndex`], whole in memory, and hands out
 //! zero-copy slices where the backend has them. Opening (`recover`, `scan`) trusts what lies below the recovery point,
 //! checks the rest batch by batch and cuts at the first bad one. At its other end the log gives up whole segments
-//! (`retention`) by time, size and log start, or on request. The small files around it ([`OffsetCheckpoint`],
+//! (`retention`) by time, size and log start, or on request; in the middle it forgets what newer records of the same key
+//! replace (`compact`). The small files around it ([`OffsetCheckpoint`],
 //! [`MetaProperties`], [`layout`], [`snapshot`]) are Kafka's byte for byte, for the log and for the broker above.
 //!
 //! After a failed write or sync the log is offline for good and says why; a sync is never retried. A full disk is an

@@ -83,6 +83,9 @@ impl History {
     }
 }
 
+/// Id, epoch, last sequence and offset, and where its transaction began.
+type ProducerState = (i64, i16, Option<(i32, i64)>, Option<i64>);
+
 /// A log under test with its history.
 pub(crate) struct Cleaned<S: SegmentStore> {
     pub(crate) log: Log<S>,
@@ -196,7 +199,7 @@ impl<S: SegmentStore> Cleaned<S> {
     }
 
     /// What a restart must find again of each producer.
-    fn producer_states(&self) -> Vec<(i64, i16, Option<(i32, i64)>, Option<i64>)> {
+    fn producer_states(&self) -> Vec<ProducerState> {
         let ids = self.history.sequences.keys().filter(|id| **id >= 0);
         let state = |id: &i64| {
             let entry = self.log.producer(*id)?;
