@@ -194,7 +194,7 @@ pub struct UringOptions {
 
 impl Default for UringOptions {
     fn default() -> Self {
-        Self { direct: true, depth: 16, sqpoll: false, sync: RingSync::Ring, tail_cache_bytes: 64 << 20 }
+        Self { direct: true, depth: 16, sqpoll: false, sync: RingSync::Ring, tail_cache_bytes: 16 << 20 }
     }
 }
 

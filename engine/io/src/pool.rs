@@ -13,10 +13,10 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::block::BLOCK_ALIGN_BYTES;
 
-/// Block sizes in the arena and how many of each: 12 MiB in all. Enough for a few appenders with 1 MiB in
-/// flight; not so much that pinning it once per core hurts a small machine.
+/// Block sizes in the arena and how many of each: 32 MiB in all. Half of it may rest in a tail cache of default size;
+/// the other is enough for a few appenders with 1 MiB in flight. Not so much that pinning it hurts a small machine.
 const ARENA_CLASSES: [ArenaClass; 2] =
-    [ArenaClass { block_bytes: 64 << 10, blocks: 64 }, ArenaClass { block_bytes: 256 << 10, blocks: 32 }];
+    [ArenaClass { block_bytes: 64 << 10, blocks: 128 }, ArenaClass { block_bytes: 256 << 10, blocks: 96 }];
 
 /// The arena lies in huge pages where the kernel gives them.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
@@ -134,7 +134,7 @@ impl Pool {
 }
 
 impl Arena {
-    /// Maps the arena, or `None` where even 12 MiB of address space are refused; blocks then use the heap.
+    /// Maps the arena, or `None` where even 34 MiB of address space are refused; blocks then use the heap.
     fn map() -> Option<Arena> {
         let size_bytes = ARENA_CLASSES.iter().map(|class| class.block_bytes * class.blocks).sum();
         let mut map = memmap2::MmapMut::map_anon(size_bytes + HUGE_PAGE_BYTES).ok()?;

@@ -34,6 +34,8 @@ pub(crate) struct Pump<S: SegmentStore> {
     line: Option<WriteLine<S::File>>,
     flights: VecDeque<Flight>,
     in_flight_max: usize,
+    /// Writes up to here were in flight when the first of them landed: one sync is for all of them.
+    group_end_bytes: Option<u64>,
     failed: Option<IoFault>,
     repair: Option<(u64, Repair)>,
 }
@@ -57,7 +59,9 @@ pub(crate) fn drive<S: SegmentStore>(shared: &Arc<Shared<S>>) {
 impl<S: SegmentStore> Pump<S> {
     fn new(shared: Arc<Shared<S>>, line: WriteLine<S::File>) -> Self {
         let in_flight_max = line.file.limits().in_flight_max.max(1);
-        Self { shared, line: Some(line), flights: VecDeque::new(), in_flight_max, failed: None, repair: None }
+        let (flights, group_end_bytes) = (VecDeque::new(), None);
+        let (failed, repair) = (None, None);
+        Self { shared, line: Some(line), flights, in_flight_max, group_end_bytes, failed, repair }
     }
 
     /// Takes what was accepted since; parks the line and says true if there is nothing to do at all.
@@ -133,6 +137,16 @@ impl<S: SegmentStore> Pump<S> {
         if upto_bytes > 0 {
             self.shared.update(|state, _| state.landed(upto_bytes));
             self.shared.progress.notify_waiters();
+            self.close_group(upto_bytes);
+        }
+    }
+
+    /// Lets the sync begin once everything that was in flight when the group began has landed.
+    fn close_group(&mut self, landed_bytes: u64) {
+        let last_bytes = self.flights.iter().map(|flight| flight.end_bytes).max().unwrap_or(0);
+        let end_bytes = *self.group_end_bytes.get_or_insert(last_bytes.max(landed_bytes));
+        if landed_bytes >= end_bytes || self.failed.is_some() {
+            self.group_end_bytes = None;
             sync_task::kick(&self.shared);
         }
     }
@@ -140,6 +154,7 @@ impl<S: SegmentStore> Pump<S> {
     /// All writes are back and one of them failed.
     fn fail(&mut self, fault: IoFault) {
         self.flights.clear();
+        self.group_end_bytes = None;
         if fault.kind != FaultKind::NoSpace || fault.is_poison() {
             self.line = None;
             self.shared.poison(fault);

@@ -4,7 +4,7 @@
 //! floor copies the same bytes into registered blocks and keeps the same number of writes in flight; it knows no
 //! batches, tails, marks or runtime. CPU is that of the whole process, kernel workers on its behalf included.
 //!
-//! `cargo bench -p plimsoll-log --bench ring [-- BATCH_BYTES WRITE_BYTES DEPTH PAIRS MB]`
+//! `cargo bench -p plimsoll-log --bench ring [-- BATCH_BYTES WRITE_BYTES DEPTH PAIRS MIB TAIL_CACHE_MIB]`
 
 #![expect(unsafe_code, reason = "the floor is written by hand against the ring")]
 
@@ -31,18 +31,22 @@ struct Cell {
     depth: u16,
     pairs: usize,
     total_bytes: usize,
+    tail_cache_bytes: u64,
 }
 
-const fn cell(batch_bytes: usize, write_bytes: usize, depth: u16) -> Cell {
-    Cell { batch_bytes, write_bytes, depth, pairs: 8, total_bytes: 512 << 20 }
+fn cell(batch_bytes: usize, write_bytes: usize, depth: u16) -> Cell {
+    let tail_cache_bytes = UringOptions::default().tail_cache_bytes;
+    Cell { batch_bytes, write_bytes, depth, pairs: 12, total_bytes: 256 << 20, tail_cache_bytes }
 }
 
-const CELLS: [Cell; 4] = [
-    cell(16 << 10, 64 << 10, 16),
-    cell(64 << 10, 64 << 10, 16),
-    cell(256 << 10, 256 << 10, 8),
-    cell(1 << 20, 256 << 10, 16),
-];
+fn cells() -> [Cell; 4] {
+    [
+        cell(16 << 10, 64 << 10, 16),
+        cell(64 << 10, 64 << 10, 16),
+        cell(256 << 10, 256 << 10, 8),
+        cell(1 << 20, 256 << 10, 16),
+    ]
+}
 
 /// A batch of nearly `size_bytes`, as producers make them: no multiple of anything.
 fn batch(size_bytes: usize) -> Batch {
@@ -55,7 +59,8 @@ fn batch(size_bytes: usize) -> Batch {
 
 /// Appends `cell.total_bytes` with as much outstanding as the floor has, and waits until all is written.
 async fn append_all(path: &Path, cell: Cell, batch: &Batch, meter: &Meter) -> Cost {
-    let options = UringOptions { depth: cell.depth, ..UringOptions::default() };
+    let Cell { depth, tail_cache_bytes, .. } = cell;
+    let options = UringOptions { depth, tail_cache_bytes, ..UringOptions::default() };
     let store = UringStore::new(Preallocation::Fallocate, options).expect("io_uring");
     let config = LogConfig { reserve_step_min_bytes: cell.total_bytes as u64, ..LogConfig::default() };
     let opened = Log::open(store, path, Uuid::nil(), config, OpenHints::default());
@@ -160,10 +165,12 @@ fn main() {
     let (_guard, directory) = directory();
     let meter = Meter::new();
     match numbers[..] {
-        [batch_bytes, write_bytes, depth, pairs, megabytes] => {
-            let (depth, total_bytes) = (depth as u16, megabytes << 20);
-            compare(&directory, Cell { batch_bytes, write_bytes, depth, pairs, total_bytes }, &meter);
+        [batch_bytes, write_bytes, depth, pairs, mib, tail_cache_mib] => {
+            let (depth, total_bytes) = (depth as u16, mib << 20);
+            let tail_cache_bytes = (tail_cache_mib as u64) << 20;
+            let cell = Cell { batch_bytes, write_bytes, depth, pairs, total_bytes, tail_cache_bytes };
+            compare(&directory, cell, &meter);
         }
-        _ => CELLS.into_iter().for_each(|cell| compare(&directory, cell, &meter)),
+        _ => cells().into_iter().for_each(|cell| compare(&directory, cell, &meter)),
     }
 }

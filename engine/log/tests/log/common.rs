@@ -105,6 +105,8 @@ pub(crate) fn small_config() -> LogConfig {
         index_interval_bytes: 512,
         reserve_step_min_bytes: 4096,
         reserve_step_max_bytes: 16384,
+        // Small, so that small batches are several writes in flight.
+        write_max_bytes: 4096,
         ..LogConfig::default()
     }
 }

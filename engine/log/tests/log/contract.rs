@@ -46,8 +46,13 @@ fn io_uring() {
         return;
     }
     let options = UringOptions::default();
-    for options in [options, UringOptions { direct: false, ..options }, UringOptions { depth: 1, ..options }]
-    {
+    let variants = [
+        options,
+        UringOptions { direct: false, ..options },
+        UringOptions { depth: 1, ..options },
+        UringOptions { tail_cache_bytes: 0, ..options },
+    ];
+    for options in variants {
         run(all(|| UringStore::new(Preallocation::Fallocate, options).expect("probed")));
     }
 }
@@ -85,7 +90,7 @@ fn bytes_of(batches: &[Batch]) -> Vec<u8> {
     batches.iter().flat_map(|b| b.to_bytes()).collect()
 }
 
-fn temp() -> (tempfile::TempDir, std::path::PathBuf) {
+pub(crate) fn temp() -> (tempfile::TempDir, std::path::PathBuf) {
     let dir = tempfile::tempdir().expect("temp dir");
     let path = dir.path().join("t-0");
     (dir, path)

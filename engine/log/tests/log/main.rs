@@ -7,6 +7,7 @@ mod contract;
 mod crash;
 mod deleted;
 mod faults;
+mod groups;
 mod idempotence;
 mod model;
 mod open_files;
