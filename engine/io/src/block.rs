@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn arena_runs_dry_into_the_heap_and_all_blocks_are_distinct() {
-        let blocks: Vec<Block> = (0..200).map(|_| Block::take(64 << 10)).collect();
+        let blocks: Vec<Block> = (0..300).map(|_| Block::take(64 << 10)).collect();
         assert!(blocks.iter().any(|block| !block.is_registrable()));
         let mut starts: Vec<usize> = blocks.iter().map(|block| block.as_ptr() as usize).collect();
         starts.sort_unstable();

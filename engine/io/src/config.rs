@@ -182,13 +182,14 @@ pub struct PageCacheOptions {
 pub struct UringOptions {
     /// Around the page cache, with `O_DIRECT`; otherwise through it.
     pub direct: bool,
-    /// Writes in flight per file, at least 1.
+    /// Writes in flight per file, at least 1; a store with 0 is refused.
     pub depth: u16,
     /// A kernel thread polls for submissions.
     pub sqpoll: bool,
     /// How bytes become durable.
     pub sync: RingSync,
-    /// Memory for the blocks written last, per log directory, so that tail reads need no device; 0 for none.
+    /// Memory for the blocks written last, per log directory, so that tail reads need no device; 0 for none. Only
+    /// direct rings have one: what is written through the page cache stays there.
     pub tail_cache_bytes: u64,
 }
 

@@ -6,7 +6,7 @@
 //! operation. Syncs go through the ring too: the kernel runs them on a worker of its own, which costs the same
 //! wake-up as a blocking thread of the runtime and needs no second way for completions to come back.
 //!
-//! Direct I/O leaves nothing in the page cache, so a store keeps the blocks written last: the [tail](tail) cache.
+//! Direct I/O leaves nothing in the page cache, so a store keeps the blocks written last: the tail cache.
 //!
 //! [`UringOptions`] names the variants: buffered instead of direct, a polling kernel thread, syncs by system call.
 
