@@ -150,10 +150,34 @@ pub(crate) struct Script {
     pub(crate) writes: AtomicU32,
     pub(crate) in_flight: AtomicU32,
     pub(crate) in_flight_most: AtomicU32,
+    /// Told after each change of the disk.
+    pub(crate) after_change: AfterChange,
     /// Files that somebody still holds: descriptors, on a real disk.
     pub(crate) open_files: AtomicU32,
     /// Files opened by name since the last look.
     pub(crate) opens: AtomicU32,
+}
+
+/// Who looks at the disk after each change, if anybody.
+#[derive(Default)]
+pub(crate) struct AfterChange(Mutex<Option<Box<dyn Fn() + Send>>>);
+
+impl AfterChange {
+    pub(crate) fn set(&self, look: Option<Box<dyn Fn() + Send>>) {
+        *self.0.lock().expect("look") = look;
+    }
+
+    fn tell(&self) {
+        if let Some(look) = &*self.0.lock().expect("look") {
+            look();
+        }
+    }
+}
+
+impl std::fmt::Debug for AfterChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AfterChange")
+    }
 }
 
 impl Script {
@@ -255,6 +279,7 @@ impl SegmentStore for TestStore {
         self.script.take(IoOp::Create, path)?;
         let sim = self.sim.create(path, reserve_bytes).await?;
         std::fs::write(path, b"").expect("marker file");
+        self.script.after_change.tell();
         Ok(self.file(sim))
     }
 
@@ -273,6 +298,7 @@ impl SegmentStore for TestStore {
         self.script.take(IoOp::Remove, path)?;
         self.sim.remove(path).await?;
         std::fs::remove_file(path).expect("marker file");
+        self.script.after_change.tell();
         Ok(())
     }
 
@@ -280,7 +306,9 @@ impl SegmentStore for TestStore {
         self.script.held(&self.script.hold_syncs).await;
         self.script.slowly().await;
         self.script.take(IoOp::Sync, path)?;
-        self.sim.sync_directory(path).await
+        let synced = self.sim.sync_directory(path).await;
+        self.script.after_change.tell();
+        synced
     }
 
     fn backend(&self) -> Backend {
@@ -306,6 +334,7 @@ impl SegmentFile for TestFile {
         let from = self.path().to_owned();
         self.sim.rename(to).await?;
         std::fs::rename(from, to).expect("marker file");
+        self.script.after_change.tell();
         Ok(())
     }
 
@@ -324,6 +353,7 @@ impl SegmentFile for TestFile {
         self.script.in_flight_most.fetch_max(now, Ordering::SeqCst);
         let done = self.sim.write_at(at_bytes, bufs).await;
         self.script.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.script.after_change.tell();
         done
     }
 
@@ -350,12 +380,16 @@ impl SegmentFile for TestFile {
         self.script.held(&self.script.hold_syncs).await;
         self.script.slowly().await;
         self.script.take(IoOp::Sync, self.path())?;
-        self.sim.sync().await
+        let synced = self.sim.sync().await;
+        self.script.after_change.tell();
+        synced
     }
 
     async fn truncate(&self, len_bytes: u64) -> Result<(), IoFault> {
         self.script.held(&self.script.hold_truncates).await;
         self.script.take(IoOp::Truncate, self.path())?;
-        self.sim.truncate(len_bytes).await
+        let cut = self.sim.truncate(len_bytes).await;
+        self.script.after_change.tell();
+        cut
     }
 }

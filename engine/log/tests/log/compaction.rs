@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use plimsoll_io::SegmentStore;
+use plimsoll_io::{
+    MmapStore, PageCacheStore, Preallocation, SegmentStore, UringOptions, UringStore, probe_io_uring,
+};
 use plimsoll_log::{
     AbortedTxn, CompactError, CompactProblem, CompactRequest, CompactionPolicy, CompactionReport, Log,
     LogConfig, OffsetMap, Throttle,
@@ -49,12 +51,12 @@ pub(crate) struct History {
     records: BTreeMap<i64, (u8, Option<Vec<u8>>, i64)>,
     /// Offsets that `read_committed` must not see.
     hidden: Vec<(i64, i64, i64)>,
-    aborted: Vec<AbortedTxn>,
+    pub(crate) aborted: Vec<AbortedTxn>,
     /// First offset of each open transaction.
     open: HashMap<i64, i64>,
     sequences: HashMap<i64, i32>,
     first_dirty: Option<i64>,
-    now_ms: i64,
+    pub(crate) now_ms: i64,
 }
 
 impl History {
@@ -78,20 +80,25 @@ impl History {
         newest
     }
 
+    /// Forgets what a truncation cut off.
+    pub(crate) fn truncate(&mut self, end: i64) {
+        self.records.retain(|offset, _| *offset < end);
+    }
+
     fn stable_offset(&self, end: i64) -> i64 {
         self.open.values().copied().min().unwrap_or(end)
     }
 }
 
 /// Id, epoch, last sequence and offset, and where its transaction began.
-type ProducerState = (i64, i16, Option<(i32, i64)>, Option<i64>);
+pub(crate) type ProducerState = (i64, i16, Option<(i32, i64)>, Option<i64>);
 
 /// A log under test with its history.
 pub(crate) struct Cleaned<S: SegmentStore> {
     pub(crate) log: Log<S>,
     pub(crate) history: History,
     /// Producer of each offset that has one and is transactional.
-    producers: HashMap<i64, i64>,
+    pub(crate) producers: HashMap<i64, i64>,
 }
 
 impl<S: SegmentStore> Cleaned<S> {
@@ -199,7 +206,7 @@ impl<S: SegmentStore> Cleaned<S> {
     }
 
     /// What a restart must find again of each producer.
-    fn producer_states(&self) -> Vec<ProducerState> {
+    pub(crate) fn producer_states(&self) -> Vec<ProducerState> {
         let ids = self.history.sequences.keys().filter(|id| **id >= 0);
         let state = |id: &i64| {
             let entry = self.log.producer(*id)?;
@@ -310,7 +317,7 @@ pub(crate) async fn overwrite<S: SegmentStore>(cleaned: &mut Cleaned<S>, batches
     }
 }
 
-async fn fresh<S: SegmentStore>(store: S, dir: &Path) -> Cleaned<S> {
+pub(crate) async fn fresh<S: SegmentStore>(store: S, dir: &Path) -> Cleaned<S> {
     Cleaned::new(open(store, &dir.join("t-0"), small_config(), None, false).await.0)
 }
 
@@ -518,4 +525,45 @@ fn e33_small_lags_and_configured_limits_are_kept() {
         cleaned.compact(&mut map_of(100)).await.expect("compact");
         assert!(cleaned.log.segments().iter().all(|s| s.size_bytes <= segment_bytes));
     });
+}
+
+/// Cleans twice and opens again, on a real disk.
+fn on_backend<S: SegmentStore>(store: S) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let temp = tempfile::tempdir().expect("temp dir");
+        let mut cleaned = fresh(store.clone(), temp.path()).await;
+        for _ in 0..2 {
+            cleaned.append(CodecId::Zstd, Some((7, false)), &[(90, Some(1)), (91, None)]).await;
+            overwrite(&mut cleaned, 60).await;
+            let report = cleaned.compact(&mut map_of(100)).await.expect("compact");
+            assert!(report.records_removed > 50, "{report:?}");
+            cleaned.check().await;
+        }
+        cleaned.log.close().await.expect("close");
+        let Cleaned { log, history, producers } = cleaned;
+        drop(log);
+        let (log, report) = open(store, &temp.path().join("t-0"), small_config(), None, false).await;
+        assert_eq!((report.truncated_bytes, report.segments_removed), (0, 0), "{report:?}");
+        Cleaned { log, history, producers }.check().await;
+    });
+}
+
+#[test]
+fn e33_every_backend_compacts_page_cache() {
+    on_backend(PageCacheStore::new(Preallocation::Fallocate));
+}
+
+#[test]
+fn e33_every_backend_compacts_mmap() {
+    on_backend(MmapStore::new(Preallocation::Fallocate));
+}
+
+#[test]
+fn e33_every_backend_compacts_io_uring() {
+    if let Err(reason) = probe_io_uring() {
+        eprintln!("skipped: compaction over io_uring: {reason}");
+        return;
+    }
+    on_backend(UringStore::new(Preallocation::Fallocate, UringOptions::default()).expect("probed"));
 }

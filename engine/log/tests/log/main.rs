@@ -3,6 +3,7 @@
 mod ahead;
 mod common;
 mod compaction;
+mod compaction_crash;
 mod contract;
 mod crash;
 mod deleted;
