@@ -51,6 +51,9 @@ pub struct LogConfig {
     pub open_files: Option<OpenFiles>,
     /// Largest batch that inflating for a time lookup may produce.
     pub decompressed_max_bytes: usize,
+    /// Every read goes through memory and checks each batch's CRC, order and leader epoch before it is served, instead
+    /// of handing out zero-copy slices. A damaged one is `ReadError::Corrupt`.
+    pub verify_on_read: bool,
 }
 
 impl Default for LogConfig {
@@ -68,6 +71,7 @@ impl Default for LogConfig {
             producer_id_expiration_ms: 24 * 3_600_000,
             open_files: None,
             decompressed_max_bytes: 64 << 20,
+            verify_on_read: false,
         }
     }
 }

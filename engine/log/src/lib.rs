@@ -46,6 +46,7 @@ mod recover;
 mod retention;
 mod room;
 mod scan;
+mod scrub;
 mod segment;
 mod side_file;
 pub mod snapshot;
@@ -83,6 +84,7 @@ pub use producers::{
 pub use read::ReadOut;
 pub use recover::{OpenHints, RecoveryReport};
 pub use retention::{DeleteRecordsError, HIGH_WATERMARK, Retained, RetentionBounds, RetentionPolicy};
+pub use scrub::ScrubReport;
 pub use snapshot::SnapshotError;
 pub use state::Observer;
 pub use text::SideError;

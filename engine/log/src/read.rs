@@ -9,7 +9,7 @@ use crate::error::ReadError;
 use crate::layout::{self, LOG_SUFFIX};
 use crate::log::Log;
 use crate::offset_index::OffsetIndex;
-use crate::segment::Opened;
+use crate::segment::{Damage, Opened};
 use crate::side_file;
 use crate::state::{Shared, State};
 use crate::time_index::{TimeEntry, TimeIndex};
@@ -43,6 +43,8 @@ struct View<F> {
     end_hint_bytes: u64,
     /// Base offset of the segment that follows.
     next_base: Option<i64>,
+    /// What begins at the limit, where that is not the end.
+    damage: Option<Damage>,
 }
 
 /// What is asked of one segment.
@@ -95,8 +97,10 @@ impl<S: SegmentStore> Log<S> {
                 },
             };
             let next_base = view.next_base;
+            let damaged = view.damaged();
             match self.read_view(view, &wish).await? {
                 Some(out) => return Ok(out),
+                None if damaged.is_some() => return damaged.map_or(Ok(ReadOut::default()), Err),
                 None => match next_base.filter(|next| *next > wish.from_offset) {
                     // The offset lies in a gap behind the segment's last batch.
                     Some(next) => wish.from_offset = next,
@@ -142,7 +146,8 @@ impl<S: SegmentStore> Log<S> {
         }
         let Some(i) = state.sealed.position(base_offset) else { return Ok(None) };
         let next_base = state.sealed.get(i + 1).map_or(state.active.base_offset, |s| s.base_offset);
-        let limit_bytes = opened.size_bytes;
+        let damage = state.sealed.get(i).and_then(|s| s.damage.clone());
+        let limit_bytes = damage.as_ref().map_or(opened.size_bytes, |damage| damage.at_bytes);
         let start_hint_bytes = start_hint(&opened.index, wish);
         let end_hint_bytes = match state.sealed.get(i).is_some_and(|s| wish.upto_offset >= s.next_offset) {
             true => u64::MAX,
@@ -158,6 +163,7 @@ impl<S: SegmentStore> Log<S> {
             end,
             end_hint_bytes,
             next_base: Some(next_base),
+            damage,
         };
         view.bound_end(&opened.index, wish, start_hint_bytes);
         Ok(Some(view))
@@ -265,7 +271,8 @@ impl<S: SegmentStore> Log<S> {
     async fn read_view(&self, view: View<S::File>, wish: &Wish) -> Result<Option<ReadOut>, ReadError> {
         // Without slices the bytes must be read anyway: one large read serves headers and data.
         let probe = view.limit_bytes.min(1);
-        let zero_copy = matches!(view.file.slice(0..probe), Some(Records::File(_)));
+        let verify = self.shared.config.verify_on_read;
+        let zero_copy = !verify && matches!(view.file.slice(0..probe), Some(Records::File(_)));
         let wanted = wish.max_bytes.min(view.limit_bytes) as usize + HEADER_CHUNK_BYTES;
         let chunk_bytes = if zero_copy { HEADER_CHUNK_BYTES } else { wanted };
         let mut walker = Walker::new(&*view.file, view.limit_bytes, chunk_bytes);
@@ -279,8 +286,13 @@ impl<S: SegmentStore> Log<S> {
         let range = start_bytes..end_bytes;
         let records = match walker.cached(&range) {
             Some(bytes) if !zero_copy => Records::Bytes(bytes),
+            _ if verify => Records::Bytes(view.file.read_at(range).await?),
             _ => fetch(&*view.file, range).await?,
         };
+        if let (true, Records::Bytes(bytes)) = (verify, &records) {
+            let linked = self.chain(first_offset).link_all(bytes);
+            linked.map_err(|(at_bytes, problem)| walker.corrupt(start_bytes + at_bytes, problem))?;
+        }
         Ok(Some(ReadOut { records, first_offset: Some(first_offset) }))
     }
 }
@@ -333,10 +345,18 @@ impl<F> State<F> {
             end,
             end_hint_bytes: if whole { u64::MAX } else { upto_hint(&active.index, wish) },
             next_base: None,
+            damage: None,
         };
         let from_bytes = start.map_or(start_hint_bytes, |s| s.at_bytes);
         view.bound_end(&active.index, wish, from_bytes);
         view
+    }
+}
+
+impl<F: SegmentFile> View<F> {
+    fn damaged(&self) -> Option<ReadError> {
+        let Damage { at_bytes, problem } = self.damage.clone()?;
+        Some(ReadError::Corrupt { path: self.file.path().to_owned(), at_bytes, problem })
     }
 }
 

@@ -158,6 +158,7 @@ impl<F: SegmentFile> State<F> {
             next_offset,
             size_bytes: tail.size_bytes,
             newest: Some(tail.newest),
+            damage: None,
         });
         let opened = Arc::new(Opened { file, base_offset, size_bytes: tail.size_bytes, index, times });
         let put_out = self.open.put(Arc::clone(&opened));

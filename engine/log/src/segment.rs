@@ -22,6 +22,15 @@ pub(crate) struct Sealed {
     pub(crate) size_bytes: u64,
     /// Its largest timestamp, once somebody has looked: `Some(None)` for a segment without timestamps.
     pub(crate) newest: Option<Option<TimeEntry>>,
+    /// From where it is not served any more, once a scrub has found a bad batch.
+    pub(crate) damage: Option<Damage>,
+}
+
+/// The first bad batch of a segment.
+#[derive(Clone, Debug)]
+pub(crate) struct Damage {
+    pub(crate) at_bytes: u64,
+    pub(crate) problem: String,
 }
 
 /// The sealed segments, oldest first, and what they hold together. Reads as a slice.
@@ -97,6 +106,12 @@ impl SealedSegments {
     pub(crate) fn remember_newest(&mut self, base_offset: i64, newest: Option<TimeEntry>) -> bool {
         let sealed = self.position(base_offset).and_then(|i| self.list.get_mut(i));
         sealed.map(|sealed| sealed.newest = Some(newest)).is_some()
+    }
+
+    /// Notes from where the one that begins at `base_offset` is not to be served.
+    pub(crate) fn remember_damage(&mut self, base_offset: i64, damage: Damage) {
+        let sealed = self.position(base_offset).and_then(|i| self.list.get_mut(i));
+        sealed.into_iter().for_each(|sealed| sealed.damage = Some(damage.clone()));
     }
 }
 

@@ -146,7 +146,13 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         for _ in 0..count {
             let Some(Found { base_offset, len_bytes, .. }) = self.segments.pop_front() else { break };
             let next_offset = self.segments.front().map_or(base_offset, |next| next.base_offset);
-            sealed.push(Sealed { base_offset, next_offset, size_bytes: len_bytes, newest: None });
+            sealed.push(Sealed {
+                base_offset,
+                next_offset,
+                size_bytes: len_bytes,
+                newest: None,
+                damage: None,
+            });
             self.end_offset = next_offset;
         }
         sealed
@@ -218,7 +224,13 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         let Active { base_offset, tail, index, times, .. } = scanned;
         crate::sync_task::write_indexes(self.dir, base_offset, &index.to_bytes(), &times.to_bytes())?;
         let next_offset = self.end_offset;
-        Ok(Sealed { base_offset, next_offset, size_bytes: tail.size_bytes, newest: Some(tail.newest) })
+        Ok(Sealed {
+            base_offset,
+            next_offset,
+            size_bytes: tail.size_bytes,
+            newest: Some(tail.newest),
+            damage: None,
+        })
     }
 
     /// Notes a cut, and removes the segments that no longer continue the log: all behind one that lost data, and

@@ -15,5 +15,6 @@ mod open_files;
 mod recovery;
 mod retention;
 mod rolls;
+mod scrub;
 mod sealing;
 mod truncation;

@@ -1,0 +1,140 @@
+//! Looking for bytes that changed on the device: by reading all of it now and then, or on every read.
+//!
+//! The CRC covers neither a batch's base offset nor its leader epoch, so those are held against the batch before and
+//! against the epochs that the log knows.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use plimsoll_io::SegmentStore;
+use plimsoll_records::Batch;
+use tokio::time::Instant;
+
+use crate::epochs::EpochCache;
+use crate::error::ReadError;
+use crate::log::Log;
+use crate::segment::{Damage, Opened};
+use crate::walk::{Found, Walker};
+
+/// One read of a scrub.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// What a scrub found.
+#[derive(Clone, Debug, Default)]
+pub struct ScrubReport {
+    /// Sealed segments read to their end or to their first bad batch.
+    pub segments: usize,
+    /// Bytes of batches that are as they were written.
+    pub bytes: u64,
+    /// The first bad batch of each damaged segment: [`ReadError::Corrupt`].
+    pub damaged: Vec<ReadError>,
+}
+
+impl<S: SegmentStore> Log<S> {
+    /// Reads every sealed segment, oldest first, at most `bytes_per_s` in the mean, and checks every batch. From its
+    /// first bad batch on a segment is not served any more: reads there answer [`ReadError::Corrupt`] until the log
+    /// is truncated below it or opened anew. Segments that go meanwhile are left out.
+    ///
+    /// Cancel safety: dropping it ends the scrub; what was found stays known.
+    pub async fn scrub(&self, bytes_per_s: u64) -> Result<ScrubReport, ReadError> {
+        let mut report = ScrubReport::default();
+        let pace = Pace { began: Instant::now(), bytes_per_s: bytes_per_s.max(1) };
+        for segment in self.segments().into_iter().filter(|segment| !segment.active) {
+            match self.scrub_segment(segment.base_offset, &pace, &mut report).await {
+                Ok(()) => {}
+                Err(ReadError::Corrupt { path, at_bytes, problem }) => {
+                    let damage = Damage { at_bytes, problem: problem.clone() };
+                    tracing::error!(path = %path.display(), at_bytes, problem, "a sealed segment is damaged and not served from there on");
+                    self.shared.lock().sealed.remember_damage(segment.base_offset, damage);
+                    report.damaged.push(ReadError::Corrupt { path, at_bytes, problem });
+                }
+                Err(error) => return Err(error),
+            }
+            report.segments += 1;
+        }
+        Ok(report)
+    }
+
+    async fn scrub_segment(
+        &self,
+        base_offset: i64,
+        pace: &Pace,
+        report: &mut ScrubReport,
+    ) -> Result<(), ReadError> {
+        let Some(opened) = self.open_sealed(base_offset).await? else { return Ok(()) };
+        let Opened { file, size_bytes, .. } = &*opened;
+        let mut walker = Walker::new(&**file, *size_bytes, CHUNK_BYTES);
+        let mut chain = self.chain(base_offset);
+        let (mut at_bytes, mut paused_at_bytes) = (0, 0);
+        loop {
+            let batch = match walker.batch(at_bytes).await? {
+                Found::Some(batch) => batch,
+                Found::End => return Ok(()),
+                Found::Bad(problem) => return Err(walker.corrupt(at_bytes, problem)),
+            };
+            chain.link(&batch).map_err(|problem| walker.corrupt(at_bytes, problem))?;
+            at_bytes += batch.size_bytes() as u64;
+            report.bytes += batch.size_bytes() as u64;
+            if at_bytes - paused_at_bytes >= CHUNK_BYTES as u64 {
+                paused_at_bytes = at_bytes;
+                pace.keep(report.bytes).await;
+            }
+        }
+    }
+
+    /// Checks of batches that begin at or behind `from_offset`.
+    pub(crate) fn chain(&self, from_offset: i64) -> Chain {
+        Chain { end_offset: from_offset, epochs: self.shared.lock().epochs.clone() }
+    }
+}
+
+/// Bytes per second, counted from the beginning.
+struct Pace {
+    began: Instant,
+    bytes_per_s: u64,
+}
+
+impl Pace {
+    async fn keep(&self, bytes: u64) {
+        let due = Duration::from_secs_f64(bytes as f64 / self.bytes_per_s as f64);
+        tokio::time::sleep_until(self.began + due).await;
+    }
+}
+
+/// What the next batch must continue.
+pub(crate) struct Chain {
+    end_offset: i64,
+    epochs: EpochCache,
+}
+
+impl Chain {
+    /// Checks one batch, or says what is wrong with it.
+    pub(crate) fn link(&mut self, batch: &Batch) -> Result<(), String> {
+        batch.verify_crc().map_err(|error| error.to_string())?;
+        let header = batch.header();
+        if header.base_offset < self.end_offset {
+            return Err(format!("batch at offset {} follows offset {}", header.base_offset, self.end_offset));
+        }
+        let epoch = self.epochs.epoch_of(header.base_offset);
+        // Epochs below the log start are forgotten, and a batch may reach there.
+        if let Some(expected) = epoch.filter(|expected| *expected != header.leader_epoch) {
+            return Err(format!("leader epoch {} where epoch {expected} wrote", header.leader_epoch));
+        }
+        self.end_offset = header.next_offset();
+        Ok(())
+    }
+
+    /// Checks batches one behind the other; says where the bad one begins, and what is wrong.
+    pub(crate) fn link_all(&mut self, bytes: &Bytes) -> Result<(), (u64, String)> {
+        let mut rest = bytes.clone();
+        loop {
+            let at_bytes = (bytes.len() - rest.len()) as u64;
+            match Batch::split_from(&mut rest) {
+                Ok(Some(batch)) => self.link(&batch).map_err(|problem| (at_bytes, problem))?,
+                Ok(None) if rest.is_empty() => return Ok(()),
+                Ok(None) => return Err((at_bytes, "half a batch".to_owned())),
+                Err(error) => return Err((at_bytes, error.to_string())),
+            }
+        }
+    }
+}
