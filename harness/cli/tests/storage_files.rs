@@ -1,4 +1,4 @@
-//! `storage dump` from outside: exit codes, the document, and the name of Kafka's own tool.
+//! `storage dump`, `check` and `repair` from outside: exit codes, documents, and the name of Kafka's own tool.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -71,4 +71,57 @@ fn wrong_flags_are_usage_errors() {
     }
     let missing = plimsoll(&["storage", "dump", "--files", "/nonexistent/0.log"]);
     assert_eq!(missing.status.code(), Some(1), "{}", text(&missing.stderr));
+}
+
+/// A copy of a partition that Kafka wrote, alone in a log directory.
+fn partition() -> (tempfile::TempDir, PathBuf) {
+    let root = tempfile::tempdir().expect("temp dir");
+    let dir = root.path().join("codecs-0");
+    std::fs::create_dir(&dir).expect("a directory");
+    for entry in std::fs::read_dir(fixture("clean/codecs-0")).expect("fixture") {
+        let path = entry.expect("an entry").path();
+        std::fs::copy(&path, dir.join(path.file_name().expect("a name"))).expect("copies");
+    }
+    (root, dir)
+}
+
+fn document(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}{}", text(&output.stdout), text(&output.stderr)))
+}
+
+#[test]
+fn damage_is_found_planned_mended_and_gone() {
+    let (root, dir) = partition();
+    let root = root.path().to_str().expect("utf-8");
+    let good = plimsoll(&["storage", "check", root, "--json"]);
+    assert_eq!((good.status.code(), &document(&good)["status"]), (Some(0), &Value::from("ok")));
+    let log = dir.join("00000000000000000000.log");
+    let whole = std::fs::read(&log).expect("fixture");
+    std::fs::write(&log, &whole[..whole.len() - 1]).expect("write");
+    let bad = plimsoll(&["storage", "check", root, "--json"]);
+    let found = document(&bad);
+    assert_eq!((bad.status.code(), &found["status"]), (Some(1), &Value::from("failed")), "{found:#}");
+    let plan = plimsoll(&["storage", "repair", root, "--json"]);
+    assert_eq!((plan.status.code(), &document(&plan)["applied"]), (Some(1), &Value::from(false)));
+    let applied = plimsoll(&["storage", "repair", root, "--apply", "--json"]);
+    let done = document(&applied);
+    assert_eq!((applied.status.code(), &done["status"]), (Some(0), &Value::from("ok")), "{done:#}");
+    assert!(done["kept"].as_array().is_some_and(|kept| !kept.is_empty()), "{done:#}");
+    let after = plimsoll(&["storage", "check", root]);
+    assert_eq!(after.status.code(), Some(0), "{}", text(&after.stdout));
+    assert_eq!(plimsoll(&["storage", "repair", root, "--discard"]).status.code(), Some(64));
+}
+
+#[test]
+fn a_directory_that_a_broker_holds_is_refused() {
+    let (root, _) = partition();
+    let lock = plimsoll_io::DirectoryLock::acquire(root.path()).expect("lock");
+    let root = root.path().to_str().expect("utf-8");
+    for arguments in [&["storage", "check", root][..], &["storage", "repair", root, "--apply"]] {
+        let refused = plimsoll(arguments);
+        assert_eq!(refused.status.code(), Some(1), "{arguments:?}");
+        assert!(text(&refused.stderr).contains(&std::process::id().to_string()), "{}", text(&refused.stderr));
+    }
+    drop(lock);
 }

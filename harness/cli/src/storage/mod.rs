@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod dump;
+mod progress;
 mod repair;
 
 use clap::Subcommand;

@@ -114,6 +114,14 @@ impl TimeIndexEntry {
 impl AbortedTxn {
     pub(crate) const BYTES: usize = 34;
 
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = self.version.to_be_bytes().to_vec();
+        for field in [self.producer_id, self.first_offset, self.last_offset, self.last_stable_offset] {
+            bytes.extend_from_slice(&field.to_be_bytes());
+        }
+        bytes
+    }
+
     pub(crate) fn parse(bytes: &[u8; Self::BYTES]) -> Self {
         let mut fields = Fields(bytes);
         Self {

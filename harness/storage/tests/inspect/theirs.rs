@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use plimsoll_storage::inspect::check::check;
 use plimsoll_storage::inspect::dump::{Decoder, DumpOptions, Faults, Format, dump};
 use plimsoll_storage::inspect::{FileKind, expand};
 use serde_json::Value;
+
+use crate::ours;
 
 fn options() -> DumpOptions {
     DumpOptions {
@@ -95,5 +98,39 @@ fn the_records_are_those_that_the_client_sent() {
     assert!(sent.len() > 150, "{}", sent.len());
     for (place, record) in &sent {
         assert_eq!(found.get(place), Some(record), "{place:?}");
+    }
+}
+
+fn copied(name: &str) -> tempfile::TempDir {
+    let root = tempfile::tempdir().expect("temp dir");
+    for path in expand(&[Path::new("tests/kafka").join(name)]).expect("fixtures") {
+        let to = root.path().join(path.strip_prefix(Path::new("tests/kafka").join(name)).expect("below it"));
+        std::fs::create_dir_all(to.parent().expect("a parent")).expect("a directory");
+        std::fs::copy(&path, to).expect("copies");
+    }
+    root
+}
+
+#[test]
+fn a_check_finds_nothing_wrong_with_kafkas_directories() {
+    for name in ["clean", "unclean"] {
+        let report = check(&[Path::new("tests/kafka").join(name)], &mut |_| {}).expect("checks");
+        assert!(report.is_ok(), "{name}: {:#?}", report.findings);
+        assert!(report.partitions.len() == 6 && report.bytes() > 10_000);
+    }
+}
+
+#[test]
+fn our_engine_opens_kafkas_directories_after_a_clean_stop_and_after_a_kill() {
+    for name in ["clean", "unclean"] {
+        let root = copied(name);
+        let report = check(&[root.path().to_owned()], &mut |_| {}).expect("checks");
+        for partition in &report.partitions {
+            let (end_offset, recovery) = ours::open(&partition.dir, name == "clean");
+            assert_eq!(end_offset, partition.end_offset, "{}", partition.dir.display());
+            assert_eq!((recovery.truncated_bytes, recovery.segments_removed), (0, 0), "{recovery:?}");
+        }
+        let after = check(&[root.path().to_owned()], &mut |_| {}).expect("checks");
+        assert!(after.is_ok(), "{name}: {:#?}", after.findings);
     }
 }
