@@ -314,3 +314,92 @@ fn help_names_every_verb_and_pages_are_made() {
     assert!(text(&output_of(&["man"]).stdout).contains("plimsoll"));
     assert_eq!(code(&output_of(&["--version"])), 0);
 }
+
+/// What scripts read from each row of `storage bench --json`.
+const BENCH_KEYS: &[&str] = &[
+    "backend",
+    "durability",
+    "survives",
+    "preallocation",
+    "placement",
+    "direct",
+    "batch_bytes",
+    "pairs",
+    "mb_per_s",
+    "floor_mb_per_s",
+    "percent_of_floor",
+    "percent_low",
+    "percent_high",
+    "cpu_s_per_gb",
+    "floor_cpu_s_per_gb",
+    "verify_ok",
+];
+
+/// A bench of tiny trials beside the sources: a directory for temporary files may lie in memory.
+fn bench(more: &[&str]) -> (Output, tempfile::TempDir) {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let runs = dir.path().join("runs");
+    let places = ["--dir", dir.path().to_str().expect("utf-8"), "--output", runs.to_str().expect("utf-8")];
+    let tiny =
+        ["storage", "bench", "--json", "--batch", "16KiB", "--bytes", "256KiB", "--pairs", "2", "--no-fio"];
+    (output_of(&[&tiny[..], &places, more].concat()), dir)
+}
+
+#[test]
+fn storage_bench_prints_an_array_of_rows_with_every_key_and_leaves_a_bundle() {
+    let (output, dir) = bench(&[]);
+    let rows = document(&output);
+    let rows = rows.as_array().expect("an array");
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    assert!((4..=6).contains(&rows.len()), "page-cache and mmap run everywhere: {} rows", rows.len());
+    for row in rows {
+        let missing: Vec<_> = BENCH_KEYS.iter().filter(|key| row.get(**key).is_none()).collect();
+        assert!(missing.is_empty(), "{missing:?} in {row:#}");
+        assert_eq!((&row["verify_ok"], &row["pairs"]), (&Value::from(true), &Value::from(2)), "{row:#}");
+        assert_eq!(row["survives"] == "power", row["durability"] == "fsync", "{row:#}");
+        assert!(row["percent_low"].as_f64() <= row["percent_high"].as_f64(), "{row:#}");
+    }
+    let bundle =
+        std::fs::read_dir(dir.path().join("runs")).expect("runs").next().expect("one").expect("entry");
+    for file in ["bench.json", "env.json", "report.html", "throughput-cpu.svg", "sync-latency.svg"] {
+        assert!(bundle.path().join(file).exists(), "{file}");
+    }
+    let page = std::fs::read_to_string(bundle.path().join("report.html")).expect("a page");
+    assert!(!page.contains("src=\"http") && !page.contains("href=\"http"), "the page loads something");
+    let left = std::fs::read_dir(dir.path()).expect("the directory").count();
+    assert_eq!(left, 1, "trials leave nothing but the bundle");
+}
+
+#[test]
+fn storage_bench_sees_what_was_damaged_or_lost() {
+    for (fault, count) in [("flip-bit", "corrupted"), ("skip-batch", "lost")] {
+        let (output, _dir) =
+            bench(&["--backend", "page-cache", "--durability", "fsync", "--sabotage", fault]);
+        let rows = document(&output);
+        assert_eq!((code(&output), &rows[0]["verify_ok"]), (1, &Value::from(false)), "{fault}: {rows:#}");
+        assert!(rows[0]["verify"][count].as_u64() > Some(0), "{fault}: {rows:#}");
+    }
+}
+
+#[test]
+fn storage_bench_measures_a_lagging_consumer_against_none() {
+    let (output, _dir) =
+        bench(&["--backend", "page-cache,mmap", "--durability", "replicated", "--readers", "tail,cold"]);
+    let rows = document(&output);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    for row in rows.as_array().expect("an array") {
+        assert!(row["append_p999_percent_of_alone"]["percent"].as_f64() > Some(0.0), "{row:#}");
+        assert!(row["read_mb_per_s"].is_number() && row["verify_ok"] == true, "{row:#}");
+    }
+}
+
+#[test]
+fn storage_bench_refuses_what_it_cannot_mean() {
+    for wrong in [&["--quick", "--pairs", "3"][..], &["--batch", "12"], &["--backend", "tape"]] {
+        let output = output_of(&[&["storage", "bench", "--json"][..], wrong].concat());
+        assert_eq!(code(&output), 64, "{wrong:?}: {}", text(&output.stderr));
+        assert_eq!(document(&output)["status"], "failed", "{wrong:?}");
+    }
+    let plan = document(&output_of(&["storage", "bench", "--quick", "--dry-run", "--json"]));
+    assert_eq!(plan.as_array().map(Vec::len), Some(12));
+}

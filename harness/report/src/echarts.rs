@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::chart::{Axis, Chart, Color, Dash, Panel, Scale, Series};
+use crate::chart::{Axis, Chart, Color, Dash, Marker, Panel, Scale, Series};
 
 /// Above the first panel: its legend, and labels of marks where there are any.
 const TOP_PX: f64 = 30.0;
@@ -146,7 +146,7 @@ fn one_series(line: &Series, axis: &Axis, panel: usize) -> Value {
         line.points.iter().map(|(x, y)| json!([tidy(*x), y.filter(visible).map(tidy)])).collect();
     json!({
         "type": "line", "name": line.name, "xAxisIndex": panel, "yAxisIndex": panel,
-        "data": points, "symbol": "none", "smooth": false, "connectNulls": false,
+        "data": points, "symbol": symbol(line.marker), "symbolSize": 10, "showSymbol": line.marker != Marker::None, "smooth": false, "connectNulls": false,
         "color": line.color.css_variable(),
         "lineStyle": { "width": width(line), "type": dash(line.dash), "opacity": opacity(line) },
         "emphasis": { "disabled": true },
@@ -168,6 +168,14 @@ fn width(line: &Series) -> f64 {
 
 fn opacity(line: &Series) -> f64 {
     if line.thin && line.color != Color::Grey && line.dash == Dash::Solid { 0.45 } else { 1.0 }
+}
+
+fn symbol(marker: Marker) -> &'static str {
+    match marker {
+        Marker::None => "none",
+        Marker::Dot => "circle",
+        Marker::Ring => "emptyCircle",
+    }
 }
 
 fn dash(dash: Dash) -> &'static str {

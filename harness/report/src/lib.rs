@@ -15,14 +15,16 @@ mod data;
 mod echarts;
 mod figures;
 mod html;
+mod storage;
 mod strip;
 mod svg;
 pub mod units;
 
 pub use card::{CARD_LINES_MAX, CardStyle, card};
-pub use chart::{Axis, Band, Chart, Color, Dash, Mark, Panel, Scale, Series};
+pub use chart::{Axis, Band, Chart, Color, Dash, Mark, Marker, Panel, Scale, Series};
 pub use data::{ReportData, TrialData};
 pub use echarts::echarts_option;
 pub use figures::{percentile_curve, time_series};
 pub use html::{ReportError, html};
+pub use storage::{CostPoint, FiguresPage, figures_page, sync_latency, throughput_against_cpu};
 pub use svg::svg;

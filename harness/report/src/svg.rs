@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::chart::{Chart, Dash, Panel, Series};
+use crate::chart::{Chart, Dash, Marker, Panel, Series};
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 78.0;
@@ -165,12 +165,27 @@ fn polyline(out: &mut String, chart: &Chart, panel: &Panel, series: &Series, fra
             continue;
         };
         let command = if pen_down { 'L' } else { 'M' };
-        let _ = write!(path, "{command}{:.1} {:.1}", x_of(chart, *x), frame.y(panel.y.place(y)));
+        let (cx, cy) = (x_of(chart, *x), frame.y(panel.y.place(y)));
+        let _ = write!(path, "{command}{cx:.1} {cy:.1}");
+        point(out, series, cx, cy);
         pen_down = true;
     }
     if !path.is_empty() {
         let _ = write!(out, "<path d=\"{path}\" fill=\"none\"{}/>", stroke(series));
     }
+}
+
+fn point(out: &mut String, series: &Series, x: f64, y: f64) {
+    let fill = match series.marker {
+        Marker::None => return,
+        Marker::Dot => color(series),
+        Marker::Ring => "none".to_owned(),
+    };
+    let _ = write!(
+        out,
+        "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\" fill=\"{fill}\" stroke=\"{}\" stroke-width=\"2\"/>",
+        color(series)
+    );
 }
 
 fn stroke(series: &Series) -> String {
@@ -179,6 +194,11 @@ fn stroke(series: &Series) -> String {
         Dash::Dashed => " stroke-dasharray=\"6 4\"",
         Dash::Dotted => " stroke-dasharray=\"2 3\"",
     };
+    let width = if series.thin { "1.2" } else { "2" };
+    format!(" stroke=\"{}\" stroke-width=\"{width}\"{dash}", color(series))
+}
+
+fn color(series: &Series) -> String {
     let fallback = match series.color.css_variable() {
         "--c1" => "#0072b2",
         "--c2" => "#d55e00",
@@ -187,8 +207,7 @@ fn stroke(series: &Series) -> String {
         "--c5" => "#e69f00",
         _ => "#777",
     };
-    let width = if series.thin { "1.2" } else { "2" };
-    format!(" stroke=\"var({}, {fallback})\" stroke-width=\"{width}\"{dash}", series.color.css_variable())
+    format!("var({}, {fallback})", series.color.css_variable())
 }
 
 fn text(out: &mut String, x: f64, y: f64, anchor: &str, what: &str) {

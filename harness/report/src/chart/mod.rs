@@ -55,6 +55,21 @@ pub struct Series {
     pub dash: Dash,
     /// Drawn thin: context, for example single trials under the pooled line.
     pub thin: bool,
+    /// How each point is drawn besides.
+    pub marker: Marker,
+}
+
+/// A point of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Marker {
+    /// None: the line says it all.
+    #[default]
+    None,
+    /// ●
+    Dot,
+    /// ○
+    Ring,
 }
 
 /// Okabe–Ito colours by role; the page maps them to light and dark.
@@ -126,7 +141,13 @@ impl Color {
 impl Series {
     /// A solid line.
     pub fn line(name: impl Into<String>, color: Color, points: Vec<(f64, Option<f64>)>) -> Self {
-        Self { name: name.into(), points, color, dash: Dash::Solid, thin: false }
+        Self { name: name.into(), points, color, dash: Dash::Solid, thin: false, marker: Marker::None }
+    }
+
+    /// Single points that no line joins.
+    pub fn points(name: impl Into<String>, color: Color, marker: Marker, points: Vec<(f64, f64)>) -> Self {
+        let points = points.into_iter().flat_map(|(x, y)| [(x, Some(y)), (x, None)]).collect();
+        Self { marker, ..Self::line(name, color, points) }
     }
 
     /// The same with another stroke.

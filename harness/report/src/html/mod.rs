@@ -37,21 +37,40 @@ pub fn html(data: &ReportData) -> Result<String, ReportError> {
     let mut charts = vec![percentile_curve(data)];
     charts.extend(time_series(data));
     charts.retain(|chart| chart.panels.iter().any(|panel| !panel.series.is_empty()));
-    let options: Map<String, Value> =
-        charts.iter().map(|chart| (chart.id.clone(), echarts_option(chart))).collect();
-    let figures: Vec<_> = charts.iter().map(|chart| FigureView::new(chart, &options)).collect();
+    let shared = Shared::of(&charts)?;
     let mut environment = Environment::new();
     environment.add_template("page.html", PAGE)?;
     let page = environment.get_template("page.html")?.render(context! {
         run => Serde(view::run(data)),
-        figures => Serde(figures),
-        data => for_script(&serde_json::to_string(&options)?),
-        style => STYLE,
-        script => SCRIPT,
-        echarts => ECHARTS,
-        notice => ECHARTS_NOTICE.trim().replace(" (https://www.apache.org/)", ""),
+        shared => Serde(&shared),
     })?;
     Ok(page)
+}
+
+/// What every page holds: styles, scripts, the charts library with its notice, and the charts themselves.
+#[derive(Serialize)]
+pub(crate) struct Shared<'a> {
+    figures: Vec<FigureView<'a>>,
+    data: String,
+    style: &'static str,
+    script: &'static str,
+    echarts: &'static str,
+    notice: String,
+}
+
+impl<'a> Shared<'a> {
+    pub(crate) fn of(charts: &'a [Chart]) -> Result<Self, ReportError> {
+        let options: Map<String, Value> =
+            charts.iter().map(|chart| (chart.id.clone(), echarts_option(chart))).collect();
+        Ok(Self {
+            figures: charts.iter().map(|chart| FigureView::new(chart, &options)).collect(),
+            data: for_script(&serde_json::to_string(&options)?),
+            style: STYLE,
+            script: SCRIPT,
+            echarts: ECHARTS,
+            notice: ECHARTS_NOTICE.trim().replace(" (https://www.apache.org/)", ""),
+        })
+    }
 }
 
 /// A chart as the template places it.

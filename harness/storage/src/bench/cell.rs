@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use plimsoll_io::{Backend, IoConfig, Placement, Preallocation, UnknownWord};
+use plimsoll_io::{
+    Backend, IoConfig, PageCacheOptions, Placement, Preallocation, RingSync, UnknownWord, UringOptions,
+};
 use plimsoll_log::records::Codec;
 use plimsoll_log::{Durability, FlushPolicy, LogConfig};
 use plimsoll_results::{DurabilityMode, Survives};
@@ -92,14 +94,43 @@ impl Cell {
         self.io.backend == Backend::IoUring && self.io.io_uring.direct
     }
 
-    /// Opens logs so that a trial stays in one segment of `segment_bytes`.
-    pub(crate) fn log_config(&self, segment_bytes: u64) -> LogConfig {
+    /// Kafka's defaults but for what the row says.
+    pub(crate) fn log_config(&self) -> LogConfig {
         let durability = match self.durability {
             DurabilityMode::Fsync => Durability::Fsync,
             DurabilityMode::Replicated => Durability::Replicated,
         };
-        let segment_bytes = u32::try_from(segment_bytes).unwrap_or(1 << 30).min(1 << 30);
-        LogConfig { segment_bytes, durability, flush: self.flush, ..LogConfig::default() }
+        LogConfig { durability, flush: self.flush, ..LogConfig::default() }
+    }
+
+    /// Puts choices that do not reach the row's backend or durability back to their defaults, so that rows which
+    /// differ in nothing else are one.
+    fn normalised(mut self) -> Cell {
+        if self.io.backend != Backend::PageCache {
+            self.io.page_cache = PageCacheOptions::default();
+        }
+        if self.io.backend != Backend::IoUring {
+            self.io.io_uring = UringOptions::default();
+        }
+        if self.durability == DurabilityMode::Fsync {
+            self.flush = FlushPolicy::default();
+        }
+        self
+    }
+
+    /// The backend's choices that are not its defaults, as options of the command line.
+    pub fn variant(&self) -> Option<String> {
+        let (page_cache, ring, usual) = (&self.io.page_cache, &self.io.io_uring, UringOptions::default());
+        let words = [
+            page_cache.dontcache.then(|| "dontcache".to_owned()),
+            page_cache.writeback_bytes.map(|bytes| format!("writeback={bytes}")),
+            (!ring.direct).then(|| "buffered".to_owned()),
+            (ring.depth != usual.depth).then(|| format!("depth={}", ring.depth)),
+            ring.sqpoll.then(|| "sqpoll".to_owned()),
+            (ring.sync != usual.sync).then(|| format!("sync={}", ring.sync)),
+        ];
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        (!words.is_empty()).then(|| words.join(" "))
     }
 }
 
@@ -108,6 +139,9 @@ impl fmt::Display for Cell {
         let IoConfig { backend, preallocation, placement, .. } = self.io;
         let durability = if self.durability == DurabilityMode::Fsync { "fsync" } else { "replicated" };
         write!(f, "{backend} {durability} {preallocation} {placement} {} KiB", self.batch_bytes >> 10)?;
+        if let Some(variant) = self.variant() {
+            write!(f, " {variant}")?;
+        }
         if self.codec != Codec::None {
             write!(f, " {}", self.codec)?;
         }
@@ -140,10 +174,20 @@ pub struct Matrix {
     pub partitions: Vec<usize>,
     /// Readers.
     pub readers: Vec<Readers>,
+    /// Page-cache rows with and without `RWF_DONTCACHE`.
+    pub dontcache: Vec<bool>,
+    /// io_uring rows around and through the page cache.
+    pub direct: Vec<bool>,
+    /// io_uring rows by writes in flight.
+    pub depths: Vec<u16>,
+    /// io_uring rows with and without a polling kernel thread.
+    pub sqpoll: Vec<bool>,
+    /// io_uring rows by the way they sync.
+    pub ring_syncs: Vec<RingSync>,
+    /// Page-cache rows begin write-back each time this much of a file is dirty.
+    pub writeback_bytes: Option<u64>,
     /// Flush policy of the rows that are not `fsync`.
     pub flush: FlushPolicy,
-    /// Whatever else reaches the backends; backend, preallocation and placement are replaced.
-    pub io: IoConfig,
 }
 
 impl Matrix {
@@ -158,12 +202,17 @@ impl Matrix {
             codecs: vec![Codec::None],
             partitions: vec![1],
             readers: vec![Readers::None],
+            dontcache: vec![false],
+            direct: vec![true],
+            depths: vec![UringOptions::default().depth],
+            sqpoll: vec![false],
+            ring_syncs: vec![RingSync::default()],
+            writeback_bytes: None,
             flush: FlushPolicy::default(),
-            io: IoConfig::default(),
         }
     }
 
-    /// Every combination, the last list fastest.
+    /// Every combination that differs from the others, the last list fastest.
     pub fn cells(&self) -> Vec<Cell> {
         let mut cells = vec![self.first()];
         vary(&mut cells, &self.backends, |cell, it| cell.io.backend = it);
@@ -174,15 +223,25 @@ impl Matrix {
         vary(&mut cells, &self.codecs, |cell, it| cell.codec = it);
         vary(&mut cells, &self.partitions, |cell, it| cell.partitions = it);
         vary(&mut cells, &self.readers, |cell, it| cell.readers = it);
-        for cell in cells.iter_mut().filter(|cell| cell.durability == DurabilityMode::Fsync) {
-            cell.flush = FlushPolicy::default();
+        vary(&mut cells, &self.dontcache, |cell, it| cell.io.page_cache.dontcache = it);
+        vary(&mut cells, &self.direct, |cell, it| cell.io.io_uring.direct = it);
+        vary(&mut cells, &self.depths, |cell, it| cell.io.io_uring.depth = it);
+        vary(&mut cells, &self.sqpoll, |cell, it| cell.io.io_uring.sqpoll = it);
+        vary(&mut cells, &self.ring_syncs, |cell, it| cell.io.io_uring.sync = it);
+        let mut different: Vec<Cell> = Vec::new();
+        for cell in cells.into_iter().map(Cell::normalised) {
+            if !different.contains(&cell) {
+                different.push(cell);
+            }
         }
-        cells
+        different
     }
 
     fn first(&self) -> Cell {
+        let page_cache =
+            PageCacheOptions { writeback_bytes: self.writeback_bytes, ..PageCacheOptions::default() };
         Cell {
-            io: self.io.clone(),
+            io: IoConfig { page_cache, ..IoConfig::default() },
             durability: DurabilityMode::Replicated,
             flush: self.flush,
             batch_bytes: 0,
@@ -229,7 +288,7 @@ mod tests {
         assert_eq!(of(Backend::Mmap, DurabilityMode::Replicated), Survives::Process);
         assert_eq!(of(Backend::IoUring, DurabilityMode::Replicated), Survives::Kernel);
         let mut buffered = Matrix::quick();
-        buffered.io.io_uring.direct = false;
+        buffered.direct = vec![false];
         assert!(buffered.cells().iter().all(|cell| cell.survives() != Survives::Kernel));
     }
 
@@ -240,6 +299,15 @@ mod tests {
         for cell in matrix.cells() {
             assert_eq!(cell.flush.messages.is_some(), cell.durability == DurabilityMode::Replicated);
         }
+    }
+
+    #[test]
+    fn choices_of_one_backend_do_not_multiply_the_rows_of_the_others() {
+        let mut matrix = Matrix { durabilities: vec![DurabilityMode::Replicated], ..Matrix::quick() };
+        matrix.batch_bytes = vec![64 << 10];
+        (matrix.depths, matrix.dontcache) = (vec![8, 16, 32], vec![false, true]);
+        let names: Vec<String> = matrix.cells().iter().map(Cell::to_string).collect();
+        assert_eq!(names.len(), 2 + 1 + 3, "{names:#?}");
     }
 
     #[test]

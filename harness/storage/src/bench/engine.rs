@@ -10,7 +10,7 @@ use plimsoll_results::{DurabilityMode, VerifyCounts};
 use uuid::Uuid;
 
 use super::batches::BatchPool;
-use super::cell::Cell;
+use super::cell::{Cell, Readers};
 use super::check::Checker;
 use super::trial::BenchError;
 use crate::floor::Laps;
@@ -25,6 +25,8 @@ pub(crate) struct Engine<'a, S: SegmentStore> {
     logs: Vec<Log<S>>,
     window: usize,
     durable: bool,
+    /// Somebody else wants to run on this thread.
+    gives_way: bool,
     sent: usize,
     unwritten: usize,
     /// Per log: when a batch was handed over, and the offset behind it.
@@ -38,25 +40,24 @@ pub(crate) fn partition_dir(dir: &Path, number: usize) -> PathBuf {
 }
 
 impl<'a, S: SegmentStore> Engine<'a, S> {
-    /// Opens a new log per partition; segments hold `segment_bytes`.
+    /// Opens a new log per partition.
     pub(crate) async fn open(
         store: &S,
         dir: &Path,
         cell: &Cell,
         pool: &'a BatchPool,
-        segment_bytes: u64,
     ) -> Result<Engine<'a, S>, BenchError> {
         let mut logs = Vec::new();
         for number in 0..cell.partitions {
-            let config = cell.log_config(segment_bytes);
+            let config = cell.log_config();
             let dir = partition_dir(dir, number);
             let (log, _) = Log::open(store.clone(), &dir, Uuid::nil(), config, OpenHints::default()).await?;
             logs.push(log);
         }
         let pending = logs.iter().map(|_| VecDeque::new()).collect();
         let durable = cell.durability == DurabilityMode::Fsync;
-        let (window, generation) = (cell.window(), 0);
-        Ok(Engine { pool, logs, window, durable, sent: 0, unwritten: 0, pending, generation })
+        let (window, gives_way) = (cell.window(), cell.readers != Readers::None);
+        Ok(Engine { pool, logs, window, durable, gives_way, sent: 0, unwritten: 0, pending, generation: 0 })
     }
 
     /// Appends the next `batches`, in turn to each log. On return they are written, and durable under `fsync`.
@@ -68,11 +69,19 @@ impl<'a, S: SegmentStore> Engine<'a, S> {
             if self.durable && group_over {
                 self.group_commit(laps).await?;
             }
+            if self.gives_way && group_over {
+                tokio::task::yield_now().await;
+            }
             while self.unwritten >= self.window {
                 self.wait_for_oldest(laps).await?;
             }
         }
         self.drain(laps).await
+    }
+
+    /// The logs, for readers beside the producer.
+    pub(crate) fn logs(&self) -> &[Log<S>] {
+        &self.logs
     }
 
     async fn send(&mut self, laps: &mut Laps) -> Result<(), BenchError> {

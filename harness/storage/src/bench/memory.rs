@@ -1,7 +1,7 @@
 //! The state of memory and disk that every trial begins in.
 //!
 //! Guest memory that its host has not backed costs ten times more CPU at first touch than the write itself, and
-//! dirty pages of one trial slow the next. So each visit of a cell first writes, syncs and removes a file as large as
+//! dirty pages of one trial slow the next. So each visit of a cell first writes and removes a file as large as
 //! a trial with the same batch size, and each trial waits until nothing is dirty.
 
 use std::fs::{self, File};
@@ -23,7 +23,6 @@ pub(crate) fn warm(dir: &Path, bytes: u64, batch_bytes: usize) -> io::Result<()>
         file.write_all_at(&chunk, at_bytes)?;
         at_bytes += chunk.len() as u64;
     }
-    file.sync_data()?;
     drop(file);
     fs::remove_file(&path)
 }
@@ -49,6 +48,14 @@ fn backlog_bytes() -> u64 {
         line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) << 10
     };
     of("Dirty:") + of("Writeback:")
+}
+
+/// The kernel's monitors of memory accesses that run here: they may take pages that were idle for a while, so that a
+/// cached file does not stay cached.
+pub fn idle_page_monitors() -> usize {
+    let Ok(processes) = fs::read_dir("/proc") else { return 0 };
+    let name = |entry: fs::DirEntry| fs::read_to_string(entry.path().join("comm")).ok();
+    processes.filter_map(|entry| name(entry.ok()?)).filter(|name| name.starts_with("kdamond")).count()
 }
 
 #[cfg(test)]

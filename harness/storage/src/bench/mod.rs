@@ -14,6 +14,7 @@ mod dice;
 mod engine;
 mod memory;
 mod observer;
+mod readers;
 mod row;
 mod schedule;
 mod trial;
@@ -21,6 +22,7 @@ mod usage;
 
 pub use batches::BatchPool;
 pub use cell::{Cell, Matrix, Readers, WINDOW_BYTES};
+pub use memory::idle_page_monitors;
 pub use observer::{Observer, Progress};
 pub use row::{Row, Share};
 pub use schedule::{Outcome, Plan, Sabotage, run};

@@ -4,7 +4,7 @@ use plimsoll_results::stats::paired_ratio;
 use plimsoll_results::{DurabilityMode, Histogram, Pooled, QuantileSet, Survives, VerifyCounts};
 use serde::Serialize;
 
-use super::cell::Cell;
+use super::cell::{Cell, Readers};
 use super::trial::{Figures, Trial};
 
 /// What an interval should at least cover.
@@ -28,6 +28,8 @@ pub struct Row {
     pub placement: String,
     /// Around the page cache.
     pub direct: bool,
+    /// The backend's choices that are not its defaults; `null` for none.
+    pub variant: Option<String>,
     /// Size of a batch before compression.
     pub batch_bytes: usize,
     /// What batches were compressed with.
@@ -50,6 +52,8 @@ pub struct Row {
     pub mb_per_s: f64,
     /// Batches per second of the engine.
     pub batches_per_s: f64,
+    /// What fio makes of the same technique and block size, where it is installed.
+    pub fio_mb_per_s: Option<f64>,
     /// Payload rate of the floor.
     pub floor_mb_per_s: f64,
     /// Engine by floor in percent.
@@ -78,6 +82,10 @@ pub struct Row {
     pub context_switches_per_batch: Option<f64>,
     /// From the kernel's account of this process: cached pages count when they become dirty.
     pub bytes_written_per_payload_byte: Option<f64>,
+    /// What readers beside the producer took, in 10⁶ bytes per second of the timed part.
+    pub read_mb_per_s: Option<f64>,
+    /// p99.9 of append with the row's readers by the same without them, in the same pairs; rows with readers only.
+    pub append_p999_percent_of_alone: Option<Share>,
     /// Every batch of every trial, read back.
     pub verify: VerifyCounts,
     /// Nothing was lost, doubled, reordered or damaged.
@@ -101,11 +109,14 @@ pub struct Share {
 }
 
 impl Row {
-    /// `None` for a cell without a single pair.
-    pub(crate) fn new(cell: &Cell, trials: &[Trial], repeated: usize, trial_bytes: u64) -> Option<Row> {
+    /// `None` for a cell without a single pair. What the schedule knows alone is left at zero.
+    pub(crate) fn new(cell: &Cell, trials: &[Trial]) -> Option<Row> {
         let engine = || trials.iter().map(|trial| &trial.engine);
         let floor = || trials.iter().map(|trial| &trial.floor);
-        let share = Share::of(trials, Figures::mb_per_s)?;
+        let share = Share::of(trials.iter().map(|it| (it.floor.mb_per_s(), it.engine.mb_per_s())))?;
+        let p999 =
+            |trial: &Trial| Some((trial.alone.as_ref()?.append_p999_us()?, trial.engine.append_p999_us()?));
+        let read_mb_per_s = engine().map(|figures| figures.read_bytes as f64 / 1e6 / figures.seconds);
         let mut verify = VerifyCounts { ok: true, ..VerifyCounts::default() };
         trials.iter().for_each(|trial| verify.add(&trial.verify));
         let pooled = |parts: Vec<&Histogram>| Pooled::new(parts).interval_quantiles();
@@ -119,17 +130,19 @@ impl Row {
             preallocation: cell.io.preallocation.to_string(),
             placement: cell.io.placement.to_string(),
             direct: cell.direct(),
+            variant: cell.variant(),
             batch_bytes: cell.batch_bytes,
             codec: cell.codec.to_string(),
             partitions: cell.partitions,
             readers: cell.readers.to_string(),
             window_batches: cell.window(),
             pairs: trials.len(),
-            pairs_repeated: repeated,
+            pairs_repeated: 0,
             pairs_cold: trials.iter().filter(|trial| trial.cold).count(),
-            trial_bytes,
+            trial_bytes: 0,
             mb_per_s: median(engine().map(Figures::mb_per_s))?,
             batches_per_s: median(engine().map(|figures| figures.batches as f64 / figures.seconds))?,
+            fio_mb_per_s: None,
             floor_mb_per_s: median(floor().map(Figures::mb_per_s))?,
             percent_of_floor: share.percent,
             percent_low: share.low,
@@ -137,13 +150,17 @@ impl Row {
             confidence: share.confidence,
             cpu_s_per_gb: median(engine().map(Figures::cpu_s_per_gb))?,
             floor_cpu_s_per_gb: median(floor().map(Figures::cpu_s_per_gb))?,
-            cpu_percent_of_floor: Share::of(trials, Figures::cpu_s_per_gb),
+            cpu_percent_of_floor: Share::of(
+                trials.iter().map(|it| (it.floor.cpu_s_per_gb(), it.engine.cpu_s_per_gb())),
+            ),
             append: pooled(engine().map(|figures| &figures.laps.append).collect()),
             sync: synced(engine().map(|figures| &figures.laps.sync).collect()),
             floor_append: pooled(floor().map(|figures| &figures.laps.append).collect()),
             floor_sync: synced(floor().map(|figures| &figures.laps.sync).collect()),
             context_switches_per_batch: per(engine(), |f| f.switches, |f| f.batches),
             bytes_written_per_payload_byte: per(engine(), |f| f.write_bytes, |f| f.bytes),
+            read_mb_per_s: median(read_mb_per_s).filter(|_| cell.readers != Readers::None),
+            append_p999_percent_of_alone: Share::of(trials.iter().filter_map(p999)),
             verify,
             verify_ok: verify.ok,
             sync_histogram,
@@ -152,10 +169,9 @@ impl Row {
 }
 
 impl Share {
-    /// Engine by floor in each pair. `None` without pairs or if one of them has no ratio.
-    fn of(trials: &[Trial], figure: impl Fn(&Figures) -> f64) -> Option<Share> {
-        let pairs: Vec<_> =
-            trials.iter().map(|trial| (figure(&trial.floor), figure(&trial.engine))).collect();
+    /// The second of each pair by the first. `None` without pairs or if one of them has no ratio.
+    fn of(pairs: impl Iterator<Item = (f64, f64)>) -> Option<Share> {
+        let pairs: Vec<_> = pairs.collect();
         // Fewer than six pairs cannot cover 95 %; then the widest interval says what it covers.
         let widest = 1.0 - 2f64.powi(1 - i32::try_from(pairs.len()).unwrap_or(i32::MAX));
         let estimate = paired_ratio(&pairs, CONFIDENCE.min(widest)).ok()?;

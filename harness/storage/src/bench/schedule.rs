@@ -39,6 +39,8 @@ pub struct Plan {
     pub seed: u64,
     /// An existing directory on the file system to measure.
     pub dir: PathBuf,
+    /// Asks fio for the same, once per cell.
+    pub fio: bool,
     /// A deliberate fault in every trial.
     pub sabotage: Option<Sabotage>,
 }
@@ -57,9 +59,10 @@ pub struct Outcome {
 }
 
 impl Plan {
-    /// The most that lies on the disk at once: a trial and the file that warms memory for it.
+    /// The most that lies on the disk at once: a trial, the old log of a lagging reader, and space taken ahead.
     pub fn disk_bytes(&self) -> u64 {
-        self.trial_bytes * 5 / 2 + (64 << 20)
+        let partitions = self.cells.iter().map(|cell| cell.partitions).max().unwrap_or(1) as u64;
+        self.trial_bytes * 5 / 2 + (partitions * (64 << 20)).min(1 << 30)
     }
 }
 
@@ -79,10 +82,14 @@ pub fn run(plan: &Plan, observer: &mut impl Observer) -> Result<Outcome, BenchEr
             bench.visit(index, observer)?;
         }
     }
-    let rows = bench
-        .states
-        .iter()
-        .filter_map(|state| Row::new(&state.cell, &state.trials, state.repeated, plan.trial_bytes));
+    let rows = bench.states.iter().filter_map(|state| {
+        Row::new(&state.cell, &state.trials).map(|row| Row {
+            pairs_repeated: state.repeated,
+            trial_bytes: plan.trial_bytes,
+            fio_mb_per_s: state.fio_mb_per_s,
+            ..row
+        })
+    });
     let rows = rows.collect();
     let unavailable =
         bench.states.into_iter().filter_map(|state| Some((state.cell, state.unavailable?))).collect();
@@ -101,6 +108,7 @@ struct CellState {
     cell: Cell,
     trials: Vec<Trial>,
     repeated: usize,
+    fio_mb_per_s: Option<f64>,
     unavailable: Option<String>,
 }
 
@@ -117,6 +125,7 @@ impl<'a> Bench<'a> {
             cell: cell.clone(),
             trials: Vec::new(),
             repeated: 0,
+            fio_mb_per_s: None,
             unavailable: None,
         };
         let states = plan.cells.iter().map(state).collect();
@@ -151,7 +160,14 @@ impl<'a> Bench<'a> {
                 break;
             }
             state.repeated += 1;
+            observer.note(&format!("{what}: memory was cold, the pair is repeated"));
             trial = visit.pair(first)?;
+        }
+        if self.plan.fio && state.trials.is_empty() {
+            match visit.fio() {
+                Ok(mb_per_s) => state.fio_mb_per_s = Some(mb_per_s),
+                Err(reason) => observer.note(&format!("{what}: no fio figure: {reason}")),
+            }
         }
         state.trials.push(trial);
         self.done += 1;

@@ -8,15 +8,17 @@ use std::time::Instant;
 use plimsoll_io::{Backend, SegmentStore, Unavailable, open_store};
 use plimsoll_log::records::BuildError;
 use plimsoll_log::{AppendError, LogError, ReadError, WaitError, layout};
-use plimsoll_results::{DurabilityMode, VerifyCounts};
+use plimsoll_results::{DurabilityMode, Pooled, Quantile, VerifyCounts};
 use thiserror::Error;
 
 use super::batches::BatchPool;
-use super::cell::Cell;
+use super::cell::{Cell, Readers};
 use super::engine::{Engine, partition_dir};
 use super::memory;
+use super::readers::{self, Reading};
 use super::schedule::Sabotage;
 use super::usage::{Spent, Usage};
+use crate::floor::fio::{self, FioJob};
 use crate::floor::{Floor, Laps, Work};
 
 /// More CPU in the kernel than this, in seconds per GB, shows pages that the host had not backed; with smaller batches
@@ -94,6 +96,8 @@ pub struct Figures {
     pub switches: Option<u64>,
     /// Bytes sent towards storage.
     pub write_bytes: Option<u64>,
+    /// Bytes that readers beside the producer took meanwhile.
+    pub read_bytes: u64,
     /// Latencies.
     pub laps: Laps,
 }
@@ -102,7 +106,8 @@ impl Figures {
     fn new(bytes: u64, batches: usize, seconds: f64, spent: Spent, laps: Laps) -> Figures {
         let Spent { cpu_ns, sys_ns, switches, write_bytes } = spent;
         let (cpu_s, sys_s) = (cpu_ns as f64 / 1e9, sys_ns.map(|ns| ns as f64 / 1e9));
-        Figures { seconds, bytes, batches: batches as u64, cpu_s, sys_s, switches, write_bytes, laps }
+        let batches = batches as u64;
+        Figures { seconds, bytes, batches, cpu_s, sys_s, switches, write_bytes, read_bytes: 0, laps }
     }
 
     /// Payload in 10⁶ bytes per second.
@@ -113,6 +118,12 @@ impl Figures {
     /// CPU seconds per 10⁹ bytes of payload.
     pub fn cpu_s_per_gb(&self) -> f64 {
         self.cpu_s / (self.bytes as f64 / 1e9)
+    }
+
+    /// The one batch in a thousand that took longest, at least this long. Few batches stand behind it in one trial:
+    /// it is for pairs.
+    pub(crate) fn append_p999_us(&self) -> Option<f64> {
+        Pooled::new([&self.laps.append]).read_us(Quantile::P999)
     }
 
     fn is_cold(&self, cell: &Cell) -> bool {
@@ -127,7 +138,9 @@ impl Figures {
 pub struct Trial {
     /// Our log.
     pub engine: Figures,
-    /// Its floor.
+    /// The same without the row's readers, if it has some.
+    pub alone: Option<Figures>,
+    /// Its floor, which nobody reads from.
     pub floor: Figures,
     /// What became of the engine's batches.
     pub verify: VerifyCounts,
@@ -160,13 +173,19 @@ impl Visit<'_> {
         if first == Side::Floor {
             floor = Some(self.floor()?);
         }
-        let (engine, verify) = self.engine()?;
+        let (engine, mut verify) = self.engine(self.cell)?;
+        let mut alone = None;
+        if self.cell.readers != Readers::None {
+            let (figures, counts) = self.engine(&Cell { readers: Readers::None, ..self.cell.clone() })?;
+            verify.add(&counts);
+            alone = Some(figures);
+        }
         let floor = match floor {
             Some(floor) => floor,
             None => self.floor()?,
         };
         let cold = engine.is_cold(self.cell) || floor.is_cold(self.cell);
-        Ok(Trial { engine, floor, verify, first, cold })
+        Ok(Trial { engine, alone, floor, verify, first, cold })
     }
 
     /// Batches before the timed part: the window is full once, rings are set up, first blocks are taken.
@@ -186,37 +205,65 @@ impl Visit<'_> {
     }
 
     /// On a thread of its own, as a ring belongs to the thread that made it.
-    fn engine(&self) -> Result<(Figures, VerifyCounts), BenchError> {
+    fn engine(&self, cell: &Cell) -> Result<(Figures, VerifyCounts), BenchError> {
         let scratch = self.scratch()?;
         let store = open_store(&self.cell.io)?;
         on_own_thread(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, self.engine_over(&store, scratch.path()))
+            local.block_on(&runtime, self.engine_over(&store, cell, scratch.path()))
         })
     }
 
     async fn engine_over<S: SegmentStore>(
         &self,
         store: &S,
+        cell: &Cell,
         dir: &Path,
     ) -> Result<(Figures, VerifyCounts), BenchError> {
-        let mut engine = Engine::open(store, dir, self.cell, self.pool, self.file_max_bytes()).await?;
+        let old = readers::old_logs(store, dir, cell, self.pool, self.batches).await?;
+        let mut engine = Engine::open(store, dir, cell, self.pool).await?;
         engine.append(self.warm_up(), &mut Laps::default()).await?;
         if self.sabotage == Some(Sabotage::SkipBatch) {
             engine.skip();
         }
         let mut laps = Laps::default();
+        let reading = Reading::start(cell.readers, engine.logs(), &old);
         let (before, start) = (Usage::now(), Instant::now());
         engine.append(self.batches, &mut laps).await?;
         let (seconds, after) = (start.elapsed().as_secs_f64(), Usage::now());
+        let read_bytes = reading.end().await?;
         if self.sabotage == Some(Sabotage::FlipBit) {
             flip_bit(dir)?;
         }
         let verify = engine.read_back().await?;
         engine.close().await?;
         let bytes = self.pool.bytes_of(self.warm_up(), self.batches, self.cell.partitions);
-        Ok((Figures::new(bytes, self.batches, seconds, after.since(&before), laps), verify))
+        let figures = Figures::new(bytes, self.batches, seconds, after.since(&before), laps);
+        Ok((Figures { read_bytes, ..figures }, verify))
+    }
+
+    /// What fio makes of it, in MB/s.
+    pub(crate) fn fio(&self) -> Result<f64, String> {
+        fio::version()?;
+        let scratch = self.scratch().map_err(|error| error.to_string())?;
+        let job = FioJob {
+            dir: scratch.path(),
+            backend: self.cell.io.backend,
+            block_bytes: self.cell.batch_bytes,
+            bytes: (self.batches * self.cell.batch_bytes) as u64,
+            depth: self.depth(),
+            group: self.group(),
+        };
+        fio::run(&job).map_err(|error| error.to_string())
+    }
+
+    fn depth(&self) -> usize {
+        self.cell.window().min(usize::from(self.cell.io.io_uring.depth.max(1)))
+    }
+
+    fn group(&self) -> Option<usize> {
+        (self.cell.durability == DurabilityMode::Fsync).then(|| self.cell.window())
     }
 
     fn floor(&self) -> Result<Figures, BenchError> {
@@ -226,8 +273,8 @@ impl Visit<'_> {
             pool: self.pool.whole(),
             partitions: self.cell.partitions,
             preallocation: self.cell.io.preallocation,
-            depth: self.cell.window().min(usize::from(self.cell.io.io_uring.depth.max(1))),
-            group: (self.cell.durability == DurabilityMode::Fsync).then(|| self.cell.window()),
+            depth: self.depth(),
+            group: self.group(),
             file_max_bytes: self.file_max_bytes(),
         };
         on_own_thread(|| {

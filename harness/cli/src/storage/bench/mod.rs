@@ -1,5 +1,6 @@
 //! `storage bench`: lists of choices in, a table or an array of rows out.
 
+mod bundle;
 mod options;
 mod progress;
 mod table;
@@ -8,12 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
-use plimsoll_results::Exit;
-use plimsoll_storage::bench::{Outcome, Plan, run as measure};
+use jiff::Timestamp;
+use plimsoll_probe::{Observed, warnings};
+use plimsoll_results::{Exit, Machine};
+use plimsoll_storage::bench::{Outcome, Plan, idle_page_monitors, run as measure};
 
 pub(crate) use options::BenchOptions;
 
 use crate::exit::UsageError;
+use bundle::Results;
 use progress::Watch;
 
 /// Runs it.
@@ -21,10 +25,13 @@ pub(crate) fn run(options: &BenchOptions) -> anyhow::Result<Exit> {
     let scratch = scratch(options)?;
     let plan = options.plan(scratch.path())?;
     if options.dry_run {
-        print!("{}", table::plan(&plan));
-        return Ok(Exit::Pass);
+        return dry_run(options, &plan);
     }
-    check_space(&plan)?;
+    let machine = plimsoll_probe::machine(&plan.dir, None);
+    check_space(&plan, &machine)?;
+    let remarks = remarks(&machine);
+    remarks.iter().for_each(|remark| eprintln!("note: {remark}"));
+    let started = Timestamp::now();
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_ctrl_c(&stop)?;
     let mut watch = Watch::new(stop, options.json);
@@ -34,12 +41,39 @@ pub(crate) fn run(options: &BenchOptions) -> anyhow::Result<Exit> {
     for (cell, reason) in &outcome.unavailable {
         eprintln!("{cell}: does not run here: {reason}");
     }
+    let results = Results { plan: &plan, outcome: &outcome, machine: &machine, remarks: &remarks, started };
+    let report = bundle::write(&options.output, &results)?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&outcome.rows)?);
+        eprintln!("report: {}", report.display());
     } else {
-        print!("{}", table::rows(&outcome));
+        println!("{}report: {}", table::rows(&outcome), report.display());
     }
     Ok(exit(&outcome))
+}
+
+fn dry_run(options: &BenchOptions, plan: &Plan) -> anyhow::Result<Exit> {
+    if options.json {
+        let cells: Vec<String> = plan.cells.iter().map(ToString::to_string).collect();
+        println!("{}", serde_json::to_string_pretty(&cells)?);
+    } else {
+        print!("{}", table::plan(plan));
+    }
+    Ok(Exit::Pass)
+}
+
+/// What the reader should know of this machine before believing a figure.
+fn remarks(machine: &Machine) -> Vec<String> {
+    let tool = plimsoll_probe::tool_build("plimsoll", env!("CARGO_PKG_VERSION"));
+    let seen = Observed { machine: Some(machine), tool: Some(&tool), syncs: true, ..Observed::default() };
+    let mut remarks: Vec<String> = warnings(&seen).iter().map(ToString::to_string).collect();
+    if idle_page_monitors() > 0 {
+        remarks.push(
+            "This kernel takes away pages that were idle for a while: cached reads may find them gone."
+                .to_owned(),
+        );
+    }
+    remarks
 }
 
 fn exit(outcome: &Outcome) -> Exit {
@@ -56,9 +90,8 @@ fn scratch(options: &BenchOptions) -> anyhow::Result<tempfile::TempDir> {
 }
 
 /// A full disk in the middle of a trial would look like a fault of the engine.
-fn check_space(plan: &Plan) -> anyhow::Result<()> {
-    let machine = plimsoll_probe::machine(&plan.dir, None);
-    let Some(filesystem) = machine.filesystem else { return Ok(()) };
+fn check_space(plan: &Plan, machine: &Machine) -> anyhow::Result<()> {
+    let Some(filesystem) = &machine.filesystem else { return Ok(()) };
     let needed_bytes = plan.disk_bytes();
     if filesystem.available_bytes >= needed_bytes {
         return Ok(());

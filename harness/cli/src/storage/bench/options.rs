@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use plimsoll_io::{Backend, Placement, Preallocation};
+use plimsoll_io::{Backend, Placement, Preallocation, RingSync};
 use plimsoll_log::FlushPolicy;
 use plimsoll_log::records::Codec;
 use plimsoll_results::DurabilityMode;
-use plimsoll_storage::bench::{Matrix, Plan, Sabotage};
+use plimsoll_storage::bench::{Matrix, Plan, Readers, Sabotage};
 
 use crate::exit::UsageError;
 
 /// Payload of one side of a pair under `--quick`: short enough for twelve rows in less than a minute.
-const QUICK_TRIAL_BYTES: u64 = 96 << 20;
+const QUICK_TRIAL_BYTES: u64 = 48 << 20;
 /// When the last pair of `--quick` may begin.
 const QUICK_MAX: Duration = Duration::from_secs(42);
 const QUICK_PAIRS: usize = 8;
@@ -46,6 +46,30 @@ pub(crate) struct BenchOptions {
     /// How many partitions are appended to in turn.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u16).range(1..=1000))]
     partitions: Vec<u16>,
+    /// Who reads beside the producer: none, tail, cold. Rows with readers also run without them, in the same pairs.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "none")]
+    readers: Vec<Readers>,
+    /// io_uring: writes in flight per file.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    depth: Vec<u16>,
+    /// io_uring: around the page cache (the default); with --buffered, both are measured.
+    #[arg(long)]
+    direct: bool,
+    /// io_uring: through the page cache.
+    #[arg(long)]
+    buffered: bool,
+    /// io_uring: a kernel thread polls for submissions: off, on.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "off", value_parser = switch)]
+    sqpoll: Vec<bool>,
+    /// io_uring: how bytes become durable: ring, syscall.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "ring")]
+    ring_sync: Vec<RingSync>,
+    /// page-cache: write with RWF_DONTCACHE: off, on.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "off", value_parser = switch)]
+    dontcache: Vec<bool>,
+    /// page-cache: begin write-back each time this much of a file is dirty.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    writeback: Option<u64>,
     /// Syncs of replicated rows once this many records are not durable (flush.messages).
     #[arg(long, value_name = "N")]
     flush_messages: Option<u64>,
@@ -65,11 +89,17 @@ pub(crate) struct BenchOptions {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Three backends, both durabilities, two batch sizes, in less than 50 seconds.
-    #[arg(long, conflicts_with_all = ["backend", "durability", "preallocation", "placement", "batch", "codec", "partitions", "flush_messages", "flush_ms", "pairs", "bytes", "seconds"])]
+    #[arg(long, conflicts_with_all = ["backend", "durability", "preallocation", "placement", "batch", "codec", "partitions", "readers", "depth", "direct", "buffered", "sqpoll", "ring_sync", "dontcache", "writeback", "flush_messages", "flush_ms", "pairs", "bytes", "seconds"])]
     quick: bool,
+    /// Leaves out fio, which otherwise runs once per row where it is installed.
+    #[arg(long)]
+    no_fio: bool,
     /// Where trials write; on the file system to be measured.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(super) dir: PathBuf,
+    /// Where result bundles go.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(super) output: PathBuf,
     /// One JSON document on stdout: an array of rows.
     #[arg(long)]
     pub(crate) json: bool,
@@ -95,7 +125,8 @@ impl BenchOptions {
             _ => Sabotage::FlipBit,
         });
         let (cells, seed, dir) = (matrix.cells(), self.seed, dir.to_owned());
-        Ok(Plan { cells, pairs, trial_bytes, time_max, seed, dir, sabotage })
+        let fio = !self.no_fio && !self.quick;
+        Ok(Plan { cells, pairs, trial_bytes, time_max, seed, dir, fio, sabotage })
     }
 
     fn matrix(&self) -> anyhow::Result<Matrix> {
@@ -110,8 +141,17 @@ impl BenchOptions {
             batch_bytes: self.batch.iter().filter_map(|bytes| usize::try_from(*bytes).ok()).collect(),
             codecs: self.codec.clone(),
             partitions: self.partitions.iter().map(|count| usize::from(*count)).collect(),
+            readers: self.readers.clone(),
+            dontcache: self.dontcache.clone(),
+            direct: match (self.direct, self.buffered) {
+                (true, true) => vec![true, false],
+                (_, buffered) => vec![!buffered],
+            },
+            depths: self.depth.clone(),
+            sqpoll: self.sqpoll.clone(),
+            ring_syncs: self.ring_sync.clone(),
+            writeback_bytes: self.writeback,
             flush: FlushPolicy { messages: self.flush_messages, interval_ms: self.flush_ms },
-            ..Matrix::quick()
         })
     }
 }
@@ -121,6 +161,14 @@ fn durability(text: &str) -> Result<DurabilityMode, String> {
         "replicated" => Ok(DurabilityMode::Replicated),
         "fsync" => Ok(DurabilityMode::Fsync),
         _ => Err(format!("unknown durability {text:?}: use replicated or fsync")),
+    }
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("{text:?}: use on or off")),
     }
 }
 

@@ -1,0 +1,123 @@
+//! Consumers beside the producer, on its thread as in a broker.
+
+use std::cell::Cell as Counter;
+use std::path::Path;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use plimsoll_io::{SegmentStore, drop_cached};
+use plimsoll_log::records::Batch;
+use plimsoll_log::{Level, Log, OpenHints, layout};
+use tokio::task::{JoinHandle, spawn_local};
+use uuid::Uuid;
+
+use super::batches::BatchPool;
+use super::cell::{Cell, Readers};
+use super::engine::{Engine, partition_dir};
+use super::trial::BenchError;
+use crate::floor::Laps;
+
+/// What one fetch asks for.
+const FETCH_BYTES: usize = 1 << 20;
+
+/// Readers under way, one per log.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    bytes: Rc<Counter<u64>>,
+    tasks: Vec<JoinHandle<Result<(), BenchError>>>,
+}
+
+impl Reading {
+    /// Starts readers at the tail of `live`, or at the start of `old`. Needs a `LocalSet`.
+    pub(crate) fn start<S: SegmentStore>(readers: Readers, live: &[Log<S>], old: &[Log<S>]) -> Reading {
+        let bytes = Rc::new(Counter::new(0));
+        let tasks = match readers {
+            Readers::None => Vec::new(),
+            Readers::Tail => {
+                live.iter().map(|log| spawn_local(follow(log.clone(), Rc::clone(&bytes)))).collect()
+            }
+            Readers::Cold => {
+                old.iter().map(|log| spawn_local(catch_up(log.clone(), Rc::clone(&bytes)))).collect()
+            }
+        };
+        Reading { bytes, tasks }
+    }
+
+    /// Stops them and says how many bytes they have read; fails if one of them had failed.
+    pub(crate) async fn end(self) -> Result<u64, BenchError> {
+        for task in self.tasks {
+            if task.is_finished() {
+                task.await.map_err(std::io::Error::other)??;
+            } else {
+                task.abort();
+            }
+        }
+        Ok(self.bytes.get())
+    }
+}
+
+/// Follows the log as it grows.
+async fn follow<S: SegmentStore>(log: Log<S>, bytes: Rc<Counter<u64>>) -> Result<(), BenchError> {
+    let mut from_offset = log.marks().written;
+    loop {
+        log.wait(log.marks().generation, Level::Written, from_offset + 1).await?;
+        from_offset = fetch(&log, from_offset, &bytes).await?.unwrap_or(from_offset);
+    }
+}
+
+/// Reads an old log from its start to its end.
+async fn catch_up<S: SegmentStore>(log: Log<S>, bytes: Rc<Counter<u64>>) -> Result<(), BenchError> {
+    let mut from_offset = 0;
+    while let Some(next_offset) = fetch(&log, from_offset, &bytes).await? {
+        from_offset = next_offset;
+        // A broker answers other requests between two fetches.
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+/// Reads once, as a broker that copies, and returns the offset to go on from; `None` at the end.
+async fn fetch<S: SegmentStore>(
+    log: &Log<S>,
+    from_offset: i64,
+    bytes: &Counter<u64>,
+) -> Result<Option<i64>, BenchError> {
+    let out = log.read(from_offset, i64::MAX, FETCH_BYTES, true).await?;
+    let records = out.records.to_bytes()?;
+    bytes.set(bytes.get() + records.len() as u64);
+    Ok(next_offset(records))
+}
+
+fn next_offset(mut records: Bytes) -> Option<i64> {
+    let mut next_offset = None;
+    while let Ok(Some(batch)) = Batch::split_from(&mut records) {
+        next_offset = Some(batch.header().next_offset());
+    }
+    next_offset
+}
+
+/// Logs as large as a trial that were written, closed, dropped from the page cache, and opened again.
+pub(crate) async fn old_logs<S: SegmentStore>(
+    store: &S,
+    dir: &Path,
+    cell: &Cell,
+    pool: &BatchPool,
+    batches: usize,
+) -> Result<Vec<Log<S>>, BenchError> {
+    if cell.readers != Readers::Cold {
+        return Ok(Vec::new());
+    }
+    let dir = dir.join("old");
+    let mut engine = Engine::open(store, &dir, cell, pool).await?;
+    engine.append(batches, &mut Laps::default()).await?;
+    engine.close().await?;
+    drop(engine);
+    let mut logs = Vec::new();
+    for number in 0..cell.partitions {
+        let dir = partition_dir(&dir, number);
+        drop_cached(&layout::segment_path(&dir, 0, layout::LOG_SUFFIX)).map_err(std::io::Error::other)?;
+        let hints = OpenHints { clean: true, ..OpenHints::default() };
+        logs.push(Log::open(store.clone(), &dir, Uuid::nil(), cell.log_config(), hints).await?.0);
+    }
+    Ok(logs)
+}
