@@ -36,6 +36,8 @@ pub const RECOVERY_POINT_CHECKPOINT: &str = "recovery-point-offset-checkpoint";
 pub const HIGH_WATERMARK_CHECKPOINT: &str = "replication-offset-checkpoint";
 /// Log start offsets, per log directory.
 pub const LOG_START_CHECKPOINT: &str = "log-start-offset-checkpoint";
+/// Offsets up to which compaction has cleaned, per log directory.
+pub const CLEANER_CHECKPOINT: &str = "cleaner-offset-checkpoint";
 /// Present only between a clean stop and the next start, per log directory.
 pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 /// Who owns the log directory.

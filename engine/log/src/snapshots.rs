@@ -12,9 +12,6 @@ use crate::producers::Producers;
 use crate::side_file;
 use crate::snapshot;
 
-/// Snapshots kept per log; older ones serve only truncations that reach back further.
-const KEPT: usize = 4;
-
 /// The snapshots of one log. Clones are handles to the same. Methods block on files, and a lock is held meanwhile
 /// for which nobody waits: sealing, closing and truncating take turns already.
 #[derive(Clone, Debug)]
@@ -33,17 +30,13 @@ impl Snapshots {
         Self { dir: dir.into(), offsets: Arc::new(Mutex::new(offsets)) }
     }
 
-    /// Writes the snapshot taken at `offset`, then removes the oldest if there are more than are kept.
+    /// Writes the snapshot taken at `offset`. It stays as long as its segment, as in Kafka: a recovery that begins
+    /// many segments back, or a truncation that reaches there, replays no more than one segment.
     pub(crate) fn write(&self, offset: i64, bytes: &[u8]) -> Result<(), IoFault> {
         let mut offsets = self.lock();
         // Noted first: also a write that failed may have left a file, which a truncation must not overlook.
         offsets.insert(offset);
-        side_file::write_atomically(&self.path(offset), bytes)?;
-        while offsets.len() > KEPT {
-            let Some(oldest) = offsets.first().copied() else { break };
-            self.remove(&mut offsets, oldest)?;
-        }
-        Ok(())
+        side_file::write_atomically(&self.path(offset), bytes)
     }
 
     /// Removes those taken beyond `end_offset`; `i64::MIN` removes all.
@@ -121,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_readable_snapshot_is_loaded_and_few_are_kept() {
+    fn the_newest_readable_snapshot_is_loaded_and_all_are_kept_until_they_are_cut() {
         let dir = tempfile::tempdir().expect("temp dir");
         let dir = dir.path();
         let snapshots = found(dir);
@@ -129,6 +122,7 @@ mod tests {
         for offset in [0, 10, 20, 30, 40] {
             snapshots.write(offset, &bytes).expect("write");
         }
+        snapshots.cut_before(10).expect("cut");
         assert_eq!(on_disk(dir), [10, 20, 30, 40]);
         std::fs::write(snapshots.path(20), b"damaged").expect("write");
         let snapshots = found(dir);

@@ -8,6 +8,7 @@ mod contract;
 mod crash;
 mod deleted;
 mod faults;
+mod golden;
 mod groups;
 mod idempotence;
 mod model;

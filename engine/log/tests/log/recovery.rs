@@ -192,7 +192,9 @@ fn e32_opening_opens_what_it_scans_and_the_ends_of_what_it_trusts_however_many_s
         log.close().await.expect("close");
         drop(log);
         // The last sealed segment, to see whether it overlaps the active one, and the active one.
-        for (clean, unflushed, opens) in [(true, 0, 2), (false, 1, 2), (false, 3, 4), (false, 100, 100)] {
+        for (clean, unflushed, opens) in
+            [(true, 0, 2), (false, 1, 2), (false, 5, 6), (false, 60, 61), (false, 100, 100)]
+        {
             let recovery_point = bases.get(100 - unflushed).copied();
             store.script.opens.store(0, Ordering::SeqCst);
             let (log, report) = open(store.clone(), &dir, config.clone(), recovery_point, clean).await;
