@@ -173,7 +173,7 @@ impl<F> State<F> {
         let (base_offset, next_offset) = (group.base_offset(), group.next_offset());
         let covered = base_offset..next_offset.max(base_offset + 1);
         let (size_bytes, newest) = (tail.size_bytes, Some(tail.newest));
-        self.sealed.replace(&covered, Sealed { base_offset, next_offset, size_bytes, newest });
+        self.sealed.replace(&covered, Sealed { base_offset, next_offset, size_bytes, newest, damage: None });
         self.compacting.swaps += 1;
         self.compacting.swapping = None;
         self.open.forget_if(|base| covered.contains(&base))
