@@ -130,6 +130,10 @@ impl SegmentFile for AnyFile {
         each!(self, AnyFile, file => file.rename(to).await)
     }
 
+    async fn is_alone(&self) -> Result<bool, IoFault> {
+        each!(self, AnyFile, file => file.is_alone().await)
+    }
+
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
         each!(self, AnyFile, file => file.reserve(upto_bytes).await)
     }

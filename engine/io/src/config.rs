@@ -67,7 +67,8 @@ pub enum Preallocation {
     Fallocate,
     /// Zeroes are written and synced ahead: the dearest to prepare, the cheapest to write durably.
     ZeroFill,
-    /// A retired segment of the same partition is overwritten: its blocks are initialised and often still cached.
+    /// A retired segment of the same partition is overwritten: its blocks are initialised and often still cached. Where
+    /// there is none, as [`Preallocation::Fallocate`].
     /// An experiment with conditions; see `docs/backends.md`.
     Recycle,
 }

@@ -277,6 +277,10 @@ impl<F: SegmentFile> SegmentFile for FaultyFile<F> {
         self.inner.rename(to).await
     }
 
+    async fn is_alone(&self) -> Result<bool, IoFault> {
+        self.inner.is_alone().await
+    }
+
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
         self.faults.check(IoOp::Reserve, self.inner.path(), upto_bytes)?;
         let room_upto_bytes = self.room_upto_bytes.load(Ordering::Relaxed);

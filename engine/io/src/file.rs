@@ -69,6 +69,10 @@ pub trait SegmentFile: fmt::Debug + Send + Sync + 'static {
     /// Cancel safety: dropped, the file may have either name.
     fn rename(&self, to: &Path) -> impl Future<Output = Result<(), IoFault>>;
 
+    /// Whether this handle is the only one of the file, here and in other processes: no other handle, slice or map
+    /// shows its bytes. Only then may a file be written anew. False where the file system cannot tell.
+    fn is_alone(&self) -> impl Future<Output = Result<bool, IoFault>>;
+
     /// Makes room up to `upto_bytes`, so that later writes below it find space.
     /// Fails with [`FaultKind::NoSpace`](crate::FaultKind::NoSpace) and takes nothing then.
     /// May lengthen the file; never changes bytes already written, nor ones being written below the room so far.

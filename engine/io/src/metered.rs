@@ -240,6 +240,10 @@ impl<F: SegmentFile> SegmentFile for MeteredFile<F> {
         self.meter.timed(IoOp::Rename, self.inner.rename(to), failed).await
     }
 
+    async fn is_alone(&self) -> Result<bool, IoFault> {
+        self.inner.is_alone().await
+    }
+
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
         self.meter.timed(IoOp::Reserve, self.inner.reserve(upto_bytes), failed).await
     }

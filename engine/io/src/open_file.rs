@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use crate::config::Preallocation;
 use crate::dir::{fsync_directory, parent};
 use crate::fault::{FaultKind, IoFault, IoOp};
-use crate::reserve::{Taken, take_room};
+use crate::reserve::{Taken, is_only_open_file, take_room};
 use crate::slice::SliceSource;
 
 /// How a backend opens its files.
@@ -137,6 +137,20 @@ impl OpenFile {
             Ok(())
         })
         .await
+    }
+
+    /// Whether no other open file shows these bytes.
+    pub(crate) async fn is_alone(self: &Arc<Self>) -> Result<bool, IoFault> {
+        let this = Arc::clone(self);
+        blocking(IoOp::Open, self.path(), move || {
+            is_only_open_file(&this.file).map_err(|error| this.fault(IoOp::Open, 0, error))
+        })
+        .await
+    }
+
+    /// Whether the file may one day be written anew, so that nothing may send from it after its handles are gone.
+    pub(crate) fn is_recyclable(&self) -> bool {
+        self.how.preallocation == Preallocation::Recycle
     }
 
     /// Makes the names in a directory durable.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -66,6 +67,26 @@ pub fn free_bytes(path: &Path) -> Result<u64, IoFault> {
     match rustix::fs::statvfs(path) {
         Ok(stat) => Ok(stat.f_bavail.saturating_mul(stat.f_frsize)),
         Err(errno) => Err(IoFault::new(IoOp::Reserve, path, 0, errno.into())),
+    }
+}
+
+/// Whether no other descriptor of this or any process, and no map, refers to the file: the kernel grants a write lease
+/// only then (`fcntl(2)`). The lease is given back at once.
+pub(crate) fn is_only_open_file(file: &File) -> io::Result<bool> {
+    let lease = |kind: i32| {
+        // SAFETY: an open descriptor and a command without pointers.
+        match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    match lease(libc::F_WRLCK) {
+        Ok(()) => lease(libc::F_UNLCK).map(|()| true),
+        Err(error) => match error.raw_os_error() {
+            // Somebody else has it open; no leases on this file system; not the file's owner.
+            Some(libc::EAGAIN | libc::EINVAL | libc::EACCES) => Ok(false),
+            _ => Err(error),
+        },
     }
 }
 

@@ -13,6 +13,7 @@ use crate::disk_share::DiskShare;
 use crate::layout;
 use crate::log::Log;
 use crate::offset_index::OffsetIndex;
+use crate::retired::{self, Pool, SegmentCounts};
 use crate::room::{RESERVE_ALIGN_BYTES, off_thread};
 use crate::side_file;
 use crate::state::{Shared, State};
@@ -24,21 +25,27 @@ pub(crate) struct Ahead<F> {
     /// A task is at it. Whoever cuts or replaces files waits until it is over.
     running: bool,
     next_segment: Option<Prepared<F>>,
+    /// Files for segments to come that were segments before.
+    pub(crate) retired: Pool,
+    pub(crate) counts: SegmentCounts,
     /// The segment and the end of its room when something was refused; not tried again until either changes.
     refused: Option<(i64, u64)>,
 }
 
 impl<F> Default for Ahead<F> {
     fn default() -> Self {
-        Self { running: false, next_segment: None, refused: None }
+        let (retired, counts) = (Pool::default(), SegmentCounts::default());
+        Self { running: false, next_segment: None, retired, counts, refused: None }
     }
 }
 
-/// The next segment's file under its waiting name: empty, reserved, and known to nobody else.
+/// The next segment's file under its waiting name: reserved and known to nobody else.
 #[derive(Debug)]
 pub(crate) struct Prepared<F> {
     pub(crate) file: F,
     pub(crate) reserved_bytes: u64,
+    /// It holds batches of an earlier life.
+    pub(crate) recycled: bool,
 }
 
 /// One piece of work.
@@ -176,6 +183,18 @@ async fn prepare<S: SegmentStore>(
 ) -> Result<(), IoFault> {
     let dir = shared.dir.clone();
     off_thread(&shared.dir, move || forget_indexes(&dir, active_base)).await?;
+    let prepared = match retired::revive(shared).await? {
+        Some(revived) => revived,
+        None => create(shared, reserve_bytes).await?,
+    };
+    shared.lock().ahead.next_segment = Some(prepared);
+    Ok(())
+}
+
+async fn create<S: SegmentStore>(
+    shared: &Shared<S>,
+    reserve_bytes: u64,
+) -> Result<Prepared<S::File>, IoFault> {
     let path = waiting_path(&shared.dir);
     let file = match shared.store.create(&path, reserve_bytes).await {
         Err(fault) if fault.kind == FaultKind::AlreadyExists => {
@@ -185,8 +204,7 @@ async fn prepare<S: SegmentStore>(
         other => other?,
     };
     shared.share.note_taken(reserve_bytes);
-    shared.lock().ahead.next_segment = Some(Prepared { file, reserved_bytes: reserve_bytes });
-    Ok(())
+    Ok(Prepared { file, reserved_bytes: reserve_bytes, recycled: false })
 }
 
 /// Removes index files left from an earlier clean stop, when the segment was shorter: recovery would take them for a
@@ -206,24 +224,25 @@ impl<S: SegmentStore> Log<S> {
         self.shared.until(|state| (!state.ahead.running).then(|| state.ahead.next_segment.take())).await
     }
 
-    /// Gives back what was prepared for a segment that is not to come. Says whether there was anything.
+    /// Gives back what is kept for segments to come. Says whether there was anything.
     pub(crate) async fn discard_prepared(&self) -> Result<bool, IoFault> {
-        let Some(prepared) = self.take_prepared().await else { return Ok(false) };
+        let Some(prepared) = self.take_prepared().await else { return self.empty_pool().await };
         let path = prepared.file.path().to_owned();
         drop(prepared);
-        self.shared.store.remove(&path).await.map(|()| true)
+        self.shared.store.remove(&path).await?;
+        self.empty_pool().await.map(|_| true)
     }
 }
 
-/// Removes what a crash left prepared, if it is among the `names` in `dir`. Its name is no segment's, so nothing else
-/// looks at it.
-pub(crate) async fn remove_leftover<S: SegmentStore>(
+/// Removes what a crash left ready or retired among the `names` in `dir`. These are no segments' names, so nothing else
+/// looks at them.
+pub(crate) async fn remove_leftovers<S: SegmentStore>(
     store: &S,
     dir: &Path,
     names: &[String],
 ) -> Result<(), IoFault> {
-    match names.iter().any(|name| name == layout::NEXT_SEGMENT) {
-        true => store.remove(&waiting_path(dir)).await,
-        false => Ok(()),
+    for name in names.iter().filter(|name| *name == layout::NEXT_SEGMENT || retired::is_retired(name)) {
+        store.remove(&dir.join(name)).await?;
     }
+    Ok(())
 }

@@ -24,6 +24,8 @@ pub const CLEANED_SUFFIX: &str = "cleaned";
 pub const SWAP_SUFFIX: &str = "swap";
 /// A file waiting to be removed.
 pub const DELETED_SUFFIX: &str = "deleted";
+/// A segment that retention took out of the log, kept to be written anew.
+pub const RETIRED_SUFFIX: &str = "retired";
 /// The next segment's file while it waits for its name, per partition. Not a segment's name, and Kafka ignores it.
 pub const NEXT_SEGMENT: &str = "next.prepared";
 /// Start offset of each leader epoch, per partition.

@@ -3,10 +3,10 @@
 //! [`Log`] is the handle. An append is admitted under one short lock in the order of rule E15 (`admit`): offsets,
 //! producer check ([`Producers`], rule E14), room, acceptance. What needs I/O first happens outside the lock and one at
 //! a time (`room`): rolling, reserving space, checkpointing an epoch ([`EpochCache`]). Most room is made before it is
-//! needed, in the background (`ahead`), in steps that shrink with the number of logs on the disk (`disk_share`). An
-//! accepted batch is queued in a `WriteLine`, which says what to write next (gathered pieces, or aligned blocks whose
-//! last is written again), and the pump (`pump`) keeps the writes in flight: whoever appends polls it once in place, and
-//! only what does not finish then becomes a local task. A second task (`sync_task`) syncs, seals rolled segments and
+//! needed, in the background (`ahead`), in steps that shrink with the number of logs on the disk (`disk_share`), or comes
+//! from segments that retention removed (`retired`). An accepted batch is queued in a `WriteLine`, which says what to
+//! write next (gathered pieces, or aligned blocks whose last is written again), and the pump (`pump`) keeps the writes in
+//! flight: whoever appends polls it once in place, and only what does not finish then becomes a local task. A second task (`sync_task`) syncs, seals rolled segments and
 //! writes their indexes and producer snapshots (`snapshots`); it may lag a few segments behind, then rolls wait for it.
 //! Progress is published as [`Marks`] in offsets of the whole log; waiters and marks carry a generation, which
 //! truncation, loss of leadership and a full disk end.
@@ -44,6 +44,7 @@ mod pump;
 mod read;
 mod recover;
 mod retention;
+mod retired;
 mod room;
 mod scan;
 mod scrub;
@@ -84,6 +85,7 @@ pub use producers::{
 pub use read::ReadOut;
 pub use recover::{OpenHints, RecoveryReport};
 pub use retention::{DeleteRecordsError, HIGH_WATERMARK, Retained, RetentionBounds, RetentionPolicy};
+pub use retired::SegmentCounts;
 pub use scrub::ScrubReport;
 pub use snapshot::SnapshotError;
 pub use state::Observer;

@@ -103,15 +103,21 @@ impl<S: SegmentStore> Log<S> {
     /// one. Whoever syncs the directory next makes the name durable: see [`sync_task`].
     async fn next_segment(&self, active_base: i64, base_offset: i64) -> Result<Active<S::File>, IoFault> {
         let dir = &self.shared.dir;
-        let Some(Prepared { file, reserved_bytes }) = self.take_prepared().await else {
+        let Some(Prepared { file, reserved_bytes, recycled }) = self.take_prepared().await else {
             ahead::forget_indexes(dir, active_base)?;
             let (file, reserved_bytes) = self.create_segment(base_offset).await?;
             let step_bytes = self.shared.config.reserve_step_min_bytes;
+            self.shared.lock().ahead.counts.segments_created += 1;
             return Ok(Active::empty(Arc::new(file), base_offset, now_ms(), reserved_bytes, step_bytes));
         };
         file.rename(&layout::segment_path(dir, base_offset, LOG_SUFFIX)).await?;
         // Whoever filled one segment is about to fill the next: steps go on as large as they were.
-        let step_bytes = self.shared.lock().active.step_bytes;
+        let step_bytes = {
+            let mut state = self.shared.lock();
+            state.ahead.counts.segments_recycled += u64::from(recycled);
+            state.ahead.counts.segments_created += u64::from(!recycled);
+            state.active.step_bytes
+        };
         Ok(Active::empty(Arc::new(file), base_offset, now_ms(), reserved_bytes, step_bytes))
     }
 

@@ -25,12 +25,22 @@ pub(crate) struct OnDisk<F> {
     pub(crate) len_bytes: u64,
 }
 
+/// How batches must follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Continuity {
+    /// Offsets rise; compaction leaves gaps.
+    Rising,
+    /// Each batch begins where the one before ended, and epochs never fall: the file may have been recycled, and
+    /// hold batches of an earlier life.
+    Exact,
+}
+
 /// What lay behind the last valid batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// Nothing.
     Nothing,
-    /// Reserved space: zeroes only.
+    /// Reserved space: zeroes, or in a file that may have been recycled whatever it held before.
     Padding { len_bytes: u64 },
     /// Something that is not a valid batch.
     Lost { len_bytes: u64, problem: String },
@@ -67,6 +77,7 @@ impl Rebuilt {
 pub(crate) async fn scan<F: SegmentFile>(
     on_disk: OnDisk<F>,
     from_offset: i64,
+    continuity: Continuity,
     config: &LogConfig,
     rebuilt: &mut Rebuilt,
 ) -> Result<Scanned<F>, IoFault> {
@@ -81,7 +92,13 @@ pub(crate) async fn scan<F: SegmentFile>(
             Found::End => break None,
             Found::Bad(problem) => break Some(problem),
         };
-        if let Err(problem) = check(&batch, base_offset, end_offset, rebuilt.last_epoch) {
+        let follows = match continuity {
+            Continuity::Rising => Ok(()),
+            Continuity::Exact => check_continues(batch.header(), end_offset, rebuilt),
+        };
+        if let Err(problem) =
+            follows.and_then(|()| check(&batch, base_offset, end_offset, rebuilt.last_epoch))
+        {
             break Some(problem);
         }
         end_offset = batch.header().next_offset();
@@ -91,6 +108,7 @@ pub(crate) async fn scan<F: SegmentFile>(
     let size_bytes = active.tail.size_bytes;
     let cut = match problem {
         None => Cut::Nothing,
+        Some(_) if continuity == Continuity::Exact => Cut::Padding { len_bytes: len_bytes - size_bytes },
         Some(problem) => what_was_cut(&mut walker, size_bytes, len_bytes, problem).await?,
     };
     if len_bytes > size_bytes {
@@ -111,6 +129,19 @@ fn check(batch: &Batch, base_offset: i64, end_offset: i64, last_epoch: i32) -> R
         return Err(format!("batch of leader epoch {} follows epoch {last_epoch}", header.leader_epoch));
     }
     batch.verify_crc().map_err(|error| error.to_string())
+}
+
+/// A batch continues the log exactly, and its epoch is not older than the one that the log was in by then. This is also
+/// known from the checkpoint, which names an epoch before its first batch is accepted.
+fn check_continues(header: &BatchHeader, end_offset: i64, rebuilt: &Rebuilt) -> Result<(), String> {
+    let epoch = rebuilt.epochs.epoch_of(end_offset).unwrap_or(-1).max(rebuilt.last_epoch);
+    if header.base_offset != end_offset || (0..epoch).contains(&header.leader_epoch) {
+        let BatchHeader { base_offset, leader_epoch, .. } = header;
+        return Err(format!(
+            "batch at offset {base_offset} of epoch {leader_epoch} does not continue offset {end_offset}, epoch {epoch}"
+        ));
+    }
+    Ok(())
 }
 
 /// Offsets rise and lie near enough to the segment's base for an index.

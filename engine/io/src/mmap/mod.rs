@@ -138,6 +138,10 @@ impl SegmentFile for MmapFile {
         self.mapped.open.rename(to).await
     }
 
+    async fn is_alone(&self) -> Result<bool, IoFault> {
+        self.mapped.open.is_alone().await
+    }
+
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
         self.mapped.open.reserve(upto_bytes).await
     }

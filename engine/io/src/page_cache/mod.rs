@@ -126,6 +126,10 @@ impl SegmentFile for PageCacheFile {
         self.open().rename(to).await
     }
 
+    async fn is_alone(&self) -> Result<bool, IoFault> {
+        self.open().is_alone().await
+    }
+
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
         self.open().reserve(upto_bytes).await
     }
@@ -163,7 +167,12 @@ impl SegmentFile for PageCacheFile {
         residency::prefetch(self.open(), range).await
     }
 
+    /// None of files that may be recycled: a socket that was sent a piece of a file shows the file's pages until the
+    /// peer has them, long after the slice is gone.
     fn slice(&self, range: Range<u64>) -> Option<Records> {
+        if self.open().is_recyclable() {
+            return None;
+        }
         let len_bytes = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
         Some(Records::File(FileSlice::new(Arc::clone(self.open()) as _, range.start, len_bytes)))
     }

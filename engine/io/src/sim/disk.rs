@@ -57,6 +57,10 @@ impl Disk {
         held.map(|entry| entry.inode.len_bytes()).sum()
     }
 
+    pub(super) fn handles(&self, id: u64) -> usize {
+        self.files.get(&id).map_or(0, |entry| entry.handles)
+    }
+
     pub(super) fn paths(&self) -> Vec<PathBuf> {
         self.names.keys().cloned().collect()
     }

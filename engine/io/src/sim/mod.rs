@@ -269,6 +269,10 @@ impl SegmentFile for SimFile {
         Ok(())
     }
 
+    async fn is_alone(&self) -> Result<bool, IoFault> {
+        Ok(self.shared.locked().disk.handles(self.id) == 1)
+    }
+
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
         self.shared.turns().await;
         self.check_room(IoOp::Reserve, upto_bytes)?;

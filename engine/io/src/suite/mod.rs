@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::block::Block;
+use crate::config::Backend;
 use crate::fault::FaultKind;
 use crate::file::{Chunk, IoLimits, SegmentFile, SegmentStore, WriteBufs};
 
@@ -29,6 +30,7 @@ pub async fn run_all<S: SegmentStore>(store: &S, directory: &Path) {
     lengths_are_those_that_open_reports(store, directory).await;
     removed_files_stay_readable(store, directory).await;
     a_renamed_file_goes_on_under_its_new_name(store, directory).await;
+    a_file_is_alone_while_nothing_else_shows_it(store, directory).await;
     reserve_changes_no_byte_and_refuses_whole(store, directory).await;
     writes_come_back_whole_with_their_buffers(store, directory).await;
     writes_against_the_limits_do_nothing(store, directory).await;
@@ -128,6 +130,24 @@ async fn a_renamed_file_goes_on_under_its_new_name<S: SegmentStore>(store: &S, d
     assert!(read(&again, 0, bytes.len() as u64).await == bytes, "a renamed file must keep its bytes");
     let twice = file.rename(&from).await.err().map(|fault| fault.kind);
     assert_eq!(twice, Some(FaultKind::Misuse), "a handle is renamed once");
+}
+
+async fn a_file_is_alone_while_nothing_else_shows_it<S: SegmentStore>(store: &S, directory: &Path) {
+    async fn alone<F: SegmentFile>(file: &F) -> bool {
+        file.is_alone().await.unwrap_or_else(|fault| panic!("no answer: {fault}"))
+    }
+    let (first, path) = create(store, directory, "alone").await;
+    let bytes = content(&first.limits(), 4, 41);
+    write(&first, 0, &bytes).await;
+    assert!(alone(&first).await, "a file with one handle is alone");
+    let slice = first.slice(0..16);
+    let (again, _) = store.open(&path).await.unwrap_or_else(|fault| panic!("open failed: {fault}"));
+    assert!(!alone(&again).await, "another handle shows it");
+    drop(first);
+    let in_memory_of_its_own = store.backend() == Backend::Sim;
+    assert!(slice.is_none() || in_memory_of_its_own || !alone(&again).await, "a slice shows it");
+    drop(slice);
+    assert!(alone(&again).await, "everything else is gone");
 }
 
 async fn open_knows_length_and_absence<S: SegmentStore>(store: &S, directory: &Path) {

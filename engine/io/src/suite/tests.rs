@@ -8,7 +8,8 @@ use crate::sim::SimConfig;
 use crate::testing::directory;
 use crate::{Faults, Faulty, Metered, MmapStore, PageCacheStore, SimStore, UringStore, open_store};
 
-const MANNERS: [Preallocation; 3] = [Preallocation::None, Preallocation::Fallocate, Preallocation::ZeroFill];
+const MANNERS: [Preallocation; 4] =
+    [Preallocation::None, Preallocation::Fallocate, Preallocation::ZeroFill, Preallocation::Recycle];
 
 /// A ring store, or a printed reason why the test did not run.
 fn uring(manner: Preallocation) -> Option<UringStore> {
@@ -147,7 +148,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn random_operations_match_on_every_backend(seed: u64, manner in 0..3usize) {
+    fn random_operations_match_on_every_backend(seed: u64, manner in 0..4usize) {
         let directory = directory();
         run(async {
             let manner = MANNERS[manner];

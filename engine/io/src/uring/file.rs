@@ -158,6 +158,10 @@ impl SegmentFile for UringFile {
         self.open.rename(to).await
     }
 
+    async fn is_alone(&self) -> Result<bool, IoFault> {
+        self.open.is_alone().await
+    }
+
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
         self.open.reserve(upto_bytes).await
     }

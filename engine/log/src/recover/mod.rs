@@ -78,7 +78,7 @@ impl<S: SegmentStore> Log<S> {
             swap::finish(&store, dir).await?;
             names = side_file::list_names(dir)?;
         }
-        ahead::remove_leftover(&store, dir, &names).await?;
+        ahead::remove_leftovers(&store, dir, &names).await?;
         let OpenHints { recovery_point, log_start_offset, clean } = hints;
         let recovery_point = if clean { i64::MAX } else { recovery_point.unwrap_or(i64::MIN) };
         let wanted_start = log_start_offset.unwrap_or(0);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
-use plimsoll_io::{Backend, IoFault, SegmentFile, SegmentStore};
+use plimsoll_io::{Backend, IoFault, Preallocation, SegmentFile, SegmentStore};
 
 use super::RecoveryReport;
 use super::survey::{Found, Survey};
@@ -15,7 +15,7 @@ use crate::layout::{self, LOG_SUFFIX};
 use crate::offset_index::OffsetIndex;
 use crate::producers::Producers;
 use crate::read::read_indexes;
-use crate::scan::{self, Cut, OnDisk, Rebuilt, Scanned};
+use crate::scan::{self, Continuity, Cut, OnDisk, Rebuilt, Scanned};
 use crate::segment::{Active, Sealed};
 use crate::side_file;
 use crate::snapshots::Snapshots;
@@ -101,7 +101,7 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         while let Some(segment) = self.segments.pop_front() {
             // Behind the last segment there is no gap to judge.
             let was_sealed = !self.segments.is_empty() && self.was_sealed(&segment)?;
-            let Scanned { active: scanned, end_offset, cut } = self.scan(&segment).await?;
+            let Scanned { active: scanned, end_offset, cut } = self.scan(&segment, was_sealed).await?;
             self.end_offset = end_offset;
             self.drop_if_broken(&cut, segment.base_offset, was_sealed).await?;
             if self.segments.is_empty() {
@@ -181,12 +181,16 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         scan::resume(&self.open(last).await?, self.dir, &self.config, self.rebuilt.now_ms).await
     }
 
-    async fn scan(&mut self, found: &Found) -> Result<Scanned<S::File>, LogError> {
+    async fn scan(&mut self, found: &Found, was_sealed: bool) -> Result<Scanned<S::File>, LogError> {
+        // A sealed segment ends with its last batch; only behind that of another may something old be left.
+        let recycles = self.store.preallocation() == Preallocation::Recycle;
+        let continuity = if recycles && !was_sealed { Continuity::Exact } else { Continuity::Rising };
         // Stale index files must not outlive a scan: whoever opens the segment next would believe them.
         self.forget_indexes(found.base_offset)?;
         let segment = self.open(found).await?;
         self.forget_cached(segment.file.path()).await?;
-        let scanned = scan::scan(segment, self.end_offset, &self.config, &mut self.rebuilt).await?;
+        let scanned =
+            scan::scan(segment, self.end_offset, continuity, &self.config, &mut self.rebuilt).await?;
         self.report.segments_scanned += 1;
         self.report.bytes_scanned += scanned.active.tail.size_bytes;
         Ok(scanned)

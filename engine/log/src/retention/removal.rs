@@ -51,8 +51,9 @@ impl<S: SegmentStore> Log<S> {
     async fn remove_files(&self, bases: Vec<i64>) -> Result<(), IoFault> {
         let Some(last) = bases.last().copied() else { return Ok(()) };
         let shared = &self.shared;
+        let mut retired = Vec::new();
         for base_offset in &bases {
-            shared.store.remove(&layout::segment_path(&shared.dir, *base_offset, LOG_SUFFIX)).await?;
+            retired.extend(self.retire_file(*base_offset).await?);
         }
         let (dir, snapshots) = (shared.dir.clone(), shared.snapshots.clone());
         off_thread(&shared.dir, move || {
@@ -60,7 +61,8 @@ impl<S: SegmentStore> Log<S> {
             snapshots.cut_before(last.saturating_add(1))
         })
         .await?;
-        shared.store.sync_directory(&shared.dir).await
+        shared.store.sync_directory(&shared.dir).await?;
+        self.keep_retired(retired).await
     }
 
     /// Removes a segment's files, the data first: an index without a log is harmless.

@@ -1,6 +1,7 @@
 //! What the integration tests share: batches, a runtime, and a simulated disk with scripted faults.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::ops::Range;
@@ -14,9 +15,7 @@ use plimsoll_io::{
     Backend, Done, IoFault, IoLimits, IoOp, Preallocation, Records, SegmentFile, SegmentStore, SimConfig,
     SimFile, SimStore, WriteBufs,
 };
-use plimsoll_log::{
-    AppendError, AppendRequest, Appended, Log, LogConfig, OpenHints, Origin, RecoveryReport, layout,
-};
+use plimsoll_log::{AppendError, AppendRequest, Appended, Log, LogConfig, OpenHints, Origin, RecoveryReport};
 use plimsoll_records::{Batch, BatchBuilder, Codec, Compressor, ProducerStamp};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -152,6 +151,8 @@ pub(crate) struct Script {
     pub(crate) in_flight_most: AtomicU32,
     /// Told after each change of the disk.
     pub(crate) after_change: AfterChange,
+    /// Names that were removed, which tests let stay so.
+    pub(crate) removed: Mutex<BTreeSet<PathBuf>>,
     /// Files that somebody still holds: descriptors, on a real disk.
     pub(crate) open_files: AtomicU32,
     /// Files opened by name since the last look.
@@ -242,8 +243,8 @@ impl TestStore {
         let sim = self.sim.crash(seed);
         // The directory shows the names that renames are back at.
         let (before, after) = (self.sim.paths(), sim.paths());
-        for back in after.iter().filter(|path| !before.contains(path) && path.ends_with(layout::NEXT_SEGMENT))
-        {
+        let removed = self.script.removed.lock().expect("script");
+        for back in after.iter().filter(|path| !before.contains(path) && !removed.contains(*path)) {
             std::fs::write(back, b"").expect("marker file");
         }
         for undone in before.iter().filter(|path| !after.contains(path)) {
@@ -279,6 +280,7 @@ impl SegmentStore for TestStore {
         self.script.take(IoOp::Create, path)?;
         let sim = self.sim.create(path, reserve_bytes).await?;
         std::fs::write(path, b"").expect("marker file");
+        self.script.removed.lock().expect("script").remove(path);
         self.script.after_change.tell();
         Ok(self.file(sim))
     }
@@ -297,6 +299,7 @@ impl SegmentStore for TestStore {
     async fn remove(&self, path: &Path) -> Result<(), IoFault> {
         self.script.take(IoOp::Remove, path)?;
         self.sim.remove(path).await?;
+        self.script.removed.lock().expect("script").insert(path.to_owned());
         std::fs::remove_file(path).expect("marker file");
         self.script.after_change.tell();
         Ok(())
@@ -336,6 +339,10 @@ impl SegmentFile for TestFile {
         std::fs::rename(from, to).expect("marker file");
         self.script.after_change.tell();
         Ok(())
+    }
+
+    async fn is_alone(&self) -> Result<bool, IoFault> {
+        self.sim.is_alone().await
     }
 
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {

@@ -14,6 +14,7 @@ mod idempotence;
 mod model;
 mod open_files;
 mod recovery;
+mod recycling;
 mod retention;
 mod rolls;
 mod scrub;
