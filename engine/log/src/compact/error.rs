@@ -13,6 +13,9 @@ use crate::error::ReadError;
 /// and the checkpoint must not move.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CompactError {
+    /// Segments are written anew when they retire, and recovery then takes a gap between offsets for the end.
+    #[error("a log whose preallocation is `recycle` cannot be compacted: use fallocate or zero-fill")]
+    Recycling,
     /// Another cleaning of the same log is under way.
     #[error("the log is being cleaned already")]
     Busy,

@@ -116,6 +116,9 @@ impl<S: SegmentStore> Log<S> {
     /// Cancel safety: dropped, it leaves at most a `.cleaned` file, which the next cleaning or start removes; an exchange
     /// under way runs to its end, on the same `LocalSet`.
     pub async fn compact(&self, request: CompactRequest<'_>) -> Result<CompactionReport, CompactError> {
+        if self.recycles() {
+            return Err(CompactError::Recycling);
+        }
         let cleaning = Arc::new(Cleaning::begin(Arc::clone(&self.shared))?);
         let CompactRequest { policy, upto_offset, first_dirty_offset, now_ms, .. } = request;
         let candidate = self.compaction_candidate(&policy, upto_offset, first_dirty_offset, now_ms).await?;

@@ -7,11 +7,12 @@ use plimsoll_io::{
     MmapStore, PageCacheStore, Preallocation, Records, SegmentStore, SimConfig, UringOptions, UringStore,
     probe_io_uring,
 };
-use plimsoll_log::{Log, LogConfig, OpenHints, SegmentCounts, layout};
+use plimsoll_log::{CompactError, Log, LogConfig, OpenHints, SegmentCounts, layout};
 use plimsoll_records::Batch;
 use proptest::prelude::*;
 
 use crate::common::*;
+use crate::compaction::{Cleaned, map_of};
 
 const LIVES: usize = 40;
 
@@ -139,6 +140,18 @@ fn a_log_that_goes_back_gives_its_retired_segments_up() {
         }
         assert_eq!(log.segment_counts().segments_recycled, 0);
         assert_eq!(read_all(&log, 1 << 16).await.len(), 40);
+    });
+}
+
+#[test]
+fn a_log_that_recycles_is_not_compacted() {
+    run(async {
+        let guard = tempfile::tempdir().expect("temp dir");
+        let (log, _) = open(sim(5, false), &guard.path().join("t-0"), small_config(), None, false).await;
+        let refused =
+            Cleaned::new(log).compact(&mut map_of(8)).await.expect_err("gaps would end its recovery");
+        assert!(matches!(refused, CompactError::Recycling));
+        assert!(refused.to_string().contains("recycle"), "{refused}");
     });
 }
 

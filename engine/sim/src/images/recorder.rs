@@ -175,6 +175,10 @@ impl SegmentFile for RecordedFile {
         self.sim.path()
     }
 
+    async fn is_alone(&self) -> Result<bool, IoFault> {
+        self.sim.is_alone().await
+    }
+
     async fn rename(&self, to: &Path) -> Result<(), IoFault> {
         self.store.snap();
         let from = self.path().to_owned();
