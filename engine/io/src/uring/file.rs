@@ -195,11 +195,13 @@ impl SegmentFile for UringFile {
         if self.is_direct() { Ok(()) } else { residency::prefetch(&self.open, range).await }
     }
 
-    /// What went through the page cache can be sent from there; otherwise a block of the tail cache, shared.
+    /// What went through the page cache can be sent from there, unless the file may be recycled: see the page cache's
+    /// own. Otherwise a block of the tail cache, shared.
     fn slice(&self, range: Range<u64>) -> Option<Records> {
         let len_bytes = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
         if !self.is_direct() {
-            return Some(Records::File(FileSlice::new(self.open.clone(), range.start, len_bytes)));
+            let piece = || Records::File(FileSlice::new(self.open.clone(), range.start, len_bytes));
+            return (!self.open.is_recyclable()).then(piece);
         }
         self.tail.as_ref()?.slice(&range).map(Records::Bytes)
     }
