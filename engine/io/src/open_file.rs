@@ -382,6 +382,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn zero_filled_room_is_initialised_on_the_device_and_a_write_into_it_leaves_the_length() {
+        let directory = crate::testing::directory();
+        let (first, second) = (1 << 20, 2 << 20);
+        for (manner, initialised) in [(Preallocation::ZeroFill, true), (Preallocation::Fallocate, false)] {
+            let path = directory.path().join(manner.to_string());
+            let open = OpenFile::create(&path, manner.into(), first).await.unwrap();
+            open.reserve(second).await.unwrap();
+            open.sync_data().await.unwrap();
+            // What is only in the cache would look like data.
+            crate::drop_cached(&path).unwrap();
+            let data = rustix::fs::seek(open.file(), rustix::fs::SeekFrom::Data(0));
+            assert_eq!(data.is_ok(), initialised, "{manner}: unwritten extents are holes");
+            std::os::unix::fs::FileExt::write_all_at(open.file(), &[7; 4096], 4096).unwrap();
+            open.sync_data().await.unwrap();
+            assert_eq!(open.file().metadata().unwrap().len(), second, "{manner}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_failed_sync_of_a_reservation_is_poison_and_neither_it_nor_a_later_sync_is_tried_again() {
         let page = low_page();
         // SAFETY: the page is this test's own, and nothing refers to it.
