@@ -24,7 +24,8 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Writes to a broker what a directory should hold, and says in a table what that is. A line of the table is topic,
+ * Writes to a broker what a directory should hold, and says in a table what that is: `Writer ADDRESS TABLE TOPIC…`,
+ * where a topic is codecs, trimmed, transactions or compacted. A line of the table is topic,
  * offset, timestamp, key and value, separated by tabs; keys and values are hexadecimal, `-` is null.
  */
 public final class Writer {
@@ -38,15 +39,18 @@ public final class Writer {
 
     public static void main(String[] arguments) throws Exception {
         bootstrap = arguments[0];
-        boolean compaction = !List.of(arguments).contains("--no-compaction");
-        boolean transactions = !List.of(arguments).contains("--no-transactions");
+        List<String> asked = List.of(arguments).subList(2, arguments.length);
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
-            codecs(admin);
-            trimmed(admin);
-            if (transactions) {
+            if (asked.contains("codecs")) {
+                codecs(admin);
+            }
+            if (asked.contains("trimmed")) {
+                trimmed(admin);
+            }
+            if (asked.contains("transactions")) {
                 transactions(admin);
             }
-            if (compaction) {
+            if (asked.contains("compacted")) {
                 compacted(admin);
             }
         }
