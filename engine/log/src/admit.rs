@@ -1,13 +1,14 @@
 //! Admission of a batch, under the lock and in the order of rule E15.
 
 use plimsoll_io::SegmentFile;
-use plimsoll_records::{Batch, BatchHeader, Decompressor, RecordLimits, TimestampType, marker::Control};
+use plimsoll_records::{Batch, BatchHeader, TimestampType};
 
 use crate::config::LogConfig;
 use crate::error::AppendError;
 use crate::offset_index::relative;
-use crate::producers::{BatchMeta, Origin, Verdict};
+use crate::producers::{Applied, BatchMeta, Origin, Verdict};
 use crate::state::{State, Unwritten};
+use crate::transactions::{self, TxnMarker};
 
 /// Accepted and not yet written, per log; beyond it appends wait. Bounds memory when the disk is slower than
 /// the network.
@@ -75,14 +76,18 @@ impl<F: SegmentFile> State<F> {
         self.assign_offsets(batch, origin)?;
         self.check_epoch(batch, origin)?;
         let header = *batch.header();
+        let marker = transactions::marker_of(batch);
         match self.producers.check(&header, origin)? {
             Verdict::Duplicate(original) => return Ok(Admission::Duplicate(self.duplicate(&original))),
             Verdict::New => {}
         }
+        if let Some(marker) = marker.filter(|_| origin == Origin::Client) {
+            self.producers.check_marker(&header, marker)?;
+        }
         if let Some(need) = self.room_for(&header, origin, now_ms, config) {
             return Ok(Admission::Needs(need));
         }
-        Ok(Admission::Accepted(self.accept(batch, &header, now_ms, config)))
+        Ok(Admission::Accepted(self.accept(batch, &header, marker, now_ms, config)))
     }
 
     fn blocked(&self) -> Result<Option<Need>, AppendError> {
@@ -181,12 +186,20 @@ impl<F: SegmentFile> State<F> {
             || active.times.len() >= config.time_entries_max()
     }
 
-    fn accept(&mut self, batch: &Batch, header: &BatchHeader, now_ms: i64, config: &LogConfig) -> Appended {
+    fn accept(
+        &mut self,
+        batch: &Batch,
+        header: &BatchHeader,
+        marker: Option<TxnMarker>,
+        now_ms: i64,
+        config: &LogConfig,
+    ) -> Appended {
         let tail_before = self.active.tail;
         self.active.note(header, u64::from(config.index_interval_bytes));
         self.enqueue(batch);
         self.marks.accepted = header.next_offset();
-        let producer = self.producers.apply(header, coordinator_epoch(batch), now_ms);
+        let Applied { undo: producer, aborted } = self.producers.apply(header, marker, now_ms);
+        aborted.into_iter().for_each(|aborted| self.active.aborted.push(aborted));
         let (end_bytes, next_offset) = (self.active.tail.size_bytes, header.next_offset());
         self.unwritten.push_back(Unwritten { end_bytes, next_offset, tail_before, producer });
         let stamped = header.attributes.timestamp_type() == TimestampType::LogAppendTime;
@@ -198,19 +211,5 @@ impl<F: SegmentFile> State<F> {
             generation: self.marks.generation,
             log_start_offset: self.marks.start_offset,
         }
-    }
-}
-
-/// What a transaction marker says of its coordinator; `None` for every other batch.
-pub(crate) fn coordinator_epoch(batch: &Batch) -> Option<i32> {
-    if !batch.header().attributes.is_control() {
-        return None;
-    }
-    let mut decompressor = Decompressor::new();
-    let record =
-        batch.records(&mut decompressor, RecordLimits { decompressed_max_bytes: 4096 }).next()?.ok()?;
-    match Control::parse(&record) {
-        Ok(Control::EndTxn { coordinator_epoch, .. }) => Some(coordinator_epoch),
-        Ok(Control::Other { .. }) | Err(_) => None,
     }
 }

@@ -14,6 +14,7 @@ use crate::side_file;
 use crate::snapshot;
 use crate::state::{Shared, State};
 use crate::sync_task;
+use crate::transactions;
 
 impl<S: SegmentStore> Log<S> {
     /// Makes durable what was accepted before the call, which also moves the recovery point.
@@ -76,15 +77,17 @@ impl<S: SegmentStore> Log<S> {
     }
 
     async fn write_side_files(&self) -> Result<(), LogError> {
-        let (base_offset, index, times, end_offset, producers, epochs) = {
+        let (base_offset, aborted, index, times, end_offset, producers, epochs) = {
             let mut state = self.shared.lock();
             state.active.finish_times();
             let State { active, marks, producers, epochs, .. } = &*state;
             let (index, times) = (active.index.to_bytes(), active.times.to_bytes());
-            (active.base_offset, index, times, marks.accepted, snapshot::encode(producers), epochs.clone())
+            let (end_offset, producers) = (marks.accepted, snapshot::encode(producers));
+            (active.base_offset, active.aborted.clone(), index, times, end_offset, producers, epochs.clone())
         };
         let (dir, snapshots) = (self.shared.dir.clone(), self.shared.snapshots.clone());
         off_thread(&self.shared.dir, move || {
+            transactions::write(&dir, base_offset, &aborted)?;
             sync_task::write_indexes(&dir, base_offset, &index, &times)?;
             snapshots.write(end_offset, &producers)?;
             epochs.write(&dir)

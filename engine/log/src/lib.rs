@@ -58,6 +58,7 @@ mod sync_task;
 mod text;
 mod time_index;
 mod time_lookup;
+mod transactions;
 mod truncate;
 mod walk;
 mod write_line;
@@ -65,8 +66,8 @@ mod write_line;
 pub use admit::Appended;
 pub use checkpoint::{OffsetCheckpoint, TopicPartition};
 pub use compact::{
-    AbortedTxn, CompactError, CompactRequest, CompactionCandidate, CompactionPolicy, CompactionReport,
-    OffsetMap, Problem as CompactProblem, Throttle,
+    CompactError, CompactRequest, CompactionCandidate, CompactionPolicy, CompactionReport, OffsetMap,
+    Problem as CompactProblem, Throttle,
 };
 pub use config::{Durability, FlushPolicy, LogConfig};
 pub use directory::{MetaProperties, take_clean_shutdown, write_clean_shutdown};
@@ -92,3 +93,4 @@ pub use state::Observer;
 pub use text::SideError;
 pub use time_index::{TimeEntry, TimeIndex};
 pub use time_lookup::TimestampOffset;
+pub use transactions::{AbortedTxn, TransactionIndex, TxnMarker};

@@ -292,6 +292,13 @@ impl<S: SegmentStore> Log<S> {
         self.shared.lock().producers.get(producer_id).copied()
     }
 
+    /// All known producers with their ids, ordered by these: what DescribeProducers tells.
+    pub fn producers(&self) -> Vec<(i64, ProducerEntry)> {
+        let mut producers: Vec<_> = self.shared.lock().producers.iter().map(|(id, e)| (id, *e)).collect();
+        producers.sort_unstable_by_key(|(id, _)| *id);
+        producers
+    }
+
     /// How many producers are known.
     pub fn producer_count(&self) -> usize {
         self.shared.lock().producers.len()

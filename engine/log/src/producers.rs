@@ -1,8 +1,11 @@
-//! What the log remembers of idempotent producers (rule E14).
+//! What the log remembers of idempotent producers (rule E14) and of their transactions (rule E20).
 
 use std::collections::HashMap;
 
+use plimsoll_records::marker::EndTxn;
 use plimsoll_records::{BatchHeader, NO_PRODUCER_EPOCH, NO_SEQUENCE, sequence_add};
+
+use crate::transactions::{AbortedTxn, TxnMarker, Unstable};
 
 /// How many of a producer's last batches a retry is compared with.
 pub const WINDOW_BATCHES: usize = 5;
@@ -151,6 +154,28 @@ pub enum ProducerError {
         /// Last sequence in the log; -1 if none in this epoch.
         last_sequence: i32,
     },
+    /// A batch outside of transactions, amid one (INVALID_TXN_STATE).
+    #[error(
+        "producer {producer_id} sent a batch outside of its transaction, which began at offset {first_offset}"
+    )]
+    InvalidTxnState {
+        /// The producer.
+        producer_id: i64,
+        /// Where its ongoing transaction began.
+        first_offset: i64,
+    },
+    /// A marker of a coordinator that was replaced (TRANSACTION_COORDINATOR_FENCED).
+    #[error(
+        "marker of coordinator epoch {coordinator_epoch} for producer {producer_id}, but epoch {current} wrote one"
+    )]
+    CoordinatorFenced {
+        /// The producer.
+        producer_id: i64,
+        /// What the marker says.
+        coordinator_epoch: i32,
+        /// What the log knows.
+        current: i32,
+    },
 }
 
 /// What to do with a producer's batch.
@@ -167,12 +192,23 @@ pub enum Verdict {
 pub(crate) struct ProducerUndo {
     producer_id: i64,
     before: Option<ProducerEntry>,
+    base_offset: i64,
 }
 
-/// All producers that the log knows.
+/// What a batch did to its producer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Applied {
+    /// How to take it back; `None` if nothing changed.
+    pub(crate) undo: Option<ProducerUndo>,
+    /// The transaction that the batch aborted.
+    pub(crate) aborted: Option<AbortedTxn>,
+}
+
+/// All producers that the log knows, and what their transactions hold back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Producers {
     entries: HashMap<i64, ProducerEntry>,
+    unstable: Unstable,
 }
 
 impl Producers {
@@ -189,43 +225,78 @@ impl Producers {
         check_epoch(entry, header)?;
         if !header.attributes.is_control() {
             check_sequence(entry, header)?;
+            check_transaction(entry, header)?;
         }
         Ok(Verdict::New)
     }
 
-    /// Notes an accepted batch, whose header carries its final offsets. `coordinator_epoch` is what a control
-    /// batch says. Returns what to undo.
-    pub(crate) fn apply(
-        &mut self,
-        header: &BatchHeader,
-        coordinator_epoch: Option<i32>,
-        now_ms: i64,
-    ) -> Option<ProducerUndo> {
-        if !header.has_producer_id() {
-            return None;
+    /// Compares a marker with what is known of its producer: a coordinator of the past must not end a transaction.
+    pub(crate) fn check_marker(&self, header: &BatchHeader, marker: TxnMarker) -> Result<(), ProducerError> {
+        let (producer_id, coordinator_epoch) = (header.producer_id, marker.coordinator_epoch);
+        let current = self.entries.get(&producer_id).map_or(-1, |e| e.coordinator_epoch);
+        if coordinator_epoch >= current {
+            return Ok(());
         }
-        let before = self.entries.get(&header.producer_id).copied();
-        let fresh = || ProducerEntry::new(header.producer_epoch, now_ms);
-        let entry = self.entries.entry(header.producer_id).or_insert_with(fresh);
-        if entry.epoch != header.producer_epoch {
-            entry.epoch = header.producer_epoch;
+        Err(ProducerError::CoordinatorFenced { producer_id, coordinator_epoch, current })
+    }
+
+    /// Notes an accepted batch, whose header carries its final offsets. `marker` is what a control batch says; one that
+    /// says nothing, because compaction emptied it, changes nothing.
+    pub(crate) fn apply(&mut self, header: &BatchHeader, marker: Option<TxnMarker>, now_ms: i64) -> Applied {
+        let BatchHeader { producer_id, producer_epoch: epoch, base_offset, .. } = *header;
+        if !header.has_producer_id() || (header.attributes.is_control() && marker.is_none()) {
+            return Applied::default();
+        }
+        let before = self.entries.get(&producer_id).copied();
+        let mut entry = before.unwrap_or_else(|| ProducerEntry::new(epoch, now_ms));
+        if entry.epoch != epoch {
+            entry.epoch = epoch;
             entry.window = Window::default();
         }
         entry.last_seen_ms = now_ms;
         entry.last_timestamp = header.max_timestamp;
-        match header.attributes.is_control() {
-            true => end_transaction(entry, coordinator_epoch),
-            false => add_batch(entry, header),
+        match marker {
+            Some(marker) => {
+                entry.txn_first_offset = None;
+                entry.coordinator_epoch = marker.coordinator_epoch;
+            }
+            None => add_batch(&mut entry, header),
         }
-        Some(ProducerUndo { producer_id: header.producer_id, before })
+        self.insert(producer_id, entry);
+        let ended = marker.zip(before.and_then(|b| b.txn_first_offset));
+        let aborted = ended.and_then(|(marker, first_offset)| self.end(header, marker, first_offset));
+        Applied { undo: Some(ProducerUndo { producer_id, before, base_offset }), aborted }
+    }
+
+    /// Notes the end of a transaction that began at `first_offset`, which is ongoing no longer.
+    fn end(&mut self, header: &BatchHeader, marker: TxnMarker, first_offset: i64) -> Option<AbortedTxn> {
+        let (producer_id, last_offset) = (header.producer_id, header.last_offset());
+        self.unstable.finish(first_offset, last_offset);
+        let last_stable_offset = self.unstable.first_ongoing().unwrap_or_else(|| header.next_offset());
+        (marker.end == EndTxn::Abort).then_some(AbortedTxn {
+            producer_id,
+            first_offset,
+            last_offset,
+            last_stable_offset,
+        })
     }
 
     /// Takes back an [`apply`](Self::apply). Undos must come newest first.
     pub(crate) fn undo(&mut self, undo: &ProducerUndo) {
         match undo.before {
-            Some(entry) => self.entries.insert(undo.producer_id, entry),
-            None => self.entries.remove(&undo.producer_id),
-        };
+            Some(entry) => self.insert(undo.producer_id, entry),
+            None => {
+                let gone = self.entries.remove(&undo.producer_id);
+                self.unstable.change(undo.producer_id, gone.and_then(|e| e.txn_first_offset), None);
+            }
+        }
+        self.unstable.truncate(undo.base_offset);
+    }
+
+    /// The first offset below `high_watermark` that is not stable (rule E20). Forgets what a high watermark so high
+    /// has decided.
+    pub(crate) fn first_unstable(&mut self, high_watermark: i64) -> Option<i64> {
+        self.unstable.first_unstable(high_watermark)
     }
 
     /// Forgets producers without an open transaction that were not seen for `expiration_ms`.
@@ -247,7 +318,9 @@ impl Producers {
     }
 
     pub(crate) fn insert(&mut self, producer_id: i64, entry: ProducerEntry) {
-        self.entries.insert(producer_id, entry);
+        let before = self.entries.insert(producer_id, entry);
+        let before = before.and_then(|b| b.txn_first_offset);
+        self.unstable.change(producer_id, before, entry.txn_first_offset);
     }
 
     /// How many producers are known.
@@ -280,6 +353,16 @@ fn check_sequence(entry: &ProducerEntry, header: &BatchHeader) -> Result<(), Pro
     Err(ProducerError::OutOfOrderSequence { producer_id, epoch, sequence, last_sequence })
 }
 
+/// Between two markers a producer's batches are all transactional, or none is.
+fn check_transaction(entry: &ProducerEntry, header: &BatchHeader) -> Result<(), ProducerError> {
+    match entry.txn_first_offset.filter(|_| !header.attributes.is_transactional()) {
+        Some(first_offset) => {
+            Err(ProducerError::InvalidTxnState { producer_id: header.producer_id, first_offset })
+        }
+        None => Ok(()),
+    }
+}
+
 fn add_batch(entry: &mut ProducerEntry, header: &BatchHeader) {
     entry.window.push(BatchMeta {
         last_sequence: header.last_sequence(),
@@ -290,11 +373,6 @@ fn add_batch(entry: &mut ProducerEntry, header: &BatchHeader) {
     if header.attributes.is_transactional() && entry.txn_first_offset.is_none() {
         entry.txn_first_offset = Some(header.base_offset);
     }
-}
-
-fn end_transaction(entry: &mut ProducerEntry, coordinator_epoch: Option<i32>) {
-    entry.txn_first_offset = None;
-    entry.coordinator_epoch = coordinator_epoch.unwrap_or(entry.coordinator_epoch);
 }
 
 #[cfg(test)]

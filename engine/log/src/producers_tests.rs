@@ -112,7 +112,8 @@ fn markers_end_the_transaction_and_keep_the_sequence() {
     producers.apply(&BatchHeader { attributes: Attributes(0x10), ..header(0, 0, 3, 5) }, None, 0);
     assert_eq!(producers.get(7).and_then(|e| e.txn_first_offset), Some(5));
     let marker = BatchHeader { attributes: Attributes(0x30), base_sequence: -1, ..header(0, -1, 1, 8) };
-    producers.apply(&marker, Some(2), 0);
+    let end = TxnMarker { end: EndTxn::Commit, coordinator_epoch: 2 };
+    producers.apply(&marker, Some(end), 0);
     let entry = producers.get(7).expect("entry");
     assert_eq!((entry.txn_first_offset, entry.coordinator_epoch), (None, 2));
     assert_eq!(producers.check(&header(0, 3, 1, 0), Origin::Client), Ok(Verdict::New));
@@ -128,7 +129,7 @@ proptest! {
             history.push((producers.clone(), producers.apply(&header, None, 0)));
         }
         for (before, undo) in history.into_iter().rev() {
-            producers.undo(&undo.expect("has a producer id"));
+            producers.undo(&undo.undo.expect("has a producer id"));
             prop_assert_eq!(&producers, &before);
         }
     }

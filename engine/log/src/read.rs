@@ -13,6 +13,7 @@ use crate::segment::{Damage, Opened};
 use crate::side_file;
 use crate::state::{Shared, State};
 use crate::time_index::{TimeEntry, TimeIndex};
+use crate::transactions::{self, TransactionIndex};
 use crate::walk::{Found, Walker};
 
 /// How much is read at once where a zero-copy slice makes reading more than headers a waste.
@@ -233,26 +234,27 @@ impl<S: SegmentStore> Log<S> {
             return Ok(Opened { file: Arc::new(file), base_offset, size_bytes, index, times });
         }
         tracing::info!(path = %path.display(), "rebuilding the segment's indexes");
-        let (index, times) = self.rebuild_indexes(&file, base_offset, size_bytes).await?;
+        let (index, times, marked) = self.rebuild_indexes(&file, base_offset, size_bytes).await?;
         let (index_bytes, times_bytes) = (index.to_bytes(), times.to_bytes());
         let shared = Arc::clone(&self.shared);
-        let write = move || shared.keep_indexes((base_offset, swaps), &index_bytes, &times_bytes);
+        let write = move || shared.keep_indexes((base_offset, swaps), &index_bytes, &times_bytes, marked);
         if let Err(fault) = crate::room::off_thread(dir, write).await {
             tracing::warn!(%fault, "could not write rebuilt indexes; they serve from memory");
         }
         Ok(Opened { file: Arc::new(file), base_offset, size_bytes, index, times })
     }
 
+    /// Also says whether there are transaction markers.
     async fn rebuild_indexes(
         &self,
         file: &S::File,
         base_offset: i64,
         size_bytes: u64,
-    ) -> Result<(OffsetIndex, TimeIndex), ReadError> {
+    ) -> Result<(OffsetIndex, TimeIndex, bool), ReadError> {
         let interval_bytes = u64::from(self.shared.config.index_interval_bytes);
         let mut walker = Walker::new(file, size_bytes, WALK_CHUNK_BYTES);
         let (mut index, mut times) = (OffsetIndex::new(base_offset), TimeIndex::new(base_offset));
-        let (mut newest, mut at_bytes, mut since_bytes) = (None::<TimeEntry>, 0, 0);
+        let (mut newest, mut at_bytes, mut since_bytes, mut marked) = (None::<TimeEntry>, 0, 0, false);
         while let Some(header) = walker.expect_header(at_bytes).await? {
             let entry = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
             newest = Some(newest.filter(|n| n.timestamp >= entry.timestamp).unwrap_or(entry));
@@ -261,11 +263,12 @@ impl<S: SegmentStore> Log<S> {
                 newest.into_iter().for_each(|newest| times.push(newest));
                 since_bytes = 0;
             }
+            marked |= header.attributes.is_control();
             since_bytes += header.size_bytes() as u64;
             at_bytes += header.size_bytes() as u64;
         }
         newest.into_iter().for_each(|newest| times.push(newest));
-        Ok((index, times))
+        Ok((index, times, marked))
     }
 
     async fn read_view(&self, view: View<S::File>, wish: &Wish) -> Result<Option<ReadOut>, ReadError> {
@@ -299,21 +302,31 @@ impl<S: SegmentStore> Log<S> {
 
 impl<S: SegmentStore> Shared<S> {
     /// Writes rebuilt indexes, if nobody changes the log's files at the moment and the segment is sealed: recovery
-    /// takes index files for a sign that a segment is whole. Blocks.
+    /// takes index files for a sign that a segment is whole. They vouch for its transaction index too: where nobody knows
+    /// whether that is missing and the segment is `marked`, they must wait for it. Blocks.
     fn keep_indexes(
         &self,
         (base_offset, swaps): (i64, u64),
         index: &[u8],
         times: &[u8],
+        marked: bool,
     ) -> Result<(), IoFault> {
         // A truncation reads segments in its own turn, so this must not wait for one.
         let Ok(_turn) = self.room.try_lock() else { return Ok(()) };
-        {
+        let unknown = {
             let state = self.lock();
             // The segment that has this base since a compaction has indexes of its own.
             if !state.is_sealed(base_offset) || state.compacting.swaps != swaps {
                 return Ok(());
             }
+            state.aborted.is_unknown(base_offset)
+        };
+        if unknown && marked {
+            return Ok(());
+        }
+        if unknown {
+            transactions::write(&self.dir, base_offset, &TransactionIndex::default())?;
+            self.lock().aborted.set(base_offset, None);
         }
         crate::sync_task::write_indexes(&self.dir, base_offset, index, times)
     }

@@ -157,7 +157,7 @@ impl<F: SegmentFile> State<F> {
         let next_base = next.base_offset;
         let mut old = std::mem::replace(&mut self.active, next);
         old.finish_times();
-        let Active { file, base_offset, tail, index, times, .. } = old;
+        let Active { file, base_offset, tail, index, times, aborted, .. } = old;
         let next_offset = self.marks.accepted;
         self.sealed.push(Sealed {
             base_offset,
@@ -169,7 +169,9 @@ impl<F: SegmentFile> State<F> {
         let opened = Arc::new(Opened { file, base_offset, size_bytes: tail.size_bytes, index, times });
         let put_out = self.open.put(Arc::clone(&opened));
         let snapshot = (next_base, snapshot::encode(&self.producers));
-        self.sealing.push_back(Arc::new(Sealing { opened, next_offset, snapshot }));
+        let aborted = Arc::new(aborted);
+        self.aborted.hold(base_offset, &aborted);
+        self.sealing.push_back(Arc::new(Sealing { opened, next_offset, snapshot, aborted }));
         // The old line is parked and empty, because everything was written.
         self.line = Some(line);
         put_out

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use plimsoll_io::{IoFault, SegmentFile};
 use plimsoll_records::{Batch, BatchHeader};
 
-use crate::admit::coordinator_epoch;
 use crate::config::LogConfig;
 use crate::epochs::EpochCache;
 use crate::error::LogError;
 use crate::producers::Producers;
 use crate::read::read_indexes;
 use crate::segment::{Active, Tail};
+use crate::transactions::{self, AbortedTxn};
 use crate::walk::{Found, Walker};
 
 /// One read of a scan.
@@ -64,11 +64,12 @@ pub(crate) struct Rebuilt {
 }
 
 impl Rebuilt {
-    fn note(&mut self, batch: &Batch) {
+    /// Returns the transaction that the batch aborts.
+    fn note(&mut self, batch: &Batch) -> Option<AbortedTxn> {
         let header = batch.header();
-        self.producers.apply(header, coordinator_epoch(batch), self.now_ms);
         self.epochs.assign(header.leader_epoch, header.base_offset);
         self.last_epoch = self.last_epoch.max(header.leader_epoch);
+        self.producers.apply(header, transactions::marker_of(batch), self.now_ms).aborted
     }
 }
 
@@ -103,7 +104,7 @@ pub(crate) async fn scan<F: SegmentFile>(
         }
         end_offset = batch.header().next_offset();
         active.note(batch.header(), u64::from(config.index_interval_bytes));
-        rebuilt.note(&batch);
+        rebuilt.note(&batch).into_iter().for_each(|aborted| active.aborted.push(aborted));
     };
     let size_bytes = active.tail.size_bytes;
     let cut = match problem {
@@ -183,8 +184,9 @@ pub(crate) async fn resume<F: SegmentFile>(
 ) -> Result<Option<Scanned<F>>, LogError> {
     let OnDisk { ref file, base_offset, len_bytes } = *on_disk;
     let Some((index, times)) = read_indexes(dir, base_offset, len_bytes)? else { return Ok(None) };
+    let Some(aborted) = transactions::read_beside_indexes(dir, base_offset)? else { return Ok(None) };
     let seed = Active::empty(Arc::clone(file), base_offset, now_ms, len_bytes, config.reserve_step_min_bytes);
-    Ok(continue_from(Active { index, times, ..seed }, len_bytes, i64::MAX, config).await?)
+    Ok(continue_from(Active { index, times, aborted, ..seed }, len_bytes, i64::MAX, config).await?)
 }
 
 /// Rebuilds an active segment from its indexes, as it was when it ended before the batch that reaches
@@ -227,19 +229,21 @@ pub(crate) async fn continue_from<F: SegmentFile>(
             Found::Bad(_) => return Ok(None),
         }
     }
+    active.aborted.truncate(end_offset);
     active.tail.first_timestamp = first_timestamp.filter(|_| active.tail.size_bytes > 0);
     active.written_bytes = active.tail.size_bytes;
     Ok(Some(Scanned { active, end_offset, cut: Cut::Nothing }))
 }
 
 /// Applies the producers of a segment's batches that end in `from_offset..upto_offset`, of those in
-/// `at_bytes..limit_bytes`.
+/// `at_bytes..limit_bytes`. Tells `aborted` of the transactions that they abort.
 pub(crate) async fn replay_producers<F: SegmentFile>(
     file: &F,
     (mut at_bytes, limit_bytes): (u64, u64),
     (from_offset, upto_offset): (i64, i64),
     producers: &mut Producers,
     now_ms: i64,
+    mut aborted: impl FnMut(AbortedTxn),
 ) -> Result<(), IoFault> {
     let mut walker = Walker::new(file, limit_bytes, SCAN_CHUNK_BYTES);
     loop {
@@ -252,14 +256,14 @@ pub(crate) async fn replay_producers<F: SegmentFile>(
             }
         };
         if header.has_producer_id() && header.last_offset() >= from_offset {
-            let coordinator_epoch = match header.attributes.is_control() {
+            let marker = match header.attributes.is_control() {
                 true => match walker.batch(at_bytes).await? {
-                    Found::Some(batch) => coordinator_epoch(&batch),
+                    Found::Some(batch) => transactions::marker_of(&batch),
                     Found::End | Found::Bad(_) => None,
                 },
                 false => None,
             };
-            producers.apply(&header, coordinator_epoch, now_ms);
+            producers.apply(&header, marker, now_ms).aborted.into_iter().for_each(&mut aborted);
         }
         at_bytes += header.size_bytes() as u64;
     }

@@ -8,6 +8,7 @@ use plimsoll_records::BatchHeader;
 
 use crate::offset_index::{self, OffsetIndex};
 use crate::time_index::{self, TimeEntry, TimeIndex};
+use crate::transactions::TransactionIndex;
 
 /// How many of the active segment's last batches are known exactly, so that reads at the tail find both ends
 /// without touching the file.
@@ -168,6 +169,7 @@ pub(crate) struct Active<F> {
     pub(crate) step_bytes: u64,
     pub(crate) index: OffsetIndex,
     pub(crate) times: TimeIndex,
+    pub(crate) aborted: TransactionIndex,
     pub(crate) recent: VecDeque<Recent>,
 }
 
@@ -190,6 +192,7 @@ impl<F> Active<F> {
             step_bytes,
             index: OffsetIndex::new(base_offset),
             times: TimeIndex::new(base_offset),
+            aborted: TransactionIndex::default(),
             recent: VecDeque::new(),
         }
     }
@@ -220,6 +223,7 @@ impl<F> Active<F> {
         self.tail = tail;
         self.index.truncate(tail.size_bytes);
         self.times.truncate(end_offset);
+        self.aborted.truncate(end_offset);
         while self.recent.back().is_some_and(|r| r.at_bytes >= tail.size_bytes) {
             self.recent.pop_back();
         }

@@ -20,6 +20,7 @@ use crate::open_files::OpenSegments;
 use crate::producers::{ProducerUndo, Producers};
 use crate::segment::{Active, Opened, SealedSegments, Tail};
 use crate::snapshots::Snapshots;
+use crate::transactions::{SealedTransactions, TransactionIndex};
 use crate::write_line::WriteLine;
 
 /// Told of every change of `written`, `durable`, `start_offset`, generation or fault.
@@ -55,6 +56,7 @@ pub(crate) struct Sealing<F> {
     pub(crate) next_offset: i64,
     /// Offset and bytes of the producer snapshot taken at the roll.
     pub(crate) snapshot: (i64, Vec<u8>),
+    pub(crate) aborted: Arc<TransactionIndex>,
 }
 
 /// What the sync task has to do.
@@ -94,6 +96,8 @@ pub(crate) struct State<F> {
     /// Rolled and not yet synced, oldest first. Bounded: see [`Need::Sealed`](crate::admit::Need::Sealed).
     pub(crate) sealing: VecDeque<Arc<Sealing<F>>>,
     pub(crate) producers: Producers,
+    /// Of the sealed segments; the active one has its own.
+    pub(crate) aborted: SealedTransactions,
     pub(crate) epochs: EpochCache,
     pub(crate) waiters: Waiters,
     /// A roll or truncation is replacing the active segment: nothing is accepted meanwhile.

@@ -14,6 +14,7 @@ use crate::offset_index::OffsetIndex;
 use crate::side_file;
 use crate::state::{Sealing, Shared, State};
 use crate::time_index::TimeIndex;
+use crate::transactions;
 
 enum Step<F> {
     Rest,
@@ -157,11 +158,12 @@ async fn seal<S: SegmentStore>(shared: &Shared<S>, sealing: &Arc<Sealing<S::File
     let (index, times) = (opened.index.to_bytes(), opened.times.to_bytes());
     let written = tokio::task::spawn_blocking(move || {
         snapshots.write(for_files.snapshot.0, &for_files.snapshot.1)?;
+        transactions::write(&dir, base_offset, &for_files.aborted)?;
         write_indexes(&dir, base_offset, &index, &times)
     });
     // Indexes can be rebuilt and an older snapshot replayed, so their failure must not stop the log.
     match written.await {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => shared.lock().aborted.written(base_offset),
         Ok(Err(fault)) => tracing::warn!(%fault, "could not write a rolled segment's indexes or snapshot"),
         Err(error) => tracing::warn!(%error, "writing a rolled segment's indexes was cut short"),
     }

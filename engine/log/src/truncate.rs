@@ -17,6 +17,7 @@ use crate::side_file;
 use crate::state::{Shared, State, now_ms};
 use crate::sync_task;
 use crate::time_index::TimeIndex;
+use crate::transactions::{SealedTransactions, TransactionIndex, replay_start};
 use crate::write_line::WriteLine;
 
 /// How long a truncation waits for readers that still hold slices behind the cut: at most two seconds.
@@ -94,6 +95,7 @@ impl<S: SegmentStore> Log<S> {
             state.next_generation(wakes);
             (state.active, state.line) = (active, Some(line));
             state.sealed.clear();
+            state.aborted = SealedTransactions::default();
             state.sealing.clear();
             drop(state.open.forget_if(|_| true));
             state.producers = Producers::default();
@@ -141,6 +143,7 @@ impl<S: SegmentStore> Log<S> {
             (state.active, state.line) = (active, Some(line));
             state.sealed.retain(|s| s.base_offset < base_offset);
             drop(state.open.forget_if(|base| base >= base_offset));
+            state.aborted.forget_if(|base| base >= base_offset);
             state.producers = producers;
             state.epochs.truncate_from_end(end_offset);
             state.sync.wanted = state.sync.wanted.min(end_offset);
@@ -156,7 +159,7 @@ impl<S: SegmentStore> Log<S> {
     }
 
     /// The base of the segment that `offset` lies in.
-    fn segment_of(&self, offset: i64) -> i64 {
+    pub(crate) fn segment_of(&self, offset: i64) -> i64 {
         let segments = self.segments();
         let after = segments.partition_point(|s| s.base_offset <= offset);
         after.checked_sub(1).and_then(|i| segments.get(i)).map_or(offset, |s| s.base_offset)
@@ -165,28 +168,46 @@ impl<S: SegmentStore> Log<S> {
     /// The segment as it was when it ended before the batch that reaches `offset`. Changes nothing yet.
     async fn rewound(&self, base_offset: i64, offset: i64) -> Result<Scanned<S::File>, LogError> {
         let config = &self.shared.config;
-        let (file, index, times, limit_bytes) = match self.active_parts(base_offset) {
+        let (seed, limit_bytes) = match self.active_parts(base_offset) {
             Some(parts) => parts,
             None => {
                 let opened = self.open_sealed(base_offset).await.map_err(unreadable)?;
                 let opened = opened.ok_or(LogError::Closed)?;
-                (Arc::clone(&opened.file), opened.index.clone(), opened.times.clone(), opened.size_bytes)
+                let aborted = self.aborted_in(base_offset).await.map_err(unreadable)?;
+                let (index, times) = (opened.index.clone(), opened.times.clone());
+                let file = Arc::clone(&opened.file);
+                (Active { index, times, aborted, ..self.seed(file, base_offset) }, opened.size_bytes)
             }
         };
-        let path = file.path().to_owned();
-        let seed = Active::empty(file, base_offset, now_ms(), 0, config.reserve_step_min_bytes);
-        let rewound = continue_from(Active { index, times, ..seed }, limit_bytes, offset, config).await?;
+        let path = seed.file.path().to_owned();
+        let rewound = continue_from(seed, limit_bytes, offset, config).await?;
         rewound.ok_or_else(|| {
             let message = "indexes and batches do not fit; restart the broker to have the segment recovered";
             LogError::Fault(IoFault::with_kind(IoOp::Read, path, 0, FaultKind::Other, message))
         })
     }
 
-    fn active_parts(&self, base_offset: i64) -> Option<(Arc<S::File>, OffsetIndex, TimeIndex, u64)> {
+    fn active_parts(&self, base_offset: i64) -> Option<(Active<S::File>, u64)> {
         let State { active, .. } = &*self.shared.lock();
-        let parts =
-            || (Arc::clone(&active.file), active.index.clone(), active.times.clone(), active.written_bytes);
-        (active.base_offset == base_offset).then(parts)
+        let seed = || {
+            let (index, times) = (active.index.clone(), active.times.clone());
+            let (file, aborted) = (Arc::clone(&active.file), active.aborted.clone());
+            (Active { index, times, aborted, ..self.seed(file, base_offset) }, active.written_bytes)
+        };
+        (active.base_offset == base_offset).then(seed)
+    }
+
+    fn seed(&self, file: Arc<S::File>, base_offset: i64) -> Active<S::File> {
+        Active::empty(file, base_offset, now_ms(), 0, self.shared.config.reserve_step_min_bytes)
+    }
+
+    /// The aborted transactions of a sealed segment.
+    async fn aborted_in(&self, base_offset: i64) -> Result<TransactionIndex, ReadError> {
+        if self.shared.lock().aborted.next_from(base_offset) != Some(base_offset) {
+            return Ok(TransactionIndex::default());
+        }
+        let index = self.sealed_index(base_offset).await?;
+        Ok(index.map_or_else(TransactionIndex::default, |index| (*index).clone()))
     }
 
     /// Removes later segments, newest first, and cuts the file. Returns the data of its last block.
@@ -203,7 +224,7 @@ impl<S: SegmentStore> Log<S> {
         side_file::remove_if_present(&OffsetIndex::path(&self.shared.dir, base_offset))?;
         side_file::remove_if_present(&TimeIndex::path(&self.shared.dir, base_offset))?;
         self.shared.snapshots.cut(end_offset)?;
-        side_file::fsync_directory(&self.shared.dir)?;
+        self.shared.store.sync_directory(&self.shared.dir).await?;
         cut_patiently(&*active.file, active.tail.size_bytes).await?;
         // What was cut off must not come back behind newer batches after a power cut.
         active.file.sync().await?;
@@ -212,21 +233,11 @@ impl<S: SegmentStore> Log<S> {
 
     /// Producer state as it was at `end_offset`: the nearest snapshot, and the batches behind it.
     async fn producers_upto(&self, active: &Active<S::File>, end_offset: i64) -> Result<Producers, LogError> {
-        let now_ms = now_ms();
-        let loaded = self.shared.snapshots.load_newest(end_offset, now_ms)?;
-        let (from_offset, mut producers) = loaded.unwrap_or((i64::MIN, Producers::default()));
+        let sealed = self.sealed_producers(active.base_offset, end_offset).await;
+        let (from_offset, mut producers) = sealed.map_err(unreadable)?;
+        let bytes = (replay_start(&active.index, from_offset), active.tail.size_bytes);
         let range = (from_offset, end_offset);
-        let start = |index: &OffsetIndex| index.floor(from_offset).map_or(0, |e| u64::from(e.at_bytes));
-        let older = self.segments().into_iter().filter(|s| s.base_offset < active.base_offset);
-        for segment in older.filter(|s| s.next_offset > from_offset) {
-            let Some(opened) = self.open_sealed(segment.base_offset).await.map_err(unreadable)? else {
-                continue;
-            };
-            let bytes = (start(&opened.index), opened.size_bytes);
-            replay_producers(&*opened.file, bytes, range, &mut producers, now_ms).await?;
-        }
-        let bytes = (start(&active.index), active.tail.size_bytes);
-        replay_producers(&*active.file, bytes, range, &mut producers, now_ms).await?;
+        replay_producers(&*active.file, bytes, range, &mut producers, now_ms(), drop).await?;
         Ok(producers)
     }
 }

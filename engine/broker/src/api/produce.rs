@@ -250,6 +250,10 @@ fn append_failed(error: &AppendError) -> PartitionProduceResponse {
             ErrorCode::OutOfOrderSequenceNumber
         }
         AppendError::Producer(ProducerError::InvalidEpoch { .. }) => ErrorCode::InvalidProducerEpoch,
+        AppendError::Producer(ProducerError::InvalidTxnState { .. }) => ErrorCode::InvalidTxnState,
+        AppendError::Producer(ProducerError::CoordinatorFenced { .. }) => {
+            ErrorCode::TransactionCoordinatorFenced
+        }
         AppendError::TooLarge { .. } => ErrorCode::RecordListTooLarge,
         AppendError::Corrupt(_) => ErrorCode::CorruptMessage,
         AppendError::Closed => ErrorCode::NotLeaderOrFollower,

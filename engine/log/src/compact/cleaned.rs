@@ -8,11 +8,11 @@ use plimsoll_io::{Chunk, FaultKind, IoFault, IoOp, SegmentFile, SegmentStore};
 use plimsoll_records::Batch;
 
 use super::throttle::Throttle;
-use super::transactions::{self, AbortedTxn};
 use crate::config::LogConfig;
 use crate::layout::{self, CLEANED_SUFFIX, INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX};
 use crate::segment::{Active, Tail};
 use crate::side_file;
+use crate::transactions::{AbortedTxn, TransactionIndex};
 use crate::write_line::{Ending, WriteLine};
 
 /// Gathered before a write.
@@ -94,16 +94,17 @@ impl<'a, F: SegmentFile> CleanedWriter<'a, F> {
         Ok(())
     }
 
-    /// Writes the rest and the indexes and makes all of it durable, the names aside. Returns the outline.
-    pub(crate) async fn finish(mut self, aborted: Vec<AbortedTxn>) -> Result<Tail, IoFault> {
+    /// Writes the rest and the indexes and makes all of it durable, the names aside. Returns the outline, and
+    /// whether the segment knows aborted transactions.
+    pub(crate) async fn finish(mut self, aborted: Vec<AbortedTxn>) -> Result<(Tail, bool), IoFault> {
         self.write_out(Ending::Partial).await?;
         let Self { dir, mut segment, .. } = self;
         segment.file.truncate(segment.tail.size_bytes).await?;
         segment.file.sync().await?;
         segment.finish_times();
         let Active { base_offset, tail, index, times, .. } = segment;
-        let aborted = transactions::encode_index(&aborted);
-        let sides = SIDE_KINDS.into_iter().zip([index.to_bytes(), times.to_bytes(), aborted]);
+        let aborted = TransactionIndex::from_iter(aborted);
+        let sides = SIDE_KINDS.into_iter().zip([index.to_bytes(), times.to_bytes(), aborted.to_bytes()]);
         let sides: Vec<_> =
             sides.filter(|(kind, bytes)| *kind != TXN_INDEX_SUFFIX || !bytes.is_empty()).collect();
         let to = dir.to_owned();
@@ -114,7 +115,7 @@ impl<'a, F: SegmentFile> CleanedWriter<'a, F> {
             })
         })
         .await?;
-        Ok(tail)
+        Ok((tail, !aborted.is_empty()))
     }
 }
 

@@ -6,9 +6,10 @@ use plimsoll_records::{Batch, Decompressor, RecordLimits};
 use super::error::{CompactError, Problem};
 use super::offset_map::OffsetMap;
 use super::retain::control_of;
-use super::transactions::{AbortedTxn, Transactions};
+use super::transactions::Transactions;
 use super::{CompactionReport, Pass};
 use crate::segment::{Opened, Sealed};
+use crate::transactions::AbortedTxn;
 use crate::walk::{Found, Walker};
 
 /// One read.

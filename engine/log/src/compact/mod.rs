@@ -27,12 +27,12 @@ use policy::{Bounds, SegmentFacts};
 pub use policy::{CompactionCandidate, CompactionPolicy};
 pub(crate) use replace::{Compacting, finish_names};
 pub use throttle::Throttle;
-pub use transactions::AbortedTxn;
 
 use crate::error::ReadError;
 use crate::log::Log;
 use crate::segment::Sealed;
 use crate::state::{Shared, State};
+use crate::transactions::AbortedTxn;
 
 /// What a cleaning is to do.
 #[derive(Debug)]

@@ -64,14 +64,20 @@ impl<S: SegmentStore> Log<S> {
         &self,
         cleaning: Arc<Cleaning<S>>,
         group: Group,
-        tail: Tail,
+        cleaned: (Tail, bool),
     ) -> Result<(), CompactError> {
         let log = self.clone();
-        let exchange = tokio::task::spawn_local(async move { log.exchange(&cleaning, &group, tail).await });
+        let exchange =
+            tokio::task::spawn_local(async move { log.exchange(&cleaning, &group, cleaned).await });
         exchange.await.unwrap_or(Err(CompactError::Closed))
     }
 
-    async fn exchange(&self, cleaning: &Cleaning<S>, group: &Group, tail: Tail) -> Result<(), CompactError> {
+    async fn exchange(
+        &self,
+        cleaning: &Cleaning<S>,
+        group: &Group,
+        cleaned: (Tail, bool),
+    ) -> Result<(), CompactError> {
         // Nothing rolls, truncates, removes or closes from here on.
         let _turn = self.shared.room.lock().await;
         cleaning.check()?;
@@ -80,7 +86,7 @@ impl<S: SegmentStore> Log<S> {
         if let Err(fault) = self.exchange_files(group).await {
             return Err(exchanging.failed(fault));
         }
-        let put_out = self.shared.lock().exchange(group, tail);
+        let put_out = self.shared.lock().exchange(group, cleaned);
         drop(put_out);
         exchanging.finished();
         Ok(())
@@ -169,11 +175,13 @@ fn rename_side(from: &Path, suffix: &str) -> Result<(), IoFault> {
 }
 
 impl<F> State<F> {
-    fn exchange(&mut self, group: &Group, tail: Tail) -> PutOut {
+    fn exchange(&mut self, group: &Group, (tail, has_aborted): (Tail, bool)) -> PutOut {
         let (base_offset, next_offset) = (group.base_offset(), group.next_offset());
         let covered = base_offset..next_offset.max(base_offset + 1);
         let (size_bytes, newest) = (tail.size_bytes, Some(tail.newest));
         self.sealed.replace(&covered, Sealed { base_offset, next_offset, size_bytes, newest, damage: None });
+        self.aborted.forget_if(|base| covered.contains(&base));
+        self.aborted.found(base_offset, true, has_aborted);
         self.compacting.swaps += 1;
         self.compacting.swapping = None;
         self.open.forget_if(|base| covered.contains(&base))

@@ -13,9 +13,10 @@ use super::offset_map::OffsetMap;
 use super::policy::{CompactionPolicy, GroupLimits, SegmentFacts, group};
 use super::replace::Group;
 use super::retain::{Outcome, Retainer, Rules};
-use super::transactions::{AbortedTxn, Transactions};
+use super::transactions::Transactions;
 use crate::log::Log;
 use crate::segment::Sealed;
+use crate::transactions::AbortedTxn;
 
 impl<S: SegmentStore> Log<S> {
     pub(super) fn record_limits(&self) -> RecordLimits {
@@ -114,10 +115,10 @@ impl<S: SegmentStore> Pass<'_, S> {
                 }
             }
         }
-        let tail =
+        let cleaned =
             writer.finish(retainer.transactions.take_kept()).await.map_err(|fault| self.refused(fault))?;
         match changed {
-            true => self.log.replace(Arc::clone(&self.cleaning), group.clone(), tail).await,
+            true => self.log.replace(Arc::clone(&self.cleaning), group.clone(), cleaned).await,
             false => Ok(cleaned::discard(&shared.store, &shared.dir, group.base_offset()).await?),
         }
     }

@@ -6,30 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use plimsoll_records::BatchHeader;
 use plimsoll_records::marker::{Control, EndTxn};
 
-/// A transaction that was aborted, as Kafka's `.txnindex` keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AbortedTxn {
-    /// The producer.
-    pub producer_id: i64,
-    /// Offset of its first record.
-    pub first_offset: i64,
-    /// Offset of its marker.
-    pub last_offset: i64,
-    /// The last stable offset when the marker was appended.
-    pub last_stable_offset: i64,
-}
-
-/// The bytes of a `.txnindex` with these entries: version 0 and the fields in order, 34 bytes each.
-pub(crate) fn encode_index(aborted: &[AbortedTxn]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(aborted.len() * 34);
-    for txn in aborted {
-        bytes.extend_from_slice(&0i16.to_be_bytes());
-        for field in [txn.producer_id, txn.first_offset, txn.last_offset, txn.last_stable_offset] {
-            bytes.extend_from_slice(&field.to_be_bytes());
-        }
-    }
-    bytes
-}
+use crate::transactions::AbortedTxn;
 
 /// Told of every batch in order, says which belong to aborted transactions and which markers have outlived theirs.
 #[derive(Debug, Default)]

@@ -89,7 +89,7 @@ impl<S: SegmentStore> Log<S> {
             drop(active);
             (active, sealed) = (opening.restart_at(wanted_start, &bases).await?, Vec::new());
         }
-        let Opening { store, config, snapshots, rebuilt, report, end_offset, .. } = opening;
+        let Opening { store, config, snapshots, rebuilt, aborted, report, end_offset, .. } = opening;
         let Rebuilt { producers, mut epochs, .. } = rebuilt;
         let first_offset = sealed.first().map_or(active.base_offset, |s| s.base_offset);
         let start_offset = wanted_start.max(first_offset);
@@ -110,6 +110,7 @@ impl<S: SegmentStore> Log<S> {
             ahead: Ahead::default(),
             sealing: VecDeque::new(),
             producers,
+            aborted,
             epochs,
             waiters: Waiters::default(),
             held: false,

@@ -21,6 +21,7 @@ use crate::side_file;
 use crate::snapshots::Snapshots;
 use crate::state::now_ms;
 use crate::time_index::TimeIndex;
+use crate::transactions::{self, SealedTransactions, TransactionIndex};
 
 /// The state of opening.
 pub(super) struct Opening<'a, S: SegmentStore> {
@@ -31,6 +32,7 @@ pub(super) struct Opening<'a, S: SegmentStore> {
     segments: VecDeque<Found>,
     pub(super) snapshots: Snapshots,
     pub(super) rebuilt: Rebuilt,
+    pub(super) aborted: SealedTransactions,
     pub(super) report: RecoveryReport,
     /// One past the last valid offset so far.
     pub(super) end_offset: i64,
@@ -55,7 +57,8 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         let end_offset = segments.first().map_or(start_offset, |s| s.base_offset);
         let snapshots = Snapshots::among(names, dir);
         let segments = segments.into();
-        Ok(Self { store, dir, config, segments, snapshots, rebuilt, report, end_offset })
+        let aborted = SealedTransactions::default();
+        Ok(Self { store, dir, config, segments, snapshots, rebuilt, aborted, report, end_offset })
     }
 
     async fn open(&self, found: &Found) -> Result<OnDisk<S::File>, IoFault> {
@@ -144,7 +147,9 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
     fn trust(&mut self, count: usize) -> Vec<Sealed> {
         let mut sealed = Vec::with_capacity(count);
         for _ in 0..count {
-            let Some(Found { base_offset, len_bytes, .. }) = self.segments.pop_front() else { break };
+            let Some(found) = self.segments.pop_front() else { break };
+            let Found { base_offset, len_bytes, indexed, aborted } = found;
+            self.aborted.found(base_offset, indexed, aborted);
             let next_offset = self.segments.front().map_or(base_offset, |next| next.base_offset);
             sealed.push(Sealed {
                 base_offset,
@@ -168,7 +173,7 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
             if segment.base_offset < upto_offset && end_offset > from_offset {
                 let OnDisk { file, len_bytes, .. } = self.open(segment).await?;
                 let range = (from_offset, upto_offset);
-                scan::replay_producers(&*file, (0, len_bytes), range, &mut producers, now_ms).await?;
+                scan::replay_producers(&*file, (0, len_bytes), range, &mut producers, now_ms, drop).await?;
             }
         }
         self.rebuilt.producers = producers;
@@ -223,9 +228,11 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
     }
 
     /// Writes the indexes of a scanned segment that stays sealed.
-    fn seal_scanned(&self, mut scanned: Active<S::File>) -> Result<Sealed, LogError> {
+    fn seal_scanned(&mut self, mut scanned: Active<S::File>) -> Result<Sealed, LogError> {
         scanned.finish_times();
-        let Active { base_offset, tail, index, times, .. } = scanned;
+        let Active { base_offset, tail, index, times, aborted, .. } = scanned;
+        transactions::write(self.dir, base_offset, &aborted)?;
+        self.aborted.found(base_offset, true, !aborted.is_empty());
         crate::sync_task::write_indexes(self.dir, base_offset, &index.to_bytes(), &times.to_bytes())?;
         let next_offset = self.end_offset;
         Ok(Sealed {
@@ -282,6 +289,7 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
             self.store.remove(&layout::segment_path(self.dir, base_offset, LOG_SUFFIX)).await?;
             side_file::remove_if_present(&OffsetIndex::path(self.dir, base_offset))?;
             side_file::remove_if_present(&TimeIndex::path(self.dir, base_offset))?;
+            side_file::remove_if_present(&TransactionIndex::path(self.dir, base_offset))?;
         }
         Ok(())
     }
@@ -299,10 +307,12 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         for base_offset in bases.iter().rev() {
             self.store.remove(&layout::segment_path(self.dir, *base_offset, LOG_SUFFIX)).await?;
             self.forget_indexes(*base_offset)?;
+            side_file::remove_if_present(&TransactionIndex::path(self.dir, *base_offset))?;
             self.report.segments_removed += 1;
         }
         self.snapshots.cut(i64::MIN)?;
         self.rebuilt.producers = Producers::default();
+        self.aborted = SealedTransactions::default();
         self.rebuilt.epochs.clear();
         self.end_offset = start_offset;
         self.first_segment().await

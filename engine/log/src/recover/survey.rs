@@ -18,6 +18,8 @@ pub(super) struct Found {
     pub(super) len_bytes: u64,
     /// Both index files are there. What is in them is seen when they are read.
     pub(super) indexed: bool,
+    /// There is a transaction index.
+    pub(super) aborted: bool,
 }
 
 /// Which files there are of one base offset.
@@ -53,13 +55,16 @@ impl Survey {
         names: &[String],
     ) -> Result<Self, IoFault> {
         let kinds = by_base(names);
-        let logs: Vec<(i64, bool)> =
-            kinds.iter().filter(|(_, k)| k.log).map(|(base, k)| (*base, k.index && k.times)).collect();
+        let logs: Vec<(i64, Kinds)> = kinds.iter().filter(|(_, k)| k.log).map(|(b, k)| (*b, *k)).collect();
         let paths = logs.iter().map(|(base, _)| layout::segment_path(dir, *base, LOG_SUFFIX)).collect();
         let lengths = store.lengths(paths).await?;
         let found = logs.into_iter().zip(lengths);
-        let segments =
-            found.map(|((base_offset, indexed), len_bytes)| Found { base_offset, len_bytes, indexed });
+        let segments = found.map(|((base_offset, k), len_bytes)| Found {
+            base_offset,
+            len_bytes,
+            indexed: k.index && k.times,
+            aborted: k.aborted,
+        });
         let orphans = kinds.iter().filter(|(_, k)| !k.log).flat_map(|(base, kinds)| kinds.paths(dir, *base));
         Ok(Self { segments: segments.collect(), orphans: orphans.collect() })
     }
@@ -116,7 +121,8 @@ mod tests {
             "leader-epoch-checkpoint".to_owned(),
         ];
         let survey = Survey::take(&store, dir, &names).await.expect("survey");
-        let found = |base_offset, len_bytes, indexed| Found { base_offset, len_bytes, indexed };
+        let found =
+            |base_offset, len_bytes, indexed| Found { base_offset, len_bytes, indexed, aborted: false };
         assert_eq!(survey.segments, [found(0, 5, true), found(7, 0, false), found(90, 12, false)]);
         assert_eq!(survey.orphans, [dir.join(name(9, "index")), dir.join(name(9, "txnindex"))]);
     }

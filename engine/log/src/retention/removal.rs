@@ -37,6 +37,7 @@ impl<S: SegmentStore> Log<S> {
                 state.marks.start_offset = first_base;
                 state.epochs.truncate_from_start(first_base);
             }
+            state.aborted.forget_if(|base| base < first_base);
             state.compacting.interruptions += u64::from(!old.is_empty());
             (old, state.open.forget_if(|base| base < first_base), state.marks.start_offset)
         });

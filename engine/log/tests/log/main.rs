@@ -19,4 +19,5 @@ mod retention;
 mod rolls;
 mod scrub;
 mod sealing;
+mod transactions;
 mod truncation;
