@@ -10,6 +10,8 @@ use plimsoll_log::records::Codec;
 use plimsoll_log::{Durability, FlushPolicy, LogConfig};
 use plimsoll_results::{DurabilityMode, Survives};
 
+use crate::floor::STEP_BYTES;
+
 /// How many bytes a client leaves unacknowledged: about what a disk needs in flight to run at full speed.
 pub const WINDOW_BYTES: usize = 2 << 20;
 
@@ -94,13 +96,19 @@ impl Cell {
         self.io.backend == Backend::IoUring && self.io.io_uring.direct
     }
 
-    /// Kafka's defaults but for what the row says.
+    /// Kafka's defaults but for what the row says; room is taken in the floor's steps from the start.
     pub(crate) fn log_config(&self) -> LogConfig {
         let durability = match self.durability {
             DurabilityMode::Fsync => Durability::Fsync,
             DurabilityMode::Replicated => Durability::Replicated,
         };
-        LogConfig { durability, flush: self.flush, ..LogConfig::default() }
+        LogConfig {
+            durability,
+            flush: self.flush,
+            reserve_step_min_bytes: STEP_BYTES,
+            reserve_step_max_bytes: STEP_BYTES,
+            ..LogConfig::default()
+        }
     }
 
     /// Puts choices that do not reach the row's backend or durability back to their defaults, so that rows which

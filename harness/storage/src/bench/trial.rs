@@ -252,14 +252,10 @@ impl Visit<'_> {
             backend: self.cell.io.backend,
             block_bytes: self.cell.batch_bytes,
             bytes: (self.batches * self.cell.batch_bytes) as u64,
-            depth: self.depth(),
+            depth: self.cell.window().min(usize::from(self.cell.io.io_uring.depth.max(1))),
             group: self.group(),
         };
         fio::run(&job).map_err(|error| error.to_string())
-    }
-
-    fn depth(&self) -> usize {
-        self.cell.window().min(usize::from(self.cell.io.io_uring.depth.max(1)))
     }
 
     fn group(&self) -> Option<usize> {
@@ -273,7 +269,8 @@ impl Visit<'_> {
             pool: self.pool.whole(),
             partitions: self.cell.partitions,
             preallocation: self.cell.io.preallocation,
-            depth: self.depth(),
+            depth: usize::from(self.cell.io.io_uring.depth.max(1)),
+            window: self.cell.window(),
             group: self.group(),
             file_max_bytes: self.file_max_bytes(),
         };

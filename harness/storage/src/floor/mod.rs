@@ -2,10 +2,10 @@
 //!
 //! A floor gets whole batches in memory and puts them into one file per partition: no offsets, no indexes, no marks,
 //! no checks, nobody else to serve. It shares with the engine whatever the row says: batch size, number of batches,
-//! partitions, preallocation in the same steps, the number of batches in flight, and under `fsync` the group after
-//! which every file is synced once. Neither side computes a CRC: the engine is given batches that were validated.
-//! Where they differ, the floor is better off: its direct writes begin each batch at a block of its own, so that no
-//! tail block is written twice, and it keeps no record of what it wrote.
+//! partitions, preallocation in the same steps, the window of batches that are not written yet, direct writes of the same
+//! size and number in flight, and under `fsync` the group after which every file is synced once. The files of both end
+//! with the same bytes. Neither side computes a CRC: the engine is given batches that were validated. Where they
+//! differ, the floor is better off: it keeps no record of what it wrote, and never rolls to a new file.
 
 mod files;
 pub mod fio;
@@ -21,6 +21,8 @@ use bytes::Bytes;
 use plimsoll_io::{Backend, Preallocation};
 use plimsoll_results::Histogram;
 
+pub(crate) use files::STEP_BYTES;
+
 /// What a floor writes, and how.
 #[derive(Clone, Debug)]
 pub struct Work<'a> {
@@ -32,11 +34,13 @@ pub struct Work<'a> {
     pub partitions: usize,
     /// How files take room.
     pub preallocation: Preallocation,
-    /// Writes in flight, of a technique that has them.
+    /// Writes in flight per file, of a technique that has them.
     pub depth: usize,
+    /// Batches handed over and not written at most, of the same.
+    pub window: usize,
     /// Batches after which all files are synced; `None` for never.
     pub group: Option<usize>,
-    /// No file grows beyond it.
+    /// How long a map is, and a file that is to be written over.
     pub file_max_bytes: u64,
 }
 
