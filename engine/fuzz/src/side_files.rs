@@ -6,8 +6,8 @@ use std::path::Path;
 use plimsoll_log::layout::{EPOCH_CHECKPOINT, META_PROPERTIES, PARTITION_METADATA};
 use plimsoll_log::snapshot;
 use plimsoll_log::{
-    EpochCache, MetaProperties, OffsetCheckpoint, OffsetIndex, SideError, TimeEntry, TimeIndex,
-    TopicPartition, encode_id, read_topic_id, write_topic_id,
+    AbortedTxn, EpochCache, MetaProperties, OffsetCheckpoint, OffsetIndex, SideError, TimeEntry, TimeIndex,
+    TopicPartition, TransactionIndex, encode_id, read_topic_id, write_topic_id,
 };
 use plimsoll_records::crc32c;
 use uuid::Uuid;
@@ -50,6 +50,25 @@ pub fn time_index(input: &[u8]) {
     let entries = index.len();
     index.push(TimeEntry { timestamp: i64::MAX, offset: base_offset.saturating_add(i32::MAX.into()) });
     assert!(index.len() <= entries + 1);
+    index.truncate(base_offset);
+    assert!(index.is_empty());
+}
+
+/// A transaction index: base offset in eight bytes, then the file.
+pub fn transaction_index(input: &[u8]) {
+    let Some((base_offset, file)) = number(input) else { return };
+    let base_offset = base_offset & i64::MAX;
+    let parsed = bounded(file.len(), || TransactionIndex::parse(base_offset, file));
+    let Some(mut index) = parsed else { return };
+    assert_eq!(index.to_bytes(), file, "what was read is what is written");
+    let mut found = Vec::new();
+    index.collect(0, i64::MAX, &mut found);
+    assert!(found.len() <= index.entries().len());
+    for entry in index.entries() {
+        let (mut found, range) = (Vec::new(), (entry.first_offset, entry.last_offset));
+        index.collect(range.0, range.1.saturating_add(1), &mut found);
+        assert!(found.iter().all(|f| f.last_offset >= range.0 && f.first_offset <= range.1));
+    }
     index.truncate(base_offset);
     assert!(index.is_empty());
 }
@@ -156,6 +175,21 @@ pub fn time_index_seeds() -> Seeds {
         [&base_offset.to_be_bytes()[..], &index.to_bytes()].concat()
     };
     Seeds::new(vec![seed(0, 0), seed(0, 1), seed(1_000, 20), seed(i64::MAX - 18, 7)])
+}
+
+/// Transaction indexes of some entries, of one, of none, and up to the last offset there can be.
+pub fn transaction_index_seeds() -> Seeds {
+    let seed = |base_offset: i64, entries: i64| {
+        let aborted = |i: i64| AbortedTxn {
+            producer_id: i % 3,
+            first_offset: base_offset + 5 * i,
+            last_offset: base_offset + 5 * i + 7,
+            last_stable_offset: base_offset + 5 * i + 5,
+        };
+        let index: TransactionIndex = (0..entries).map(aborted).collect();
+        [&base_offset.to_be_bytes()[..], &index.to_bytes()].concat()
+    };
+    Seeds::new(vec![seed(0, 0), seed(0, 1), seed(1_000, 20), seed(i64::MAX - 37, 7)])
 }
 
 /// Snapshots of no, one and three producers, built as Kafka lays them out.

@@ -105,6 +105,8 @@ impl<S: SegmentStore> Log<S> {
         // A log that failed is deleted all the same.
         if let Err(error) = self.settled().await {
             tracing::warn!(dir = %self.shared.dir.display(), %error, "deleting a log that could not settle");
+            // A seal that was under way writes index files by name, which must not become another log's.
+            self.shared.until(|state| (!state.sync.running).then_some(())).await;
         }
         self.shared.update(|state, wakes| {
             (state.closed, state.deleted) = (true, true);

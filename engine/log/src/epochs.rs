@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn truncation_at_both_ends() {
+    fn e30_truncation_at_both_ends() {
         let mut c = cache(&[(1, 0), (2, 10), (3, 20)]);
         c.truncate_from_end(20);
         assert_eq!(c.latest(), Some(EpochEntry { epoch: 2, start_offset: 10 }));

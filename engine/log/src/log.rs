@@ -11,6 +11,7 @@ use crate::admit::{Admission, Appended, Need};
 use crate::config::LogConfig;
 use crate::epochs::{EpochEnd, EpochEntry};
 use crate::error::{AppendError, LogError};
+use crate::follower::Truncation;
 use crate::marks::{Level, Marks, WaitError};
 use crate::producers::{Origin, ProducerEntry};
 use crate::state::{Observer, Shared, State, now_ms};
@@ -252,6 +253,13 @@ impl<S: SegmentStore> Log<S> {
     pub fn epoch_end_offset(&self, epoch: i32) -> EpochEnd {
         let state = self.shared.lock();
         state.epochs.end_offset_for(epoch, state.marks.accepted)
+    }
+
+    /// Where to cut this log after its leader's answer, and whether to ask again: see
+    /// [`EpochCache::truncation_offset`](crate::EpochCache::truncation_offset) (rule E27).
+    pub fn truncation_offset(&self, leader: EpochEnd) -> Truncation {
+        let state = self.shared.lock();
+        state.epochs.truncation_offset(leader, state.marks.accepted)
     }
 
     /// The latest leader epoch and where it began.

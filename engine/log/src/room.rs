@@ -39,7 +39,7 @@ impl<S: SegmentStore> Log<S> {
         let ahead_bytes = (needed_bytes + step_bytes).min(segment_bytes).max(needed_bytes);
         let reserved_bytes = match file.reserve(ahead_bytes).await {
             Ok(()) => ahead_bytes,
-            Err(fault) if fault.kind == FaultKind::NoSpace => {
+            Err(fault) if is_full(&fault) => {
                 self.reserve_last_room(&*file, needed_bytes).await.map_err(|f| self.refused(f))?;
                 needed_bytes
             }
@@ -53,7 +53,7 @@ impl<S: SegmentStore> Log<S> {
     /// Reserves no more than what is needed, and for that gives up what was taken ahead.
     async fn reserve_last_room(&self, file: &S::File, needed_bytes: u64) -> Result<(), IoFault> {
         match file.reserve(needed_bytes).await {
-            Err(fault) if fault.kind == FaultKind::NoSpace && self.discard_prepared().await? => {
+            Err(fault) if is_full(&fault) && self.discard_prepared().await? => {
                 file.reserve(needed_bytes).await
             }
             other => other,
@@ -146,9 +146,14 @@ pub(crate) async fn create_segment<S: SegmentStore>(
     };
     match created {
         // Nearly full: begin without room and let each batch ask for its own.
-        Err(fault) if fault.kind == FaultKind::NoSpace => Ok((store.create(&path, 0).await?, 0)),
+        Err(fault) if is_full(&fault) => Ok((store.create(&path, 0).await?, 0)),
         other => Ok((other?, reserve_bytes)),
     }
+}
+
+/// No space, and nothing worse: a sync that found none is never tried again.
+fn is_full(fault: &IoFault) -> bool {
+    fault.kind == FaultKind::NoSpace && !fault.is_poison()
 }
 
 impl<F: SegmentFile> State<F> {

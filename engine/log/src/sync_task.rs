@@ -123,6 +123,7 @@ impl<S: SegmentStore> Drop for Interrupted<S> {
     fn drop(&mut self) {
         if let Some(shared) = self.0.take() {
             let message = "the runtime that synced this log ended before the sync did";
+            shared.lock().sync.running = false;
             shared.poison(IoFault::with_kind(IoOp::Sync, &*shared.dir, 0, FaultKind::Poisoned, message));
         }
     }

@@ -141,6 +141,8 @@ pub(crate) struct Script {
     pub(crate) hold_opens: AtomicU32,
     /// Creations, reservations and syncs take this long.
     pub(crate) slow_ms: AtomicU32,
+    /// Errno for the sync that the next reservation includes.
+    pub(crate) sync_in_reserve: Mutex<Option<i32>>,
     pub(crate) released: Notify,
     pub(crate) reads: AtomicU32,
     /// Which read fails, counted over the life of the script; none before it is set.
@@ -351,6 +353,9 @@ impl SegmentFile for TestFile {
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
         self.script.slowly().await;
         self.script.take(IoOp::Reserve, self.path())?;
+        if let Some(errno) = self.script.sync_in_reserve.lock().expect("script").take() {
+            return Err(IoFault::new(IoOp::Sync, self.path(), 0, io::Error::from_raw_os_error(errno)));
+        }
         self.sim.reserve(upto_bytes).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use plimsoll_io::{FaultKind, PageCacheStore, Preallocation, SegmentStore};
+use plimsoll_io::{FaultKind, IoOp, PageCacheStore, Preallocation, SegmentStore};
 use plimsoll_log::{Log, LogConfig, OpenFiles, OpenHints, ReadError};
 use uuid::Uuid;
 
@@ -81,5 +81,34 @@ fn a_segment_opened_while_its_log_is_deleted_is_not_used() {
         store.script.hold_opens.store(0, Ordering::SeqCst);
         store.script.release_syncs();
         assert_gone(reader.await.expect("task"));
+    });
+}
+
+#[test]
+fn a_failed_log_is_deleted_only_when_its_seal_writes_no_more() {
+    run(async {
+        let parent = tempfile::tempdir().expect("temp dir");
+        let (store, dir) = (inline_store(), parent.path().join("t-0"));
+        let (log, _) = open(store.clone(), &dir, config(), None, false).await;
+        store.script.hold_syncs.store(1, Ordering::SeqCst);
+        while log.segments().len() < 2 {
+            append(&log, batch(10, 100)).await.expect("append");
+        }
+        // The seal begins.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        store.script.fail(IoOp::Write, 5);
+        append(&log, batch(1, 1)).await.expect_err("the device fails while the seal waits for its sync");
+        let deleting = tokio::task::spawn_local({
+            let log = log.clone();
+            async move { log.delete().await }
+        });
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        assert!(dir.exists(), "what the seal writes must find the directory of its own log");
+        store.script.release_syncs();
+        // The simulated disk knows no renamed directories.
+        deleting.await.expect("task").expect_err("no such file");
+        std::fs::create_dir(&dir).expect("a successor");
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        assert_eq!(std::fs::read_dir(&dir).expect("list").count(), 0);
     });
 }

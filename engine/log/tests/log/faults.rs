@@ -452,3 +452,21 @@ impl Drained for Log<TestStore> {
         self.wait(marks.generation, Level::Written, marks.accepted).await.expect("written");
     }
 }
+
+#[test]
+fn a_reservation_whose_sync_finds_no_space_is_poison_and_not_tried_again() {
+    run(async {
+        let (parent, store) = (tempfile::tempdir().expect("temp dir"), inline_store());
+        let (log, _) = open(store.clone(), &parent.path().join("t-0"), small_config(), None, false).await;
+        *store.script.sync_in_reserve.lock().expect("script") = Some(28);
+        let outcome = loop {
+            match append(&log, batch(1, 1000)).await {
+                Ok(_) => assert!(log.segments().len() < 3, "no reservation met the fault"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(outcome, AppendError::Poisoned(_)), "{outcome:?}");
+        let again = append(&log, batch(1, 10)).await;
+        assert!(matches!(again, Err(AppendError::Poisoned(_))), "{again:?}");
+    });
+}

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use plimsoll_io::{FaultKind, IoOp};
-use plimsoll_log::{AppendError, Level, Log, WaitError};
+use plimsoll_log::{AppendError, EpochEnd, EpochEntry, Level, Log, OpenHints, Truncation, WaitError};
 
 use crate::common::*;
 
@@ -117,4 +117,64 @@ fn a_sync_asked_for_amid_a_truncation_neither_runs_then_nor_covers_what_was_cut(
             assert_eq!(log.marks().durable, end + 1);
         });
     }
+}
+
+#[test]
+fn e27_a_new_leaders_epoch_is_on_disk_before_it_appends_and_goes_with_a_truncation() {
+    run(async {
+        let store = inline_store();
+        let (parent, log) = filled(&store, 3).await;
+        assert_eq!(log.assign_leader_epoch(4).await.expect("assign"), 30);
+        let on_disk = || plimsoll_log::EpochCache::read(&parent.path().join("t-0")).expect("checkpoint");
+        assert_eq!(on_disk().latest(), log.latest_epoch());
+        assert_eq!(log.epoch_end_offset(0), EpochEnd { epoch: 0, end_offset: 30 });
+        assert_eq!(log.epoch_end_offset(4), EpochEnd { epoch: 4, end_offset: 30 });
+        let answer = EpochEnd { epoch: 0, end_offset: 20 };
+        let Truncation { offset, complete } = log.truncation_offset(answer);
+        assert_eq!((offset, complete), (20, true));
+        log.truncate_to(offset).await.expect("truncate");
+        assert_eq!(log.latest_epoch().map(|e| e.epoch), Some(0));
+        assert_eq!(on_disk().latest(), log.latest_epoch());
+    });
+}
+
+#[test]
+fn e28_a_log_that_starts_anew_stays_so_after_a_power_cut() {
+    for seed in 0..8 {
+        run(async move {
+            let store = inline_store();
+            let (parent, log) = filled(&store, 120).await;
+            let generation = log.marks().generation;
+            log.truncate_fully_and_start_at(5_000).await.expect("restart");
+            let marks = log.marks();
+            assert_eq!((marks.start_offset, marks.accepted), (5_000, 5_000));
+            assert!(marks.generation > generation);
+            assert_eq!((log.latest_epoch(), log.producer_count()), (None, 0));
+            let hints = (log.recovery_point(), marks.start_offset);
+            drop(log);
+            let store = store.crash(seed);
+            let dir = parent.path().join("t-0");
+            let hints =
+                OpenHints { recovery_point: Some(hints.0), log_start_offset: Some(hints.1), clean: false };
+            let (log, _) = Log::open(store, &dir, TOPIC_ID, small_config(), hints).await.expect("open");
+            let marks = log.marks();
+            assert_eq!((marks.start_offset, marks.accepted, log.producer_count()), (5_000, 5_000, 0));
+            assert_eq!(append(&log, produced(7, 0, 0, 1)).await.expect("append").base_offset, 5_000);
+        });
+    }
+}
+
+#[test]
+fn e30_epochs_move_up_with_the_log_start() {
+    run(async {
+        let store = inline_store();
+        let (_parent, log) = filled(&store, 3).await;
+        log.assign_leader_epoch(4).await.expect("assign");
+        log.increment_start_offset(15);
+        assert_eq!(log.epoch_end_offset(-1), plimsoll_log::UNKNOWN_EPOCH_END);
+        assert_eq!(log.epoch_end_offset(0), EpochEnd { epoch: 0, end_offset: 30 });
+        log.increment_start_offset(30);
+        assert_eq!(log.epoch_end_offset(0), EpochEnd { epoch: 0, end_offset: 30 }, "below the first now");
+        assert_eq!(log.latest_epoch(), Some(EpochEntry { epoch: 4, start_offset: 30 }));
+    });
 }
