@@ -18,6 +18,10 @@
 //! replace (`compact`). The small files around it ([`OffsetCheckpoint`],
 //! [`MetaProperties`], [`layout`], [`snapshot`]) are Kafka's byte for byte, for the log and for the broker above.
 //!
+//! Of transactions the log keeps which are ongoing, how far readers of committed records may go, and which were aborted
+//! (`transactions`, rules E19 and E20). What a follower cuts off after its leader's answer is decided apart from the
+//! cutting (`follower`, rules E27 and E28).
+//!
 //! After a failed write or sync the log is offline for good and says why; a sync is never retried. A full disk is an
 //! ordinary error: space is reserved before a batch is accepted, and what finds none is cut off again.
 //!
