@@ -19,11 +19,11 @@ use tracing::{error, info, warn};
 
 use crate::api::FetchSessions;
 use crate::catalog::{Catalog, Topic};
+use crate::checkpoint_file::CheckpointFile;
 use crate::config::{Endpoint, Settings, TopicSettings};
 use crate::error::BrokerError;
 use crate::partition::{Partition, PartitionError, Recovery};
 use crate::producer_ids::ProducerIds;
-use crate::recovery_points::RecoveryPoints;
 use crate::storage;
 
 /// What a partition's directory ends with while it is being removed.
@@ -42,7 +42,8 @@ pub struct Broker {
     pub(crate) catalog: Catalog,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) fetch_sessions: FetchSessions,
-    recovery_points: RecoveryPoints,
+    recovery_points: CheckpointFile,
+    log_starts: CheckpointFile,
     log_dir: PathBuf,
     store: AnyStore,
     /// Sealed segments kept open, over all partitions.
@@ -87,7 +88,8 @@ impl Broker {
             catalog: Catalog::default(),
             producer_ids: ProducerIds::default(),
             fetch_sessions: FetchSessions::new(slots),
-            recovery_points: RecoveryPoints::in_dir(&log_dir),
+            recovery_points: CheckpointFile::new(&log_dir, layout::RECOVERY_POINT_CHECKPOINT),
+            log_starts: CheckpointFile::new(&log_dir, layout::LOG_START_CHECKPOINT),
             log_dir,
             store,
             open_files: storage::open_files(),
@@ -114,13 +116,14 @@ impl Broker {
     async fn recover(&self) -> Result<(), BrokerError> {
         // Taken before any log is touched: a crash from here on, also while opening, is seen as one.
         let clean = take_clean_shutdown(&self.log_dir)?;
-        let points = self.recovery_points.read()?;
+        let (points, starts) = (self.recovery_points.read()?, self.log_starts.read()?);
         let image = self.image();
         self.clear_leftovers(&image)?;
         for record in image.topics() {
-            let recovery = |index: i32| Recovery {
-                point: points.offsets.get(&TopicPartition::new(record.name.as_str(), index)).copied(),
-                clean,
+            let recovery = |index: i32| {
+                let key = TopicPartition::new(record.name.as_str(), index);
+                let of = |checkpoint: &OffsetCheckpoint| checkpoint.offsets.get(&key).copied();
+                Recovery { point: of(&points), log_start: of(&starts), clean }
             };
             let topic = self.open_topic(record, recovery).await?;
             self.catalog.insert(topic);
@@ -262,18 +265,21 @@ impl Broker {
         Ok(())
     }
 
-    /// Writes the recovery points down.
+    /// Writes recovery points and log starts down, of the partitions that there are.
     pub(crate) fn checkpoint(&self) -> Result<(), BrokerError> {
-        self.recovery_points.write(|| {
-            let mut points = OffsetCheckpoint::default();
-            for topic in self.catalog.all() {
-                for partition in &topic.partitions {
-                    let key = TopicPartition::new(&*topic.name, partition.index());
-                    points.offsets.insert(key, partition.log().recovery_point());
-                }
+        self.recovery_points.write(|| self.gather(|partition| partition.log().recovery_point()))?;
+        self.log_starts.write(|| self.gather(|partition| partition.bounds().log_start))
+    }
+
+    fn gather(&self, offset: impl Fn(&Partition) -> i64) -> OffsetCheckpoint {
+        let mut checkpoint = OffsetCheckpoint::default();
+        for topic in self.catalog.all() {
+            for partition in &topic.partitions {
+                let key = TopicPartition::new(&*topic.name, partition.index());
+                checkpoint.offsets.insert(key, offset(partition));
             }
-            points
-        })
+        }
+        checkpoint
     }
 
     /// Forgets producers that have been silent for too long.

@@ -10,12 +10,14 @@
 mod api;
 mod broker;
 mod catalog;
+mod checkpoint_file;
+mod cleaner;
 pub mod config;
 mod error;
 mod net;
 mod partition;
 mod producer_ids;
-mod recovery_points;
+mod retention;
 mod server;
 mod storage;
 mod workers;

@@ -12,9 +12,11 @@ use tokio::task::LocalSet;
 use tracing::{debug, error, info, warn};
 
 use crate::broker::Broker;
+use crate::cleaner;
 use crate::config::{Endpoint, Settings};
 use crate::error::BrokerError;
 use crate::net::ConnectionLimits;
+use crate::retention;
 use crate::workers::{Arrival, Workers, runtime};
 
 /// A broker that listens but does not serve yet.
@@ -71,9 +73,12 @@ impl Server {
             .map_err(|source| BrokerError::Runtime { what: "the listener cannot be watched", source })?;
         ready(ServerHandle { address: self.address, stop: Arc::new(stop) });
         info!("serving on {} with the {} backend", self.address, broker.backend());
+        let log_dir = self.settings.log_dir();
         tokio::join!(
             accept(listener, workers.doors(), &self.settings, stopped.clone()),
-            housekeeping(&broker, stopped.clone())
+            housekeeping(&broker, stopped.clone()),
+            retention::run(&broker, stopped.clone()),
+            cleaner::run(&broker, &log_dir, stopped.clone())
         );
         let drained = workers.drain().await;
         // Writes in flight belong to the runtimes that began them, so those outlive the logs.

@@ -10,12 +10,11 @@ use crate::error::BrokerError;
 
 /// The store for partitions, as configured; the fallback, with a warning, if that is allowed and needed.
 pub(crate) fn partition_store(settings: &Settings) -> Result<AnyStore, BrokerError> {
-    let config = |backend| IoConfig { backend, preallocation: settings.preallocation, ..IoConfig::default() };
-    match (open_store(&config(settings.backend)), settings.fallback) {
+    match (open_store(&settings.io_config(settings.backend)), settings.fallback) {
         (Ok(store), _) => Ok(store),
         (Err(error), Some(fallback)) if fallback != settings.backend => {
             warn!("{error}; using {fallback} instead, as `plimsoll.storage.fallback` says");
-            Ok(open_store(&config(fallback))?)
+            Ok(open_store(&settings.io_config(fallback))?)
         }
         (Err(error), _) => Err(error.into()),
     }

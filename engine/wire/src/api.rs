@@ -32,6 +32,7 @@ pub const APIS: &[Api] = &[
     api(ApiKey::ApiVersions, 0, 4, 3),
     api(ApiKey::CreateTopics, 2, 7, 5),
     api(ApiKey::DeleteTopics, 1, 6, 4),
+    api(ApiKey::DeleteRecords, 0, 2, 2),
     api(ApiKey::InitProducerId, 0, 5, 2),
     api(ApiKey::DescribeConfigs, 1, 4, 4),
     api(ApiKey::DescribeCluster, 0, 2, 0),

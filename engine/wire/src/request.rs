@@ -10,9 +10,9 @@ use crate::error_code::ErrorCode;
 use crate::fetch::FetchRequest;
 use crate::header::{HeaderStart, RequestHeader};
 use crate::messages::{
-    ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, FindCoordinatorRequest, InitProducerIdRequest, ListOffsetsRequest,
-    MetadataRequest,
+    ApiVersionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, FindCoordinatorRequest, InitProducerIdRequest,
+    ListOffsetsRequest, MetadataRequest,
 };
 use crate::part::{NoSlice, only_bytes};
 use crate::produce::{
@@ -34,6 +34,7 @@ pub enum Request {
     ApiVersions(ApiVersionsRequest),
     CreateTopics(CreateTopicsRequest),
     DeleteTopics(DeleteTopicsRequest),
+    DeleteRecords(DeleteRecordsRequest),
     InitProducerId(InitProducerIdRequest),
     DescribeConfigs(DescribeConfigsRequest),
     DescribeCluster(DescribeClusterRequest),
@@ -51,6 +52,7 @@ impl Request {
             Self::ApiVersions(_) => ApiKey::ApiVersions,
             Self::CreateTopics(_) => ApiKey::CreateTopics,
             Self::DeleteTopics(_) => ApiKey::DeleteTopics,
+            Self::DeleteRecords(_) => ApiKey::DeleteRecords,
             Self::InitProducerId(_) => ApiKey::InitProducerId,
             Self::DescribeConfigs(_) => ApiKey::DescribeConfigs,
             Self::DescribeCluster(_) => ApiKey::DescribeCluster,
@@ -92,6 +94,7 @@ fn decode_body(reader: &mut Reader, api: &Api, version: i16) -> Result<Request, 
         ApiKey::ApiVersions => Request::ApiVersions(control::decode_request(reader, api, version)?),
         ApiKey::CreateTopics => Request::CreateTopics(control::decode_request(reader, api, version)?),
         ApiKey::DeleteTopics => Request::DeleteTopics(control::decode_request(reader, api, version)?),
+        ApiKey::DeleteRecords => Request::DeleteRecords(control::decode_request(reader, api, version)?),
         ApiKey::InitProducerId => Request::InitProducerId(control::decode_request(reader, api, version)?),
         ApiKey::DescribeConfigs => Request::DescribeConfigs(control::decode_request(reader, api, version)?),
         ApiKey::DescribeCluster => Request::DescribeCluster(control::decode_request(reader, api, version)?),
@@ -156,6 +159,7 @@ fn encode_body(request: &Request, writer: &mut Writer<NoSlice>, version: i16) ->
         Request::ApiVersions(request) => control::encode(request, writer, version),
         Request::CreateTopics(request) => control::encode(request, writer, version),
         Request::DeleteTopics(request) => control::encode(request, writer, version),
+        Request::DeleteRecords(request) => control::encode(request, writer, version),
         Request::InitProducerId(request) => control::encode(request, writer, version),
         Request::DescribeConfigs(request) => control::encode(request, writer, version),
         Request::DescribeCluster(request) => control::encode(request, writer, version),

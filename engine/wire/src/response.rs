@@ -9,9 +9,9 @@ use crate::error::WireError;
 use crate::error_code::ErrorCode;
 use crate::fetch::FetchResponse;
 use crate::messages::{
-    ApiVersionsResponse, CreateTopicsResponse, DeleteTopicsResponse, DescribeClusterResponse,
-    DescribeConfigsResponse, FindCoordinatorResponse, InitProducerIdResponse, ListOffsetsResponse,
-    MetadataResponse,
+    ApiVersionsResponse, CreateTopicsResponse, DeleteRecordsResponse, DeleteTopicsResponse,
+    DescribeClusterResponse, DescribeConfigsResponse, FindCoordinatorResponse, InitProducerIdResponse,
+    ListOffsetsResponse, MetadataResponse,
 };
 use crate::part::{NoSlice, Parts, Slice};
 use crate::produce::ProduceResponse;
@@ -30,6 +30,7 @@ pub enum Response<S> {
     ApiVersions(ApiVersionsResponse),
     CreateTopics(CreateTopicsResponse),
     DeleteTopics(DeleteTopicsResponse),
+    DeleteRecords(DeleteRecordsResponse),
     InitProducerId(InitProducerIdResponse),
     DescribeConfigs(DescribeConfigsResponse),
     DescribeCluster(DescribeClusterResponse),
@@ -47,6 +48,7 @@ impl<S> Response<S> {
             Self::ApiVersions(_) => ApiKey::ApiVersions,
             Self::CreateTopics(_) => ApiKey::CreateTopics,
             Self::DeleteTopics(_) => ApiKey::DeleteTopics,
+            Self::DeleteRecords(_) => ApiKey::DeleteRecords,
             Self::InitProducerId(_) => ApiKey::InitProducerId,
             Self::DescribeConfigs(_) => ApiKey::DescribeConfigs,
             Self::DescribeCluster(_) => ApiKey::DescribeCluster,
@@ -90,6 +92,7 @@ fn encode_body<S: Slice>(
         Response::ApiVersions(response) => control::encode(&response, writer, version),
         Response::CreateTopics(response) => control::encode(&response, writer, version),
         Response::DeleteTopics(response) => control::encode(&response, writer, version),
+        Response::DeleteRecords(response) => control::encode(&response, writer, version),
         Response::InitProducerId(response) => control::encode(&response, writer, version),
         Response::DescribeConfigs(response) => control::encode(&response, writer, version),
         Response::DescribeCluster(response) => control::encode(&response, writer, version),
@@ -146,6 +149,7 @@ fn decode_body(mut reader: Reader, api: &Api, version: i16) -> Result<Response<N
         ApiKey::ApiVersions => Response::ApiVersions(control::decode_response(&reader, api, version)?),
         ApiKey::CreateTopics => Response::CreateTopics(control::decode_response(&reader, api, version)?),
         ApiKey::DeleteTopics => Response::DeleteTopics(control::decode_response(&reader, api, version)?),
+        ApiKey::DeleteRecords => Response::DeleteRecords(control::decode_response(&reader, api, version)?),
         ApiKey::InitProducerId => Response::InitProducerId(control::decode_response(&reader, api, version)?),
         ApiKey::DescribeConfigs => {
             Response::DescribeConfigs(control::decode_response(&reader, api, version)?)

@@ -92,8 +92,8 @@ pub(super) fn topic_rows<'a>(
 ) -> impl Iterator<Item = Row> + 'a {
     TOPIC_KEYS.iter().map(move |key| {
         let inherited = key.default_value(settings).to_owned();
-        let inherited_source = key.broker_key.map_or(FROM_DEFAULT, |name| wire_source(settings.source(name)));
-        let mut synonyms = vec![(key.broker_key.unwrap_or(key.name), inherited.clone(), inherited_source)];
+        let inherited_source = wire_source(settings.source(key.broker_key));
+        let mut synonyms = vec![(key.broker_key, inherited.clone(), inherited_source)];
         let (value, source) = match configs.get(key.name) {
             Some(own) => {
                 synonyms.insert(0, (key.name, own.clone(), FROM_TOPIC));
@@ -153,5 +153,6 @@ fn wire_type(kind: Kind) -> i8 {
         Kind::Text | Kind::OneOf(_) => 2,
         Kind::Int { wide: false, .. } => 3,
         Kind::Int { wide: true, .. } => 5,
+        Kind::Double { .. } => 6,
     }
 }

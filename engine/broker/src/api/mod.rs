@@ -2,6 +2,7 @@
 
 mod configs;
 mod coordinator;
+mod delete_records;
 mod describe_cluster;
 mod fetch;
 mod list_offsets;
@@ -54,6 +55,9 @@ pub(crate) async fn answer(broker: &Arc<Broker>, header: &RequestHeader, request
         }
         Request::DeleteTopics(request) => {
             Response::DeleteTopics(topics::delete(broker, version, request).await)
+        }
+        Request::DeleteRecords(request) => {
+            Response::DeleteRecords(delete_records::handle(broker, request).await)
         }
         Request::InitProducerId(request) => {
             Response::InitProducerId(producer_id::handle(broker, request).await)

@@ -186,7 +186,8 @@ fn validate(topic: &Topic, batch: &mut Batch) -> Result<(), PartitionProduceResp
         timestamp_type: settings.timestamp_type,
         before_max_ms: settings.timestamp_before_max_ms,
         after_max_ms: settings.timestamp_after_max_ms,
-        require_key: false,
+        // On a compacted topic a record without a key could never be told from another (rule E11).
+        require_key: settings.compaction.is_some(),
         decompressed_max_bytes: DECOMPRESSED_BYTES_MAX,
     };
     let checked = CODECS.with_borrow_mut(|(decompressor, _)| validate_batch(batch, &rules, decompressor));

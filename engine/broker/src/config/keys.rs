@@ -13,6 +13,13 @@ pub enum Kind {
         /// How Kafka types it on the wire: 32 or 64 bits.
         wide: bool,
     },
+    /// A number with a fraction in this range.
+    Double {
+        /// Smallest.
+        min: f64,
+        /// Largest.
+        max: f64,
+    },
     /// `true` or `false`.
     Bool,
     /// Any text.
@@ -42,6 +49,10 @@ const fn long(name: &'static str, min: i64, default: &'static str, doc: &'static
     Key { name, kind: Kind::Int { min, max: i64::MAX, wide: true }, default, doc }
 }
 
+const fn double(name: &'static str, min: f64, max: f64, default: &'static str, doc: &'static str) -> Key {
+    Key { name, kind: Kind::Double { min, max }, default, doc }
+}
+
 const fn boolean(name: &'static str, default: &'static str, doc: &'static str) -> Key {
     Key { name, kind: Kind::Bool, default, doc }
 }
@@ -58,6 +69,9 @@ const fn one_of(
 ) -> Key {
     Key { name, kind: Kind::OneOf(words), default, doc }
 }
+
+/// The words of `cleanup.policy`; Kafka takes a list in any order.
+pub(super) const CLEANUP_POLICIES: &[&str] = &["delete", "compact", "compact,delete", "delete,compact"];
 
 const I32: i64 = i32::MAX as i64;
 
@@ -193,6 +207,63 @@ pub const KEYS: &[Key] = &[
         "60000",
         "How often recovery points are written down.",
     ),
+    long(
+        "log.retention.ms",
+        -1,
+        "",
+        "Age at which a segment is deleted, in milliseconds; -1 keeps it. By default what log.retention.minutes or log.retention.hours say.",
+    ),
+    int("log.retention.minutes", -1, I32, "", "The same in minutes; -1 keeps everything."),
+    int("log.retention.hours", -1, I32, "168", "The same in hours; -1 keeps everything."),
+    long(
+        "log.retention.bytes",
+        -1,
+        "-1",
+        "Size of a partition beyond which its oldest segments are deleted; -1 keeps them.",
+    ),
+    long("log.retention.check.interval.ms", 1, "300000", "How often retention is looked at."),
+    one_of(
+        "log.cleanup.policy",
+        CLEANUP_POLICIES,
+        "delete",
+        "What happens to old records: segments are deleted by age and size, or keys are compacted, or both.",
+    ),
+    boolean("log.cleaner.enable", "true", "Whether topics with a compacting policy are compacted."),
+    int("log.cleaner.threads", 1, 1, "1", "Cleanings at a time; there is one cleaner."),
+    long(
+        "log.cleaner.dedupe.buffer.size",
+        1 << 20,
+        "134217728",
+        "Memory for the keys of one cleaning; taken while one runs.",
+    ),
+    double(
+        "log.cleaner.io.max.bytes.per.second",
+        1.0,
+        f64::MAX,
+        "1.7976931348623157E308",
+        "What the cleaner may read and write in a second.",
+    ),
+    long("log.cleaner.backoff.ms", 1, "15000", "How long the cleaner rests when there is nothing to clean."),
+    long(
+        "log.cleaner.delete.retention.ms",
+        0,
+        "86400000",
+        "How long tombstones stay after a cleaning has met them.",
+    ),
+    double(
+        "log.cleaner.min.cleanable.ratio",
+        0.0,
+        1.0,
+        "0.5",
+        "The dirty part of a log above which it is cleaned.",
+    ),
+    long("log.cleaner.min.compaction.lag.ms", 0, "0", "A record is not compacted before it is this old."),
+    long(
+        "log.cleaner.max.compaction.lag.ms",
+        1,
+        "9223372036854775807",
+        "A dirty segment of this age is cleaned however little is dirty.",
+    ),
     one_of(
         "plimsoll.storage.backend",
         &["page-cache", "mmap", "io_uring"],
@@ -207,9 +278,46 @@ pub const KEYS: &[Key] = &[
     ),
     one_of(
         "plimsoll.storage.preallocation",
-        &["none", "fallocate", "zero-fill"],
+        &["none", "fallocate", "zero-fill", "recycle"],
         "fallocate",
-        "How space is reserved ahead of writes.",
+        "How space is reserved ahead of writes; `recycle` overwrites retired segments and is an experiment.",
+    ),
+    one_of(
+        "plimsoll.storage.placement",
+        &["inline", "lane"],
+        "inline",
+        "Where writes run: on the thread of the request, or on one thread per log directory.",
+    ),
+    boolean(
+        "plimsoll.storage.verify.on.read",
+        "false",
+        "Whether every batch is checked against its checksum before a client gets it; costs zero-copy.",
+    ),
+    boolean(
+        "plimsoll.storage.page.cache.dontcache",
+        "false",
+        "Writes leave nothing in the page cache (RWF_DONTCACHE, Linux 6.14).",
+    ),
+    long(
+        "plimsoll.storage.page.cache.writeback.bytes",
+        0,
+        "0",
+        "Dirty bytes of a segment after which write-back begins; 0 leaves it to the kernel.",
+    ),
+    boolean("plimsoll.storage.io_uring.direct", "true", "Around the page cache (O_DIRECT), or through it."),
+    int("plimsoll.storage.io_uring.depth", 1, 1024, "16", "Writes in flight per segment."),
+    boolean("plimsoll.storage.io_uring.sqpoll", "false", "A kernel thread polls for submissions."),
+    one_of(
+        "plimsoll.storage.io_uring.sync",
+        &["ring", "syscall"],
+        "ring",
+        "Whether a sync goes through the ring or is a system call on another thread.",
+    ),
+    long(
+        "plimsoll.storage.io_uring.tail.cache.bytes",
+        0,
+        "16777216",
+        "Memory for what was written last, so that tail reads need no device; 0 for none.",
     ),
     one_of(
         "plimsoll.durability",
@@ -221,10 +329,10 @@ pub const KEYS: &[Key] = &[
 
 /// Kafka's keys that this broker knows and does not enforce, each with the reason.
 const UNENFORCED: &[(&str, &str)] = &[
-    ("log.retention.", "records stay until their topic is deleted"),
-    ("log.cleaner.", "there is no log cleaner: topics are not compacted"),
-    ("log.cleanup.policy", "records stay until their topic is deleted"),
-    ("log.segment.delete.delay.ms", "a deleted topic's files go at once"),
+    ("log.cleaner.io.buffer.size", "the cleaner reads in steps of its own"),
+    ("log.cleaner.io.buffer.load.factor", "the cleaner's map of keys is always used up to nine tenths"),
+    ("log.segment.delete.delay.ms", "deleted files go at once; readers of them go on"),
+    ("log.flush.start.offset.checkpoint.interval.ms", "log starts are written down with recovery points"),
     ("num.io.threads", "requests are served on the runtime that read them"),
     ("background.threads", "background work has one runtime"),
     ("num.recovery.threads.per.data.dir", "recovery runs on one thread"),
@@ -273,6 +381,10 @@ impl Kind {
                 Ok(number) if (*min..=*max).contains(&number) => Ok(()),
                 _ => Err(format!("it takes a whole number from {min} to {max}")),
             },
+            Kind::Double { min, max } => match value.parse::<f64>() {
+                Ok(number) if (*min..=*max).contains(&number) => Ok(()),
+                _ => Err(format!("it takes a number from {min} to {max:e}")),
+            },
             Kind::Bool => match value {
                 "true" | "false" => Ok(()),
                 _ => Err("it takes `true` or `false`".into()),
@@ -310,7 +422,7 @@ mod tests {
 
     #[test]
     fn prefixes_match_families_and_names_match_themselves() {
-        assert!(unenforced("log.retention.hours").is_some());
+        assert!(unenforced("log.cleaner.io.buffer.size").is_some());
         assert!(unenforced("sasl.enabled.mechanisms").is_some());
         assert!(unenforced("super.users").is_some());
         assert!(unenforced("super.usersx").is_none());

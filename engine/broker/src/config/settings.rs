@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use plimsoll_io::{Backend, Preallocation};
+use plimsoll_io::{Backend, IoConfig, PageCacheOptions, Preallocation, UringOptions};
 use plimsoll_log::Durability;
 use tracing::warn;
 
-use super::keys::{self, KEYS};
+use super::keys::{self, KEYS, Key};
 use super::{ConfigError, Source, properties, suggestion};
 
 /// A host and a port.
@@ -62,7 +62,8 @@ impl Settings {
         Self::typed(values)
     }
 
-    fn typed(values: BTreeMap<&'static str, (String, Source)>) -> Result<Self, ConfigError> {
+    fn typed(mut values: BTreeMap<&'static str, (String, Source)>) -> Result<Self, ConfigError> {
+        derive_retention(&mut values);
         let text = |name: &str| values.get(name).map_or("", |(value, _)| value.as_str());
         let listener = endpoint("listeners", text("listeners"))?;
         let advertised = match text("advertised.listeners") {
@@ -82,6 +83,7 @@ impl Settings {
         check_log_dirs(text("log.dirs"))?;
         let settings = Self { listener, advertised, backend, fallback, preallocation, durability, values };
         settings.check_durability()?;
+        settings.check_backend_keys()?;
         Ok(settings)
     }
 
@@ -94,6 +96,59 @@ impl Settings {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// A choice of one backend, set beside another, would do nothing.
+    fn check_backend_keys(&self) -> Result<(), ConfigError> {
+        let families = [
+            ("plimsoll.storage.page.cache.", Backend::PageCache),
+            ("plimsoll.storage.io_uring.", Backend::IoUring),
+        ];
+        for (family, backend) in families.into_iter().filter(|(_, backend)| *backend != self.backend) {
+            let chosen = |key: &&Key| key.name.starts_with(family) && self.text(key.name) != key.default;
+            if let Some(key) = KEYS.iter().find(chosen) {
+                return Err(ConfigError::Contradiction(format!(
+                    "`{}` is a choice of the {backend} backend, and `plimsoll.storage.backend={}`; remove one of them",
+                    key.name, self.backend
+                )));
+            }
+        }
+        match self.text("plimsoll.storage.placement") {
+            "lane" if self.backend == Backend::IoUring => Err(ConfigError::Contradiction(
+                "`plimsoll.storage.placement=lane` has no meaning for io_uring, whose writes wait for nobody; use `inline`"
+                    .into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// How `backend` is to reach the disk.
+    pub(crate) fn io_config(&self, backend: Backend) -> IoConfig {
+        let word = |name| self.text(name).parse().ok();
+        let page_cache = PageCacheOptions {
+            dontcache: self.flag("plimsoll.storage.page.cache.dontcache"),
+            writeback_bytes: self
+                .bytes("plimsoll.storage.page.cache.writeback.bytes")
+                .filter(|bytes| *bytes > 0),
+        };
+        let io_uring = UringOptions {
+            direct: self.flag("plimsoll.storage.io_uring.direct"),
+            depth: u16::try_from(self.int("plimsoll.storage.io_uring.depth")).unwrap_or(u16::MAX),
+            sqpoll: self.flag("plimsoll.storage.io_uring.sqpoll"),
+            sync: self.text("plimsoll.storage.io_uring.sync").parse().unwrap_or_default(),
+            tail_cache_bytes: self.bytes("plimsoll.storage.io_uring.tail.cache.bytes").unwrap_or_default(),
+        };
+        let placement = word("plimsoll.storage.placement").unwrap_or_default();
+        IoConfig { backend, preallocation: self.preallocation, placement, page_cache, io_uring }
+    }
+
+    fn bytes(&self, name: &'static str) -> Option<u64> {
+        u64::try_from(self.int(name)).ok()
+    }
+
+    /// A number with a fraction that always has a value.
+    pub(crate) fn double(&self, name: &'static str) -> f64 {
+        self.text(name).parse().unwrap_or(f64::MAX)
     }
 
     /// A setting's text, as DescribeConfigs shows it.
@@ -136,6 +191,22 @@ impl Settings {
     pub fn node_id(&self) -> i32 {
         i32::try_from(self.int("node.id")).unwrap_or(i32::MAX)
     }
+}
+
+/// `log.retention.ms` where only minutes or hours are said, as Kafka derives it: the finest wins.
+fn derive_retention(values: &mut BTreeMap<&'static str, (String, Source)>) {
+    const UNITS_MS: [(&str, i64); 2] =
+        [("log.retention.minutes", 60_000), ("log.retention.hours", 3_600_000)];
+    if values.get("log.retention.ms").is_some_and(|(text, _)| !text.is_empty()) {
+        return;
+    }
+    let said = UNITS_MS.into_iter().find_map(|(key, unit_ms)| {
+        let (text, source) = values.get(key)?;
+        let number: i64 = text.parse().ok()?;
+        Some((if number < 0 { -1 } else { number.saturating_mul(unit_ms) }, *source))
+    });
+    let (retention_ms, source) = said.unwrap_or((-1, Source::Default));
+    values.insert("log.retention.ms", (retention_ms.to_string(), source));
 }
 
 fn set(
@@ -254,8 +325,8 @@ mod tests {
 
     #[test]
     fn a_kafka_key_without_effect_is_accepted_and_does_not_become_a_value() {
-        let settings = load("log.retention.hours=168\nssl.keystore.type=PEM\n").expect("warned, not refused");
-        assert_eq!(settings.text("log.retention.hours"), "");
+        let settings = load("num.io.threads=8\nssl.keystore.type=PEM\n").expect("warned, not refused");
+        assert_eq!(settings.text("num.io.threads"), "");
     }
 
     #[test]
@@ -274,6 +345,28 @@ mod tests {
         assert!(load("listeners=PLAINTEXT://:9092,CONTROLLER://:9093").is_err());
         let v6 = load("listeners=PLAINTEXT://[::1]:0").expect("address in brackets");
         assert_eq!(v6.listener, Endpoint { host: "::1".into(), port: 0 });
+    }
+
+    #[test]
+    fn retention_is_said_in_the_finest_unit_given() {
+        let retention_ms = |text: &str| load(text).expect("loads").int("log.retention.ms");
+        assert_eq!(retention_ms(""), 168 * 3_600_000);
+        assert_eq!(retention_ms("log.retention.hours=1"), 3_600_000);
+        assert_eq!(retention_ms("log.retention.hours=1\nlog.retention.minutes=2"), 120_000);
+        assert_eq!(retention_ms("log.retention.minutes=2\nlog.retention.ms=7"), 7);
+        assert_eq!(retention_ms("log.retention.hours=-1"), -1);
+    }
+
+    #[test]
+    fn choices_of_a_backend_that_does_not_run_are_refused() {
+        let ring = "plimsoll.storage.io_uring.depth=4\n";
+        assert!(load(ring).is_err());
+        let with = load(&format!("{ring}plimsoll.storage.backend=io_uring")).expect("its own");
+        assert_eq!(with.io_config(Backend::IoUring).io_uring.depth, 4);
+        assert!(load("plimsoll.storage.page.cache.dontcache=true\nplimsoll.storage.backend=mmap").is_err());
+        assert!(load("plimsoll.storage.placement=lane\nplimsoll.storage.backend=io_uring").is_err());
+        let lane = load("plimsoll.storage.placement=lane").expect("a lane");
+        assert_eq!(lane.io_config(Backend::PageCache).placement, plimsoll_io::Placement::Lane);
     }
 
     #[test]

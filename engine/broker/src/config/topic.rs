@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_log::{FlushPolicy, LogConfig};
+use plimsoll_log::{CompactionPolicy, FlushPolicy, LogConfig, RetentionPolicy};
 use plimsoll_records::{Codec, CodecId, TimestampType};
 
 use super::keys::{self, Kind};
@@ -13,43 +13,32 @@ use super::{Settings, suggestion};
 pub struct TopicKey {
     /// Kafka's topic-level name.
     pub name: &'static str,
-    /// The broker key that gives the default, if there is one.
-    pub broker_key: Option<&'static str>,
-    /// What it takes, when no broker key says so.
-    pub kind: Kind,
-    /// Its default, when no broker key gives one.
-    pub default: &'static str,
-    /// One sentence for people.
-    pub doc: &'static str,
+    /// The broker key that gives its default, its kind and its documentation.
+    pub broker_key: &'static str,
 }
 
 const fn inherited(name: &'static str, broker_key: &'static str) -> TopicKey {
-    TopicKey { name, broker_key: Some(broker_key), kind: Kind::Text, default: "", doc: "" }
-}
-
-const fn own(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> TopicKey {
-    TopicKey { name, broker_key: None, kind, default, doc }
+    TopicKey { name, broker_key }
 }
 
 /// Every topic key that is enforced.
 pub const TOPIC_KEYS: &[TopicKey] = &[
-    own(
-        "cleanup.policy",
-        Kind::OneOf(&["delete"]),
-        "delete",
-        "What happens to old records; nothing is compacted.",
-    ),
+    inherited("cleanup.policy", "log.cleanup.policy"),
     inherited("compression.type", "compression.type"),
+    inherited("delete.retention.ms", "log.cleaner.delete.retention.ms"),
     inherited("flush.messages", "log.flush.interval.messages"),
     inherited("flush.ms", "log.flush.interval.ms"),
     inherited("index.interval.bytes", "log.index.interval.bytes"),
+    inherited("max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms"),
     inherited("max.message.bytes", "message.max.bytes"),
     inherited("message.timestamp.after.max.ms", "log.message.timestamp.after.max.ms"),
     inherited("message.timestamp.before.max.ms", "log.message.timestamp.before.max.ms"),
     inherited("message.timestamp.type", "log.message.timestamp.type"),
+    inherited("min.cleanable.dirty.ratio", "log.cleaner.min.cleanable.ratio"),
+    inherited("min.compaction.lag.ms", "log.cleaner.min.compaction.lag.ms"),
     inherited("min.insync.replicas", "min.insync.replicas"),
-    own("retention.bytes", Kind::OneOf(&["-1"]), "-1", "Size at which old segments go; -1 keeps everything."),
-    own("retention.ms", Kind::OneOf(&["-1"]), "-1", "Age at which old segments go; -1 keeps everything."),
+    inherited("retention.bytes", "log.retention.bytes"),
+    inherited("retention.ms", "log.retention.ms"),
     inherited("segment.bytes", "log.segment.bytes"),
     inherited("segment.index.bytes", "log.index.size.max.bytes"),
     inherited("segment.ms", "log.roll.ms"),
@@ -58,17 +47,17 @@ pub const TOPIC_KEYS: &[TopicKey] = &[
 impl TopicKey {
     /// What the key takes.
     pub fn kind(&self) -> Kind {
-        self.broker_key.and_then(keys::key).map_or(self.kind, |key| key.kind)
+        keys::key(self.broker_key).map_or(Kind::Text, |key| key.kind)
     }
 
     /// One sentence for people.
     pub fn doc(&self) -> &'static str {
-        self.broker_key.and_then(keys::key).map_or(self.doc, |key| key.doc)
+        keys::key(self.broker_key).map_or("", |key| key.doc)
     }
 
     /// The value when the topic does not set it.
     pub fn default_value<'a>(&self, settings: &'a Settings) -> &'a str {
-        self.broker_key.map_or(self.default, |key| settings.text(key))
+        settings.text(self.broker_key)
     }
 }
 
@@ -77,6 +66,12 @@ impl TopicKey {
 pub struct TopicSettings {
     /// How its logs are kept.
     pub log: LogConfig,
+    /// What goes by age and size.
+    pub retention: RetentionPolicy,
+    /// How keys are compacted; `None` where they are not.
+    pub compaction: Option<CompactionPolicy>,
+    /// Whether `cleanup.policy` names `delete`: only then may clients delete records.
+    pub deletes: bool,
     /// Largest batch, as sent and as stored.
     pub message_bytes_max: usize,
     /// The codec of stored batches; `None` keeps the producer's.
@@ -122,10 +117,27 @@ impl TopicSettings {
             flush: FlushPolicy { messages: bounded("flush.messages"), interval_ms: bounded("flush.ms") },
             durability: settings.durability,
             producer_id_expiration_ms: settings.int("producer.id.expiration.ms"),
+            verify_on_read: settings.flag("plimsoll.storage.verify.on.read"),
             ..LogConfig::default()
         };
+        let policies: Vec<&str> = text("cleanup.policy").split(',').collect();
+        let deletes = policies.contains(&"delete");
+        let limit = |name: &str| Some(number(name)).filter(|limit| deletes && *limit >= 0);
+        let retention = RetentionPolicy {
+            retention_ms: limit("retention.ms"),
+            retention_bytes: limit("retention.bytes").map(i64::unsigned_abs),
+        };
+        let compaction = policies.contains(&"compact").then(|| CompactionPolicy {
+            min_compaction_lag_ms: number("min.compaction.lag.ms"),
+            max_compaction_lag_ms: number("max.compaction.lag.ms"),
+            min_cleanable_dirty_ratio: text("min.cleanable.dirty.ratio").parse().unwrap_or(0.5),
+            delete_retention_ms: number("delete.retention.ms"),
+        });
         Self {
             log,
+            retention,
+            compaction,
+            deletes,
             message_bytes_max: usize::try_from(number("max.message.bytes")).unwrap_or_default(),
             codec: codec(text("compression.type")),
             timestamp_type: match text("message.timestamp.type") {
@@ -170,13 +182,28 @@ mod tests {
     #[test]
     fn what_is_not_enforced_is_refused_not_ignored() {
         assert!(
-            TopicSettings::check(&configs(&[("retention.ms", "-1"), ("cleanup.policy", "delete")])).is_ok()
+            TopicSettings::check(&configs(&[("retention.ms", "1000"), ("cleanup.policy", "compact,delete")]))
+                .is_ok()
         );
-        for (name, value) in [("retention.ms", "1000"), ("cleanup.policy", "compact"), ("segment.byte", "1")]
-        {
+        for (name, value) in [("retention.ms", "-2"), ("cleanup.policy", "compress"), ("segment.byte", "1")] {
             let error = TopicSettings::check(&configs(&[(name, value)])).expect_err(name);
             assert!(error.contains(name), "{error}");
         }
+    }
+
+    #[test]
+    fn the_policy_decides_what_goes_and_how() {
+        let settings = Settings::load(None, &[]).expect("loads");
+        let of = |pairs| TopicSettings::resolve(&settings, &configs(pairs));
+        let default = of(&[]);
+        assert_eq!((default.retention.retention_ms, default.compaction), (Some(604_800_000), None));
+        let kept = of(&[("retention.ms", "-1"), ("retention.bytes", "9")]);
+        assert_eq!(kept.retention, RetentionPolicy { retention_ms: None, retention_bytes: Some(9) });
+        let compacted = of(&[("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.25")]);
+        assert_eq!((compacted.retention, compacted.deletes), (RetentionPolicy::default(), false));
+        assert_eq!(compacted.compaction.map(|policy| policy.min_cleanable_dirty_ratio), Some(0.25));
+        let both = of(&[("cleanup.policy", "delete,compact")]);
+        assert!(both.deletes && both.compaction.is_some() && both.retention.retention_ms.is_some());
     }
 
     #[test]
@@ -191,7 +218,7 @@ mod tests {
     #[test]
     fn every_inherited_key_has_its_broker_key() {
         for key in TOPIC_KEYS {
-            assert!(key.broker_key.is_none_or(|name| keys::key(name).is_some()), "{}", key.name);
+            assert!(keys::key(key.broker_key).is_some(), "{}", key.name);
             assert!(!key.doc().is_empty(), "{}", key.name);
         }
     }

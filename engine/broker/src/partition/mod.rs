@@ -78,8 +78,11 @@ impl Partition {
             Durability::Replicated => Level::Written,
             Durability::Fsync => Level::Durable,
         };
-        let hints =
-            OpenHints { recovery_point: recovery.point, clean: recovery.clean, ..OpenHints::default() };
+        let hints = OpenHints {
+            recovery_point: recovery.point,
+            log_start_offset: recovery.log_start,
+            clean: recovery.clean,
+        };
         let (log, report) = Log::open(store, dir, topic_id, config, hints).await?;
         // Each start leads in a new epoch, so a log that knows this one has seen newer metadata.
         match log.latest_epoch() {
@@ -198,6 +201,8 @@ impl Partition {
 pub(crate) struct Recovery {
     /// Everything below this offset is known to be whole.
     pub(crate) point: Option<i64>,
+    /// Where the log starts, if its start was moved.
+    pub(crate) log_start: Option<i64>,
     /// The last stop was clean.
     pub(crate) clean: bool,
 }

@@ -210,7 +210,7 @@ fn create_topics_says_what_is_wrong_with_each() {
         assert!(answer.topics[0].error_message.is_some());
     }
     assert!(client.metadata(None).topics.is_empty(), "nothing of it came to be");
-    let (code, _, message) = client.try_create("c", 1, &[("retention.ms", "5")]);
+    let (code, _, message) = client.try_create("c", 1, &[("remote.storage.enable", "true")]);
     assert_eq!(code, ErrorCode::InvalidConfig.code(), "e45: what is not enforced is refused: {message}");
     let twice = CreateTopicsRequest::default().with_topics(vec![topic("d"), topic("d")]);
     let Response::CreateTopics(answer) = client.ask(7, &Request::CreateTopics(twice)) else { panic!() };

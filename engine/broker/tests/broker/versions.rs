@@ -3,14 +3,15 @@
 use plimsoll_records::Codec;
 use plimsoll_wire::fetch::FetchRequest;
 use plimsoll_wire::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use plimsoll_wire::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use plimsoll_wire::messages::delete_topics_request::DeleteTopicState;
 use plimsoll_wire::messages::describe_configs_request::DescribeConfigsResource;
 use plimsoll_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use plimsoll_wire::messages::metadata_request::MetadataRequestTopic;
 use plimsoll_wire::messages::{
-    ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, FindCoordinatorRequest, InitProducerIdRequest, ListOffsetsRequest,
-    MetadataRequest,
+    ApiVersionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, FindCoordinatorRequest, InitProducerIdRequest,
+    ListOffsetsRequest, MetadataRequest,
 };
 use plimsoll_wire::{APIS, Api, ApiKey, ErrorCode, NoSlice, Request, Response, Uuid};
 
@@ -60,6 +61,12 @@ fn request(key: ApiKey, version: i16, id: Uuid) -> Request {
                 .with_replication_factor(1)
                 .with_configs(vec![config]);
             Request::CreateTopics(CreateTopicsRequest::default().with_topics(vec![topic]))
+        }
+        ApiKey::DeleteRecords => {
+            let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(0);
+            let topic =
+                DeleteRecordsTopic::default().with_name(topic_name("t")).with_partitions(vec![partition]);
+            Request::DeleteRecords(DeleteRecordsRequest::default().with_topics(vec![topic]))
         }
         ApiKey::DeleteTopics if version >= 6 => {
             let topic = DeleteTopicState::default().with_name(Some(topic_name("nobody")));
@@ -123,6 +130,10 @@ fn check(version: i16, response: &Response<NoSlice>) {
         Response::CreateTopics(answer) => {
             assert_eq!(answer.topics[0].error_code, 0, "{:?}", answer.topics[0].error_message);
             assert_eq!(answer.topics[0].topic_id.is_nil(), version < 7);
+        }
+        Response::DeleteRecords(answer) => {
+            let partition = &answer.topics[0].partitions[0];
+            assert_eq!((partition.error_code, partition.low_watermark), (0, 0));
         }
         Response::DeleteTopics(answer) => {
             assert_eq!(answer.responses[0].error_code, ErrorCode::UnknownTopicOrPartition.code());

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use plimsoll_wire::fetch::{FetchPartition, FetchRequest, FetchTopic, ForgottenTopic, ReplicaState};
 use plimsoll_wire::messages::{
-    ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, FindCoordinatorRequest, InitProducerIdRequest, ListOffsetsRequest,
-    MetadataRequest, create_topics_request as create, delete_topics_request as delete,
-    describe_configs_request as configs, list_offsets_request as offsets, metadata_request as metadata,
+    ApiVersionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, FindCoordinatorRequest, InitProducerIdRequest,
+    ListOffsetsRequest, MetadataRequest, create_topics_request as create, delete_records_request as records,
+    delete_topics_request as delete, describe_configs_request as configs, list_offsets_request as offsets,
+    metadata_request as metadata,
 };
 use plimsoll_wire::produce::{PartitionProduce, ProduceRecords, ProduceRequest, TopicProduce};
 use plimsoll_wire::{ApiKey, Request, RequestHeader, StrBytes, Uuid, encode_request};
@@ -119,6 +120,15 @@ fn delete_topics() -> [Request; 2] {
     [Request::DeleteTopics(by_state), Request::DeleteTopics(by_name)]
 }
 
+fn delete_records() -> Request {
+    let partition =
+        |index| records::DeleteRecordsPartition::default().with_partition_index(index).with_offset(77);
+    let topic = records::DeleteRecordsTopic::default()
+        .with_name(text("topic").into())
+        .with_partitions(vec![partition(0), partition(1)]);
+    Request::DeleteRecords(DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(5_000))
+}
+
 fn describe_configs(documentation: bool) -> Request {
     let keys = vec![text("segment.bytes"), text("retention.ms")];
     let resource = configs::DescribeConfigsResource::default()
@@ -165,6 +175,7 @@ fn candidates(key: ApiKey) -> Vec<Request> {
         ],
         ApiKey::CreateTopics => vec![create_topics()],
         ApiKey::DeleteTopics => delete_topics().to_vec(),
+        ApiKey::DeleteRecords => vec![delete_records()],
         ApiKey::InitProducerId => vec![
             Request::InitProducerId(init.clone()),
             Request::InitProducerId(

@@ -6,9 +6,10 @@ use plimsoll_wire::fetch::{
     AbortedTransaction, EpochEndOffset, FetchResponse, PartitionFetchResponse, SnapshotId, TopicFetchResponse,
 };
 use plimsoll_wire::messages::{
-    CreateTopicsResponse, DeleteTopicsResponse, DescribeClusterResponse, DescribeConfigsResponse,
-    FindCoordinatorResponse, InitProducerIdResponse, ListOffsetsResponse, MetadataResponse,
-    api_versions_response as versions, create_topics_response as create, delete_topics_response as delete,
+    CreateTopicsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeClusterResponse,
+    DescribeConfigsResponse, FindCoordinatorResponse, InitProducerIdResponse, ListOffsetsResponse,
+    MetadataResponse, api_versions_response as versions, create_topics_response as create,
+    delete_records_response as records, delete_topics_response as delete,
     describe_cluster_response as cluster, describe_configs_response as configs,
     find_coordinator_response as coordinator, list_offsets_response as offsets,
     metadata_response as metadata,
@@ -135,6 +136,14 @@ fn delete_topics(topic_id: Uuid) -> Response {
     Response::DeleteTopics(DeleteTopicsResponse::default().with_responses(vec![result]))
 }
 
+fn delete_records() -> Response {
+    let partition = records::DeleteRecordsPartitionResult::default().with_low_watermark(77);
+    let topic = records::DeleteRecordsTopicResult::default()
+        .with_name(text("topic").into())
+        .with_partitions(vec![partition]);
+    Response::DeleteRecords(DeleteRecordsResponse::default().with_topics(vec![topic]))
+}
+
 fn describe_configs(full: bool) -> Response {
     let mut config = configs::DescribeConfigsResourceResult::default()
         .with_name(text("segment.bytes"))
@@ -174,6 +183,7 @@ fn candidates(key: ApiKey) -> Vec<Response> {
         ApiKey::ApiVersions => api_versions().to_vec(),
         ApiKey::CreateTopics => vec![create_topics(false), create_topics(true)],
         ApiKey::DeleteTopics => vec![delete_topics(Uuid::nil()), delete_topics(TOPIC_ID)],
+        ApiKey::DeleteRecords => vec![delete_records()],
         ApiKey::InitProducerId => vec![Response::InitProducerId(InitProducerIdResponse::default())],
         ApiKey::DescribeConfigs => vec![describe_configs(false), describe_configs(true)],
         ApiKey::DescribeCluster => vec![describe_cluster()],

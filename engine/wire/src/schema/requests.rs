@@ -52,6 +52,11 @@ pub(super) const DELETE_TOPICS: &[Field] = &[
     int32("timeout_ms"),
 ];
 
+pub(super) const DELETE_RECORDS: &[Field] = &[
+    structs("topics", &[string("name"), structs("partitions", &[int32("partition_index"), int64("offset")])]),
+    int32("timeout_ms"),
+];
+
 pub(super) const INIT_PRODUCER_ID: &[Field] = &[
     string("transactional_id"),
     int32("transaction_timeout_ms"),

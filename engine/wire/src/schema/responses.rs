@@ -123,6 +123,17 @@ pub(super) const DELETE_TOPICS: &[Field] = &[
     ),
 ];
 
+pub(super) const DELETE_RECORDS: &[Field] = &[
+    int32("throttle_time_ms"),
+    structs(
+        "topics",
+        &[
+            string("name"),
+            structs("partitions", &[int32("partition_index"), int64("low_watermark"), int16("error_code")]),
+        ],
+    ),
+];
+
 pub(super) const INIT_PRODUCER_ID: &[Field] =
     &[int32("throttle_time_ms"), int16("error_code"), int64("producer_id"), int16("producer_epoch")];
 

@@ -1,28 +1,28 @@
-//! The file that says from where on each partition must be checked after a crash.
+//! A file of one offset per partition: recovery points, log starts, what is clean.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use plimsoll_log::{OffsetCheckpoint, SideError, layout};
+use plimsoll_log::{OffsetCheckpoint, SideError};
 use tracing::warn;
 
 use crate::error::BrokerError;
 
-/// The recovery-point checkpoint of a log directory.
+/// One of the checkpoints of a log directory.
 #[derive(Debug)]
-pub(crate) struct RecoveryPoints {
+pub(crate) struct CheckpointFile {
     path: PathBuf,
     /// Held from gathering to writing: what was gathered first must not be written last, or a deleted
     /// topic's points come back for the next one of its name.
     writing: Mutex<()>,
 }
 
-impl RecoveryPoints {
-    pub(crate) fn in_dir(log_dir: &Path) -> Self {
-        Self { path: log_dir.join(layout::RECOVERY_POINT_CHECKPOINT), writing: Mutex::default() }
+impl CheckpointFile {
+    pub(crate) fn new(log_dir: &Path, name: &str) -> Self {
+        Self { path: log_dir.join(name), writing: Mutex::default() }
     }
 
-    /// What was written last. A damaged file counts as none: more is checked then, and nothing lost.
+    /// What was written last. A damaged file counts as none: more is checked, cleaned or shown then, and nothing lost.
     pub(crate) fn read(&self) -> Result<OffsetCheckpoint, BrokerError> {
         if !self.path.exists() {
             return Ok(OffsetCheckpoint::default());
@@ -31,7 +31,7 @@ impl RecoveryPoints {
             Err(SideError::Malformed { path, line, problem }) => {
                 let path = path.display();
                 warn!(
-                    "{path}:{line}: {problem}; after a crash every segment is checked, and it is rewritten"
+                    "{path}:{line}: {problem}; it counts as missing, which costs time, and it is rewritten"
                 );
                 Ok(OffsetCheckpoint::default())
             }
@@ -44,12 +44,20 @@ impl RecoveryPoints {
         let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(gather().write(&self.path)?)
     }
+
+    /// Reads, changes and writes in one turn.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut OffsetCheckpoint)) -> Result<(), BrokerError> {
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut checkpoint = self.read()?;
+        change(&mut checkpoint);
+        Ok(checkpoint.write(&self.path)?)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plimsoll_log::TopicPartition;
+    use plimsoll_log::{TopicPartition, layout};
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -60,7 +68,7 @@ mod tests {
     #[test]
     fn what_was_gathered_last_is_written_last() {
         let dir = tempfile::tempdir().expect("a directory");
-        let file = RecoveryPoints::in_dir(dir.path());
+        let file = CheckpointFile::new(dir.path(), layout::RECOVERY_POINT_CHECKPOINT);
         std::thread::scope(|scope| {
             let (done, is_done) = mpsc::channel();
             let file = &file;
@@ -82,7 +90,7 @@ mod tests {
     #[test]
     fn a_damaged_file_counts_as_none() {
         let dir = tempfile::tempdir().expect("a directory");
-        let file = RecoveryPoints::in_dir(dir.path());
+        let file = CheckpointFile::new(dir.path(), layout::RECOVERY_POINT_CHECKPOINT);
         std::fs::write(dir.path().join(layout::RECOVERY_POINT_CHECKPOINT), b"0\nnonsense\n")
             .expect("written");
         assert_eq!(file.read().expect("read"), OffsetCheckpoint::default());

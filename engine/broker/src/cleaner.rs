@@ -1,0 +1,158 @@
+//! The log cleaner: one cleaning at a time, the dirtiest log first.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plimsoll_log::{
+    CompactError, CompactRequest, CompactionPolicy, OffsetMap, Throttle, TopicPartition, layout,
+};
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use crate::api::now_ms;
+use crate::broker::Broker;
+use crate::checkpoint_file::CheckpointFile;
+use crate::partition::Partition;
+
+/// How full the map of keys may become, as in Kafka.
+const LOAD_FACTOR: f64 = 0.9;
+
+/// The cleaner and what it remembers.
+#[derive(Debug)]
+pub(crate) struct Cleaner {
+    checkpoint: CheckpointFile,
+    throttle: Throttle,
+    map_bytes: usize,
+    /// Logs with a batch that cannot be cleaned: left alone until the next start.
+    uncleanable: BTreeSet<TopicPartition>,
+}
+
+/// A log that is due.
+struct Due {
+    key: TopicPartition,
+    partition: Arc<Partition>,
+    policy: CompactionPolicy,
+    first_dirty_offset: i64,
+    dirty_ratio: f64,
+}
+
+/// Cleans until told to stop; rests for `log.cleaner.backoff.ms` when nothing is due.
+pub(crate) async fn run(broker: &Arc<Broker>, log_dir: &Path, mut stopped: watch::Receiver<bool>) {
+    if !broker.settings.flag("log.cleaner.enable") {
+        return;
+    }
+    let backoff = Duration::from_millis(broker.settings.int("log.cleaner.backoff.ms").unsigned_abs());
+    let mut cleaner = Cleaner::new(broker, log_dir);
+    loop {
+        let rest = match cleaner.clean_dirtiest(broker).await {
+            true => Duration::ZERO,
+            false => backoff,
+        };
+        tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
+}
+
+impl Cleaner {
+    fn new(broker: &Broker, log_dir: &Path) -> Self {
+        let bytes_per_s = broker.settings.double("log.cleaner.io.max.bytes.per.second");
+        // Kafka's default stands for no limit.
+        let throttle = match bytes_per_s < u64::MAX as f64 {
+            true => Throttle::new(bytes_per_s as u64),
+            false => Throttle::unlimited(),
+        };
+        Self {
+            checkpoint: CheckpointFile::new(log_dir, layout::CLEANER_CHECKPOINT),
+            throttle,
+            map_bytes: broker.settings.count("log.cleaner.dedupe.buffer.size"),
+            uncleanable: BTreeSet::new(),
+        }
+    }
+
+    /// Cleans the dirtiest log that is due. False if there is none.
+    async fn clean_dirtiest(&mut self, broker: &Broker) -> bool {
+        let Some(due) = self.dirtiest(broker).await else { return false };
+        let name = format!("{}-{}", due.key.topic, due.key.partition);
+        match self.clean(&due).await {
+            Ok(Some(first_dirty_offset)) => self.remember(broker, due.key, first_dirty_offset),
+            Ok(None) => {}
+            // Changed under the cleaning, or gone: the next round looks again.
+            Err(CompactError::Busy | CompactError::Interrupted | CompactError::Closed) => {}
+            Err(failed) => {
+                error!("{name} cannot be cleaned and is left alone until the next start: {failed}");
+                self.uncleanable.insert(due.key);
+            }
+        }
+        true
+    }
+
+    async fn dirtiest(&self, broker: &Broker) -> Option<Due> {
+        let known = self.checkpoint.read().unwrap_or_default();
+        let mut dirtiest: Option<Due> = None;
+        for topic in broker.catalog.all() {
+            let Some(policy) = topic.settings.compaction else { continue };
+            for partition in topic.partitions.iter().filter(|partition| !partition.is_offline()) {
+                let key = TopicPartition::new(&*topic.name, partition.index());
+                if self.uncleanable.contains(&key) {
+                    continue;
+                }
+                let first_dirty = known.offsets.get(&key).copied();
+                let upto_offset = partition.bounds().high_watermark;
+                let log = partition.log();
+                let found = log.compaction_candidate(&policy, upto_offset, first_dirty, now_ms()).await;
+                let Ok(candidate) = found else { continue };
+                let dirty_ratio = candidate.dirty_ratio();
+                if candidate.is_due(&policy) && dirtiest.as_ref().is_none_or(|d| d.dirty_ratio < dirty_ratio)
+                {
+                    let (partition, first_dirty_offset) = (partition.clone(), candidate.first_dirty_offset);
+                    dirtiest = Some(Due { key, partition, policy, first_dirty_offset, dirty_ratio });
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        dirtiest
+    }
+
+    /// One cleaning. Returns from where on the log is dirty now, if that moved.
+    async fn clean(&self, due: &Due) -> Result<Option<i64>, CompactError> {
+        // Taken for this cleaning only: most brokers compact nothing most of the time.
+        let mut map = OffsetMap::new(self.map_bytes, LOAD_FACTOR);
+        let request = CompactRequest {
+            policy: due.policy,
+            upto_offset: due.partition.bounds().high_watermark,
+            first_dirty_offset: Some(due.first_dirty_offset),
+            now_ms: now_ms(),
+            aborted: Vec::new(),
+            map: &mut map,
+            throttle: &self.throttle,
+        };
+        let report = due.partition.log().compact(request).await?;
+        info!(
+            "{}-{}: cleaned up to {}: {} records stay, {} went; {} segments became {}",
+            due.key.topic,
+            due.key.partition,
+            report.first_dirty_offset,
+            report.records_kept,
+            report.records_removed,
+            report.segments_before,
+            report.segments_after
+        );
+        Ok(Some(report.first_dirty_offset).filter(|offset| *offset > due.first_dirty_offset))
+    }
+
+    /// Writes the new checkpoint, without partitions that are gone.
+    fn remember(&self, broker: &Broker, key: TopicPartition, first_dirty_offset: i64) {
+        let written = self.checkpoint.update(|checkpoint| {
+            checkpoint.offsets.insert(key.clone(), first_dirty_offset);
+            checkpoint.offsets.retain(|key, _| broker.catalog.by_name(&key.topic).is_some());
+        });
+        if let Err(failed) = written {
+            error!("{} could not be written; logs are cleaned again: {failed}", layout::CLEANER_CHECKPOINT);
+        }
+    }
+}

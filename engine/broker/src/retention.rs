@@ -1,0 +1,68 @@
+//! What goes by age and size, looked at again and again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use plimsoll_log::LogError;
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use crate::api::now_ms;
+use crate::broker::Broker;
+use crate::catalog::Topic;
+use crate::partition::Partition;
+
+/// Applies every topic's retention each `log.retention.check.interval.ms`, until told to stop.
+pub(crate) async fn run(broker: &Arc<Broker>, mut stopped: watch::Receiver<bool>) {
+    let every = Duration::from_millis(broker.settings.int("log.retention.check.interval.ms").unsigned_abs());
+    loop {
+        tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        if apply(broker).await > 0
+            && let Err(failed) = broker.checkpoint()
+        {
+            error!("log starts could not be written down: {failed}");
+        }
+    }
+}
+
+/// Goes over every partition once. Returns how many segments went.
+async fn apply(broker: &Broker) -> usize {
+    let mut removed = 0;
+    for topic in broker.catalog.all() {
+        for partition in topic.partitions.iter().filter(|partition| !partition.is_offline()) {
+            removed += of_partition(&topic, partition).await;
+            tokio::task::yield_now().await;
+        }
+    }
+    removed
+}
+
+/// Only what lies below the high watermark goes (rule E30).
+async fn of_partition(topic: &Topic, partition: &Partition) -> usize {
+    let (policy, high_watermark) = (&topic.settings.retention, partition.bounds().high_watermark);
+    match partition.log().apply_retention(policy, high_watermark, now_ms()).await {
+        Ok(retained) => {
+            if retained.removed_segments > 0 {
+                info!(
+                    "{}-{}: {} segments with {} bytes are gone; the log starts at {}",
+                    topic.name,
+                    partition.index(),
+                    retained.removed_segments,
+                    retained.removed_bytes,
+                    retained.log_start_offset
+                );
+            }
+            retained.removed_segments
+        }
+        // Deleted or closed meanwhile.
+        Err(LogError::Closed) => 0,
+        Err(failed) => {
+            error!("{}-{}: retention failed: {failed}", topic.name, partition.index());
+            0
+        }
+    }
+}
