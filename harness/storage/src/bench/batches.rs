@@ -60,6 +60,19 @@ impl BatchPool {
         self.batches[number % self.batches.len()].clone()
     }
 
+    /// Which batch of a partition begins at `offset`.
+    pub(crate) fn number_at(&self, offset: i64) -> u64 {
+        // Offsets of a pool's batches begin at 0, so that the next one is the number of records.
+        let records = |batch: &Batch| batch.header().next_offset().max(1);
+        let turn: i64 = self.batches.iter().map(records).sum();
+        let (turns, mut left) = (offset / turn.max(1), offset % turn.max(1));
+        let before = self.batches.iter().take_while(|batch| {
+            left -= records(batch);
+            left >= 0
+        });
+        turns.unsigned_abs() * self.batches.len() as u64 + before.count() as u64
+    }
+
     /// The batches, each in one piece.
     pub(crate) fn whole(&self) -> &[Bytes] {
         &self.whole

@@ -17,6 +17,8 @@ pub(crate) struct Checker<'a> {
     pool: &'a BatchPool,
     next: u64,
     next_offset: i64,
+    /// Number of the batch behind the last one expected.
+    end: u64,
     missing: BTreeSet<u64>,
     counts: VerifyCounts,
 }
@@ -24,7 +26,15 @@ pub(crate) struct Checker<'a> {
 impl<'a> Checker<'a> {
     pub(crate) fn new(pool: &'a BatchPool, expected: u64) -> Checker<'a> {
         let counts = VerifyCounts { acked: expected, expected, ..VerifyCounts::default() };
-        Checker { pool, next: 0, next_offset: 0, missing: BTreeSet::new(), counts }
+        Checker { pool, next: 0, next_offset: 0, end: expected, missing: BTreeSet::new(), counts }
+    }
+
+    /// Batches below `start_offset` were deleted by retention: nothing is expected of them.
+    pub(crate) fn starting_at(pool: &'a BatchPool, start_offset: i64, sent: u64) -> Checker<'a> {
+        let next = pool.number_at(start_offset);
+        let mut checker = Checker::new(pool, sent.saturating_sub(next));
+        (checker.next, checker.next_offset, checker.end) = (next, start_offset, sent);
+        checker
     }
 
     /// Takes a run of whole batches. Returns the offset to go on from; `None` if the bytes are no batches.
@@ -79,8 +89,8 @@ impl<'a> Checker<'a> {
     /// The counts; what lies behind the last batch seen is lost.
     pub(crate) fn finish(self) -> VerifyCounts {
         let mut counts = self.counts;
-        counts.lost = self.missing.len() as u64 + counts.expected.saturating_sub(self.next);
-        counts.phantom += self.next.saturating_sub(counts.expected);
+        counts.lost = self.missing.len() as u64 + self.end.saturating_sub(self.next);
+        counts.phantom += self.next.saturating_sub(self.end);
         counts.ok = counts.is_clean();
         counts
     }
@@ -120,6 +130,24 @@ mod tests {
         let counts = counts(&places, places.len() as u64, |_| {});
         assert!(counts.ok, "{counts:?}");
         assert_eq!(counts.seen, places.len() as u64);
+    }
+
+    #[test]
+    fn what_retention_deleted_is_not_expected() {
+        let pool = pool();
+        let sent = pool.len() + 3;
+        let begins_at: i64 = (0..pool.len() + 1).map(|number| pool.turn(number).header().next_offset()).sum();
+        assert_eq!(pool.number_at(begins_at), pool.len() as u64 + 1);
+        let mut checker = Checker::starting_at(&pool, begins_at, sent as u64);
+        let mut offset = begins_at;
+        for number in pool.len() + 1..sent {
+            let mut batch = pool.turn(number);
+            batch.set_base_offset(offset);
+            offset = batch.header().next_offset();
+            checker.take(batch.to_bytes());
+        }
+        let counts = checker.finish();
+        assert_eq!((counts.ok, counts.seen, counts.expected), (true, 2, 2), "{counts:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use plimsoll_io::SegmentStore;
-use plimsoll_log::{AppendRequest, Level, Log, OpenHints, Origin};
+use plimsoll_log::{AppendRequest, Level, Log, LogConfig, OpenHints, Origin, RetentionPolicy, SegmentCounts};
 use plimsoll_results::{DurabilityMode, VerifyCounts};
 use uuid::Uuid;
 
@@ -32,7 +32,13 @@ pub(crate) struct Engine<'a, S: SegmentStore> {
     /// Per log: when a batch was handed over, and the offset behind it.
     pending: Vec<VecDeque<(Instant, i64)>>,
     generation: u64,
+    /// `retention.bytes` of each log, applied each time this much was appended; rows that recycle only.
+    retention_bytes: Option<u64>,
+    since_retention_bytes: u64,
 }
+
+/// Segments that a log keeps where they are to be recycled.
+const KEPT_SEGMENTS: u64 = 2;
 
 /// Where a trial's log lives.
 pub(crate) fn partition_dir(dir: &Path, number: usize) -> PathBuf {
@@ -45,11 +51,12 @@ impl<'a, S: SegmentStore> Engine<'a, S> {
         store: &S,
         dir: &Path,
         cell: &Cell,
+        config: &LogConfig,
         pool: &'a BatchPool,
     ) -> Result<Engine<'a, S>, BenchError> {
         let mut logs = Vec::new();
         for number in 0..cell.partitions {
-            let config = cell.log_config();
+            let config = config.clone();
             let dir = partition_dir(dir, number);
             let (log, _) = Log::open(store.clone(), &dir, Uuid::nil(), config, OpenHints::default()).await?;
             logs.push(log);
@@ -57,7 +64,20 @@ impl<'a, S: SegmentStore> Engine<'a, S> {
         let pending = logs.iter().map(|_| VecDeque::new()).collect();
         let durable = cell.durability == DurabilityMode::Fsync;
         let (window, gives_way) = (cell.window(), cell.readers != Readers::None);
-        Ok(Engine { pool, logs, window, durable, gives_way, sent: 0, unwritten: 0, pending, generation: 0 })
+        let recycles = logs.iter().any(Log::recycles);
+        Ok(Engine {
+            pool,
+            logs,
+            window,
+            durable,
+            gives_way,
+            sent: 0,
+            unwritten: 0,
+            pending,
+            generation: 0,
+            retention_bytes: recycles.then(|| u64::from(config.segment_bytes) * KEPT_SEGMENTS),
+            since_retention_bytes: 0,
+        })
     }
 
     /// Appends the next `batches`, in turn to each log. On return they are written, and durable under `fsync`.
@@ -75,8 +95,45 @@ impl<'a, S: SegmentStore> Engine<'a, S> {
             while self.unwritten >= self.window {
                 self.wait_for_oldest(laps).await?;
             }
+            self.retain().await?;
         }
         self.drain(laps).await
+    }
+
+    /// Deletes old segments as a broker's retention does, about four times per segment.
+    async fn retain(&mut self) -> Result<(), BenchError> {
+        let Some(retention_bytes) = self.retention_bytes else { return Ok(()) };
+        if self.since_retention_bytes * 4 * KEPT_SEGMENTS < retention_bytes {
+            return Ok(());
+        }
+        self.apply_retention(retention_bytes).await
+    }
+
+    /// Syncs what was appended, so that old segments can go, and deletes them: rows that recycle then have some to
+    /// begin with.
+    pub(crate) async fn retire(&mut self) -> Result<(), BenchError> {
+        let Some(retention_bytes) = self.retention_bytes else { return Ok(()) };
+        for log in &self.logs {
+            log.flush().await?;
+        }
+        self.apply_retention(retention_bytes).await
+    }
+
+    async fn apply_retention(&mut self, retention_bytes: u64) -> Result<(), BenchError> {
+        self.since_retention_bytes = 0;
+        let policy = RetentionPolicy { retention_bytes: Some(retention_bytes), ..RetentionPolicy::default() };
+        for log in &self.logs {
+            log.apply_retention(&policy, log.marks().written, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// How the segments of all logs came to be.
+    pub(crate) fn segment_counts(&self) -> SegmentCounts {
+        self.logs.iter().map(Log::segment_counts).fold(SegmentCounts::default(), |all, one| SegmentCounts {
+            segments_created: all.segments_created + one.segments_created,
+            segments_recycled: all.segments_recycled + one.segments_recycled,
+        })
     }
 
     /// The logs, for readers beside the producer.
@@ -88,6 +145,7 @@ impl<'a, S: SegmentStore> Engine<'a, S> {
         let to = self.sent % self.logs.len();
         let Some(log) = self.logs.get(to) else { return Ok(()) };
         let batch = self.pool.turn(self.sent / self.logs.len());
+        self.since_retention_bytes += batch.size_bytes() as u64 / self.logs.len() as u64;
         let begun = Instant::now();
         let request = AppendRequest { batch, leader_epoch: 0, origin: Origin::Client };
         let appended = log.append(request).await?;
@@ -144,13 +202,13 @@ impl<'a, S: SegmentStore> Engine<'a, S> {
         self.sent += 1;
     }
 
-    /// Reads every log from its start and accounts for every batch.
+    /// Reads every log from its start and accounts for every batch that retention has left.
     pub(crate) async fn read_back(&self) -> Result<VerifyCounts, BenchError> {
         let mut all = VerifyCounts { ok: true, ..VerifyCounts::default() };
         for (number, log) in self.logs.iter().enumerate() {
             let expected = (self.sent + self.logs.len() - 1 - number) / self.logs.len();
-            let mut checker = Checker::new(self.pool, expected as u64);
-            let mut from_offset = 0;
+            let mut from_offset = log.marks().start_offset;
+            let mut checker = Checker::starting_at(self.pool, from_offset, expected as u64);
             loop {
                 let out = log.read(from_offset, i64::MAX, READ_BYTES, true).await?;
                 if out.records.is_empty() {

@@ -17,6 +17,7 @@ mod observer;
 mod readers;
 mod row;
 mod schedule;
+mod syscalls;
 mod trial;
 mod usage;
 

@@ -108,7 +108,7 @@ pub(crate) async fn old_logs<S: SegmentStore>(
         return Ok(Vec::new());
     }
     let dir = dir.join("old");
-    let mut engine = Engine::open(store, &dir, cell, pool).await?;
+    let mut engine = Engine::open(store, &dir, cell, &cell.log_config(), pool).await?;
     engine.append(batches, &mut Laps::default()).await?;
     engine.close().await?;
     drop(engine);

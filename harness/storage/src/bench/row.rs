@@ -1,5 +1,6 @@
 //! What became of a cell: the row that scripts and tables show.
 
+use plimsoll_io::Preallocation;
 use plimsoll_results::stats::paired_ratio;
 use plimsoll_results::{DurabilityMode, Histogram, Pooled, QuantileSet, Survives, VerifyCounts};
 use serde::Serialize;
@@ -80,8 +81,16 @@ pub struct Row {
     pub floor_sync: Option<QuantileSet>,
     /// Context switches of all threads of the process.
     pub context_switches_per_batch: Option<f64>,
+    /// System calls of the trial's threads.
+    pub syscalls_per_batch: Option<f64>,
+    /// The floor's.
+    pub floor_syscalls_per_batch: Option<f64>,
+    /// Why there are none.
+    pub syscalls_unavailable: Option<String>,
     /// From the kernel's account of this process: cached pages count when they become dirty.
     pub bytes_written_per_payload_byte: Option<f64>,
+    /// Share of the timed part's new segments that had been segments before, 0 to 1; rows that recycle only.
+    pub recycled_share: Option<f64>,
     /// What readers beside the producer took, in 10⁶ bytes per second of the timed part.
     pub read_mb_per_s: Option<f64>,
     /// p99.9 of append with the row's readers by the same without them, in the same pairs; rows with readers only.
@@ -158,7 +167,16 @@ impl Row {
             floor_append: pooled(floor().map(|figures| &figures.laps.append).collect()),
             floor_sync: synced(floor().map(|figures| &figures.laps.sync).collect()),
             context_switches_per_batch: per(engine(), |f| f.switches, |f| f.batches),
+            syscalls_per_batch: per(engine(), |f| f.syscalls, |f| f.batches),
+            floor_syscalls_per_batch: per(floor(), |f| f.syscalls, |f| f.batches),
+            syscalls_unavailable: None,
             bytes_written_per_payload_byte: per(engine(), |f| f.write_bytes, |f| f.bytes),
+            recycled_share: per(
+                engine(),
+                |f| Some(f.segments.segments_recycled),
+                |f| f.segments.segments_recycled + f.segments.segments_created,
+            )
+            .filter(|_| cell.io.preallocation == Preallocation::Recycle),
             read_mb_per_s: median(read_mb_per_s).filter(|_| cell.readers != Readers::None),
             append_p999_percent_of_alone: Share::of(trials.iter().filter_map(p999)),
             verify,

@@ -10,6 +10,7 @@ use super::cell::Cell;
 use super::dice::Dice;
 use super::observer::{Observer, Progress};
 use super::row::Row;
+use super::syscalls::Syscalls;
 use super::trial::{BenchError, Side, Trial, Visit};
 
 /// How often the pair of one visit is repeated because it met cold memory.
@@ -87,6 +88,7 @@ pub fn run(plan: &Plan, observer: &mut impl Observer) -> Result<Outcome, BenchEr
             pairs_repeated: state.repeated,
             trial_bytes: plan.trial_bytes,
             fio_mb_per_s: state.fio_mb_per_s,
+            syscalls_unavailable: bench.syscalls.unavailable().map(str::to_owned),
             ..row
         })
     });
@@ -102,6 +104,7 @@ struct Bench<'a> {
     states: Vec<CellState>,
     pools: Vec<((usize, Codec), BatchPool)>,
     done: usize,
+    syscalls: Syscalls,
 }
 
 struct CellState {
@@ -129,7 +132,7 @@ impl<'a> Bench<'a> {
             unavailable: None,
         };
         let states = plan.cells.iter().map(state).collect();
-        Ok(Bench { plan, dice: Dice::new(plan.seed), states, pools, done: 0 })
+        Ok(Bench { plan, dice: Dice::new(plan.seed), states, pools, done: 0, syscalls: Syscalls::begin() })
     }
 
     /// One pair of a cell, repeated while it meets cold memory.
@@ -146,7 +149,14 @@ impl<'a> Bench<'a> {
         let batches = (self.plan.trial_bytes / pool.size_mean_bytes().max(1) as u64).max(1);
         let batches = usize::try_from(batches).unwrap_or(usize::MAX);
         let cell = state.cell.clone();
-        let visit = Visit { cell: &cell, pool, dir: &self.plan.dir, batches, sabotage: self.plan.sabotage };
+        let visit = Visit {
+            cell: &cell,
+            pool,
+            dir: &self.plan.dir,
+            batches,
+            sabotage: self.plan.sabotage,
+            syscalls: &self.syscalls,
+        };
         let first = state.first_side(heads);
         let mut trial = match visit.pair(first) {
             Err(BenchError::Unavailable(reason)) => {

@@ -5,9 +5,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Instant;
 
-use plimsoll_io::{Backend, SegmentStore, Unavailable, open_store};
+use plimsoll_io::{Backend, Preallocation, SegmentStore, Unavailable, open_store};
 use plimsoll_log::records::BuildError;
-use plimsoll_log::{AppendError, LogError, ReadError, WaitError, layout};
+use plimsoll_log::{AppendError, LogConfig, LogError, ReadError, SegmentCounts, WaitError, layout};
 use plimsoll_results::{DurabilityMode, Pooled, Quantile, VerifyCounts};
 use thiserror::Error;
 
@@ -17,6 +17,7 @@ use super::engine::{Engine, partition_dir};
 use super::memory;
 use super::readers::{self, Reading};
 use super::schedule::Sabotage;
+use super::syscalls::Syscalls;
 use super::usage::{Spent, Usage};
 use crate::floor::fio::{self, FioJob};
 use crate::floor::{Floor, Laps, Work};
@@ -27,6 +28,12 @@ const COLD_SYS_S_PER_GB: f64 = 0.5;
 /// Faults of a map cost CPU on warm memory too.
 const COLD_SYS_S_PER_GB_MAP: f64 = 1.5;
 const COLD_MIN_BATCH_BYTES: usize = 64 << 10;
+
+/// Bounds of a segment's size in rows that recycle.
+const RECYCLED_MIN_BYTES: u64 = 1 << 20;
+const RECYCLED_MAX_BYTES: u64 = 64 << 20;
+/// Segments that are filled before such a row is timed: two that stay, two that are retired, and one more.
+const WARM_UP_SEGMENTS: u64 = 5;
 
 /// A bench that could not go on.
 #[derive(Debug, Error)]
@@ -96,18 +103,34 @@ pub struct Figures {
     pub switches: Option<u64>,
     /// Bytes sent towards storage.
     pub write_bytes: Option<u64>,
+    /// System calls of the trial's threads.
+    pub syscalls: Option<u64>,
     /// Bytes that readers beside the producer took meanwhile.
     pub read_bytes: u64,
+    /// How the engine's new segments came to be.
+    pub segments: SegmentCounts,
     /// Latencies.
     pub laps: Laps,
 }
 
 impl Figures {
     fn new(bytes: u64, batches: usize, seconds: f64, spent: Spent, laps: Laps) -> Figures {
-        let Spent { cpu_ns, sys_ns, switches, write_bytes } = spent;
+        let Spent { cpu_ns, sys_ns, switches, write_bytes, syscalls } = spent;
         let (cpu_s, sys_s) = (cpu_ns as f64 / 1e9, sys_ns.map(|ns| ns as f64 / 1e9));
         let batches = batches as u64;
-        Figures { seconds, bytes, batches, cpu_s, sys_s, switches, write_bytes, read_bytes: 0, laps }
+        Figures {
+            seconds,
+            bytes,
+            batches,
+            cpu_s,
+            sys_s,
+            switches,
+            write_bytes,
+            syscalls,
+            read_bytes: 0,
+            segments: SegmentCounts::default(),
+            laps,
+        }
     }
 
     /// Payload in 10⁶ bytes per second.
@@ -159,6 +182,7 @@ pub(crate) struct Visit<'a> {
     /// Batches in the timed part.
     pub(crate) batches: usize,
     pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) syscalls: &'a Syscalls,
 }
 
 impl Visit<'_> {
@@ -193,6 +217,27 @@ impl Visit<'_> {
         self.cell.window()
     }
 
+    /// Of the engine. Where segments are to be recycled, some must have been retired.
+    fn engine_warm_up(&self, config: &LogConfig) -> usize {
+        if self.cell.io.preallocation != Preallocation::Recycle {
+            return self.warm_up();
+        }
+        let bytes = u64::from(config.segment_bytes) * WARM_UP_SEGMENTS * self.cell.partitions as u64;
+        self.warm_up() + usize::try_from(bytes).unwrap_or(usize::MAX) / self.pool.size_mean_bytes().max(1)
+    }
+
+    /// Segments of rows that recycle are so short that a trial rolls several times.
+    fn log_config(&self, cell: &Cell) -> LogConfig {
+        let config = cell.log_config();
+        if cell.io.preallocation != Preallocation::Recycle {
+            return config;
+        }
+        let trial_bytes = (self.batches / cell.partitions.max(1) * self.pool.size_mean_bytes()) as u64;
+        let fewest = RECYCLED_MIN_BYTES.max(4 * self.pool.size_max_bytes() as u64);
+        let segment_bytes = (trial_bytes / 8).clamp(fewest, RECYCLED_MAX_BYTES.max(fewest));
+        LogConfig { segment_bytes: u32::try_from(segment_bytes).unwrap_or(u32::MAX), ..config }
+    }
+
     /// Room for all batches that one partition gets, each rounded up to a block.
     fn file_max_bytes(&self) -> u64 {
         let batches = (self.batches + self.warm_up()).div_ceil(self.cell.partitions) as u64 + 1;
@@ -222,25 +267,30 @@ impl Visit<'_> {
         dir: &Path,
     ) -> Result<(Figures, VerifyCounts), BenchError> {
         let old = readers::old_logs(store, dir, cell, self.pool, self.batches).await?;
-        let mut engine = Engine::open(store, dir, cell, self.pool).await?;
-        engine.append(self.warm_up(), &mut Laps::default()).await?;
+        let config = self.log_config(cell);
+        let mut engine = Engine::open(store, dir, cell, &config, self.pool).await?;
+        let warm_up = self.engine_warm_up(&config);
+        engine.append(warm_up, &mut Laps::default()).await?;
+        engine.retire().await?;
+        let rolled = engine.segment_counts();
         if self.sabotage == Some(Sabotage::SkipBatch) {
             engine.skip();
         }
         let mut laps = Laps::default();
         let reading = Reading::start(cell.readers, engine.logs(), &old);
-        let (before, start) = (Usage::now(), Instant::now());
+        let (before, start) = (Usage::before(self.syscalls), Instant::now());
         engine.append(self.batches, &mut laps).await?;
-        let (seconds, after) = (start.elapsed().as_secs_f64(), Usage::now());
+        let (seconds, after) = (start.elapsed().as_secs_f64(), Usage::after(self.syscalls));
         let read_bytes = reading.end().await?;
+        let segments = rolls_since(&rolled, &engine.segment_counts());
         if self.sabotage == Some(Sabotage::FlipBit) {
             flip_bit(dir)?;
         }
         let verify = engine.read_back().await?;
         engine.close().await?;
-        let bytes = self.pool.bytes_of(self.warm_up(), self.batches, self.cell.partitions);
+        let bytes = self.pool.bytes_of(warm_up, self.batches, self.cell.partitions);
         let figures = Figures::new(bytes, self.batches, seconds, after.since(&before), laps);
-        Ok((Figures { read_bytes, ..figures }, verify))
+        Ok((Figures { read_bytes, segments, ..figures }, verify))
     }
 
     /// What fio makes of it, in MB/s.
@@ -279,9 +329,9 @@ impl Visit<'_> {
             let mut floor = Floor::open(self.cell.io.backend, work).map_err(&failed)?;
             floor.write(self.warm_up(), &mut Laps::default()).map_err(&failed)?;
             let mut laps = Laps::default();
-            let (before, start) = (Usage::now(), Instant::now());
+            let (before, start) = (Usage::before(self.syscalls), Instant::now());
             floor.write(self.batches, &mut laps).map_err(&failed)?;
-            let (seconds, after) = (start.elapsed().as_secs_f64(), Usage::now());
+            let (seconds, after) = (start.elapsed().as_secs_f64(), Usage::after(self.syscalls));
             let bytes = self.pool.bytes_of(self.warm_up(), self.batches, self.cell.partitions);
             Ok(Figures::new(bytes, self.batches, seconds, after.since(&before), laps))
         })
@@ -293,6 +343,13 @@ fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T, BenchError> + Send) -
         let thread = std::thread::Builder::new().name("bench".into()).spawn_scoped(scope, work)?;
         thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
     })
+}
+
+fn rolls_since(before: &SegmentCounts, now: &SegmentCounts) -> SegmentCounts {
+    SegmentCounts {
+        segments_created: now.segments_created - before.segments_created,
+        segments_recycled: now.segments_recycled - before.segments_recycled,
+    }
 }
 
 /// Damages a batch in the middle of the first log.

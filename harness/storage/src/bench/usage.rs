@@ -5,6 +5,8 @@ use std::fs;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use super::syscalls::Syscalls;
+
 /// Counters of this process so far. What the kernel does not give is `None`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
@@ -16,6 +18,7 @@ pub(crate) struct Usage {
     switches: Option<u64>,
     /// Sent towards storage; cached pages count when they become dirty.
     write_bytes: Option<u64>,
+    syscalls: Option<u64>,
 }
 
 /// The difference of two [`Usage`]s.
@@ -25,15 +28,27 @@ pub(crate) struct Spent {
     pub(crate) sys_ns: Option<u64>,
     pub(crate) switches: Option<u64>,
     pub(crate) write_bytes: Option<u64>,
+    pub(crate) syscalls: Option<u64>,
 }
 
 impl Usage {
-    pub(crate) fn now() -> Usage {
+    /// At the beginning of what is to be charged: the calls made here come before the count of calls.
+    pub(crate) fn before(syscalls: &Syscalls) -> Usage {
+        let usage = Usage::now(None);
+        Usage { syscalls: syscalls.count(), ..usage }
+    }
+
+    /// At its end: the calls made here come behind.
+    pub(crate) fn after(syscalls: &Syscalls) -> Usage {
+        Usage::now(syscalls.count())
+    }
+
+    fn now(syscalls: Option<u64>) -> Usage {
         let time = clock_gettime(ClockId::ProcessCPUTime);
         let cpu_ns = u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
             + u64::try_from(time.tv_nsec).unwrap_or(0);
         let write_bytes = fs::read_to_string("/proc/self/io").ok().and_then(|io| keyed(&io, "write_bytes"));
-        Usage { cpu_ns, user_ticks: user_ticks(), switches: switches(), write_bytes }
+        Usage { cpu_ns, user_ticks: user_ticks(), switches: switches(), write_bytes, syscalls }
     }
 
     pub(crate) fn since(&self, before: &Usage) -> Spent {
@@ -46,6 +61,7 @@ impl Usage {
             sys_ns: user_ns.map(|user_ns| cpu_ns.saturating_sub(user_ns)),
             switches: more(self.switches, before.switches),
             write_bytes: more(self.write_bytes, before.write_bytes),
+            syscalls: more(self.syscalls, before.syscalls),
         }
     }
 }
@@ -76,10 +92,10 @@ mod tests {
 
     #[test]
     fn work_of_another_thread_is_charged_after_it_ended() {
-        let before = Usage::now();
+        let before = Usage::now(None);
         let work = || (0..20_000_000u64).fold(1, |sum: u64, n| std::hint::black_box(sum.wrapping_mul(n | 1)));
         std::thread::spawn(work).join().unwrap();
-        assert!(Usage::now().since(&before).cpu_ns > 1_000_000);
+        assert!(Usage::now(None).since(&before).cpu_ns > 1_000_000);
     }
 
     #[test]
