@@ -102,7 +102,7 @@ impl Cleaner {
                     continue;
                 }
                 let first_dirty = known.offsets.get(&key).copied();
-                let upto_offset = partition.bounds().high_watermark;
+                let upto_offset = cleanable_upto(partition);
                 let log = partition.log();
                 let found = log.compaction_candidate(&policy, upto_offset, first_dirty, now_ms()).await;
                 let Ok(candidate) = found else { continue };
@@ -122,16 +122,19 @@ impl Cleaner {
     async fn clean(&self, due: &Due) -> Result<Option<i64>, CompactError> {
         // Taken for this cleaning only: most brokers compact nothing most of the time.
         let mut map = OffsetMap::new(self.map_bytes, LOAD_FACTOR);
+        let log = due.partition.log();
+        let upto_offset = cleanable_upto(&due.partition);
+        let aborted = log.aborted_transactions(log.marks().start_offset, upto_offset).await?;
         let request = CompactRequest {
             policy: due.policy,
-            upto_offset: due.partition.bounds().high_watermark,
+            upto_offset,
             first_dirty_offset: Some(due.first_dirty_offset),
             now_ms: now_ms(),
-            aborted: Vec::new(),
+            aborted,
             map: &mut map,
             throttle: &self.throttle,
         };
-        let report = due.partition.log().compact(request).await?;
+        let report = log.compact(request).await?;
         info!(
             "{}-{}: cleaned up to {}: {} records stay, {} went; {} segments became {}",
             due.key.topic,
@@ -155,4 +158,9 @@ impl Cleaner {
             error!("{} could not be written; logs are cleaned again: {failed}", layout::CLEANER_CHECKPOINT);
         }
     }
+}
+
+/// What is stable: below the high watermark and every transaction that is still open (rule E33).
+fn cleanable_upto(partition: &Partition) -> i64 {
+    partition.log().last_stable_offset(partition.bounds().high_watermark)
 }

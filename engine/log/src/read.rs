@@ -287,14 +287,18 @@ impl<S: SegmentStore> Log<S> {
             return Ok(Some(ReadOut::default()));
         }
         let range = start_bytes..end_bytes;
-        let records = match walker.cached(&range) {
+        let mut records = match walker.cached(&range) {
             Some(bytes) if !zero_copy => Records::Bytes(bytes),
             _ if verify => Records::Bytes(view.file.read_at(range).await?),
             _ => fetch(&*view.file, range).await?,
         };
-        if let (true, Records::Bytes(bytes)) = (verify, &records) {
-            let linked = self.chain(first_offset).link_all(bytes);
-            linked.map_err(|(at_bytes, problem)| walker.corrupt(start_bytes + at_bytes, problem))?;
+        if let (true, Records::Bytes(bytes)) = (verify, &mut records) {
+            match self.chain(first_offset).link_all(bytes) {
+                Ok(()) => {}
+                Err((0, problem)) => return Err(walker.corrupt(start_bytes, problem)),
+                // What is whole before the bad batch is served; who goes on from there meets it first.
+                Err((at_bytes, _)) => bytes.truncate(at_bytes as usize),
+            }
         }
         Ok(Some(ReadOut { records, first_offset: Some(first_offset) }))
     }

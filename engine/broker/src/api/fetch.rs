@@ -151,7 +151,12 @@ async fn read_one(
         Err(ReadError::OutOfRange { .. }) => failed(ErrorCode::OffsetOutOfRange, partition.bounds()),
         Err(error) => {
             tracing::error!("partition {index}: a read at offset {} failed: {error}", wanted.fetch_offset);
-            failed(ErrorCode::KafkaStorageError, partition.bounds())
+            let code = match error {
+                // Damaged on disk: asking again does not help, another replica may.
+                ReadError::Corrupt { .. } => ErrorCode::CorruptMessage,
+                _ => ErrorCode::KafkaStorageError,
+            };
+            failed(code, partition.bounds())
         }
     }
 }

@@ -289,3 +289,24 @@ fn a_stopping_broker_does_not_wait_for_waiting_fetches() {
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     reader.expect_closed();
 }
+
+#[test]
+fn a_broker_that_verifies_reads_answers_a_flipped_bit_with_corrupt_message_and_serves_the_rest() {
+    each_backend(|backend| {
+        let settings = [backend, "plimsoll.storage.verify.on.read=true"];
+        let broker = TestBroker::start(&settings);
+        let mut client = broker.client();
+        client.create("t", 1, &[]);
+        client.produce("t", 0, &batch(&["good"], Codec::None));
+        client.produce("t", 0, &batch(&["to be damaged"], Codec::None));
+        let data = broker.stop();
+        let path = data.file("t-0/00000000000000000000.log");
+        let mut bytes = std::fs::read(&path).expect("the segment");
+        *bytes.last_mut().expect("a byte") ^= 1;
+        std::fs::write(&path, bytes).expect("written");
+        let broker = data.start(&settings);
+        let mut client = broker.client();
+        assert_eq!(client.fetch("t", 0, 1).error, ErrorCode::CorruptMessage, "{backend}");
+        assert_eq!(client.fetch("t", 0, 0).error, ErrorCode::None, "{backend}: what is whole before it");
+    });
+}
