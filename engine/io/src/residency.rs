@@ -34,7 +34,7 @@ pub(crate) async fn prefetch(open: &Arc<OpenFile>, range: Range<u64>) -> Result<
 pub(crate) fn is_resident(file: &File, range: &Range<u64>) -> bool {
     let first_page = range.start / PAGE_BYTES;
     let pages = range.end.div_ceil(PAGE_BYTES) - first_page;
-    match cached_pages(file, first_page * PAGE_BYTES, pages * PAGE_BYTES) {
+    match cached_pages(file, first_page * PAGE_BYTES, pages.saturating_mul(PAGE_BYTES)) {
         Some(cached) => cached >= pages,
         // Before Linux 6.5: both ends stand for the whole.
         None => readable_now(file, range.start) && readable_now(file, range.end - 1),

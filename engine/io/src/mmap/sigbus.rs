@@ -6,10 +6,11 @@
 
 use std::mem;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use crate::open_file::OpenFile;
 
 /// Maps that can be named at once. Further ones abort with a message that lacks the name.
 const SLOTS: usize = 8192;
@@ -23,8 +24,8 @@ static MAPS: [Slot; SLOTS] = [const { Slot::empty() }; SLOTS];
 struct Slot {
     start: AtomicUsize,
     len_bytes: AtomicUsize,
-    path: AtomicPtr<u8>,
-    path_len_bytes: AtomicUsize,
+    /// Asked for its name when it is needed: files are renamed.
+    file: AtomicPtr<OpenFile>,
 }
 
 impl Slot {
@@ -32,14 +33,20 @@ impl Slot {
         Slot {
             start: AtomicUsize::new(0),
             len_bytes: AtomicUsize::new(0),
-            path: AtomicPtr::new(ptr::null_mut()),
-            path_len_bytes: AtomicUsize::new(0),
+            file: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
     fn try_claim(&self) -> bool {
         self.start.load(Ordering::Relaxed) == 0
             && self.start.compare_exchange(0, CLAIMED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// What the file is called now. Only loads: it may be asked for in a signal handler.
+    fn name(&self) -> &[u8] {
+        // SAFETY: the file lives as long as its registration, and the slot is only asked while it is registered.
+        let file = unsafe { &*self.file.load(Ordering::Relaxed) };
+        file.path().as_os_str().as_bytes()
     }
 
     fn contains(&self, address: usize) -> bool {
@@ -56,13 +63,11 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    /// Registers a map. `path` must stay where it is in memory until the registration is dropped.
-    pub(super) fn new(start: usize, len_bytes: usize, path: &Path) -> Registration {
+    /// Registers a map of `file`, which must stay where it is in memory until the registration is dropped.
+    pub(super) fn new(start: usize, len_bytes: usize, file: &OpenFile) -> Registration {
         let slot = MAPS.iter().position(Slot::try_claim);
         if let Some(slot) = slot.and_then(|index| MAPS.get(index)) {
-            let path = path.as_os_str().as_bytes();
-            slot.path.store(path.as_ptr().cast_mut(), Ordering::Relaxed);
-            slot.path_len_bytes.store(path.len(), Ordering::Relaxed);
+            slot.file.store(ptr::from_ref(file).cast_mut(), Ordering::Relaxed);
             slot.len_bytes.store(len_bytes, Ordering::Relaxed);
             slot.start.store(start, Ordering::Release);
         }
@@ -110,12 +115,9 @@ extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context
 }
 
 fn report_and_abort(slot: &Slot, address: usize) -> ! {
-    let path = slot.path.load(Ordering::Relaxed);
-    let path_len_bytes = slot.path_len_bytes.load(Ordering::Relaxed);
     let at_bytes = address - slot.start.load(Ordering::Relaxed);
     say(b"plimsoll: SIGBUS: mapped file ");
-    // SAFETY: the path lives as long as its registration, and the map that faulted is still registered.
-    say(unsafe { std::slice::from_raw_parts(path, path_len_bytes) });
+    say(slot.name());
     say(b" failed at byte ");
     let mut digits = [0; 20];
     say(decimal(at_bytes, &mut digits));
@@ -169,6 +171,7 @@ fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Preallocation;
 
     #[test]
     fn decimal_writes_zero_and_the_largest_number() {
@@ -177,15 +180,19 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_slot_is_found_by_its_addresses_only_and_freed_by_drop() {
-        let path = Path::new("/data/x.log");
+    #[tokio::test]
+    async fn a_slot_is_found_by_its_addresses_only_names_the_file_as_it_is_called_now_and_is_freed_by_drop() {
+        let directory = tempfile::tempdir().unwrap();
+        let [waiting, renamed] = ["next.prepared", "00.log"].map(|name| directory.path().join(name));
+        let open = OpenFile::create(&waiting, Preallocation::None.into(), 0).await.unwrap();
         let start = 1 << 46;
-        let registration = Registration::new(start, 8192, path);
-        let found = |address| MAPS.iter().any(|slot| slot.contains(address));
-        assert!(found(start) && found(start + 8191));
-        assert!(!found(start - 1) && !found(start + 8192));
+        let registration = Registration::new(start, 8192, &open);
+        let found = |address| MAPS.iter().find(|slot| slot.contains(address));
+        assert!(found(start - 1).is_none() && found(start + 8192).is_none());
+        assert_eq!(found(start).unwrap().name(), waiting.as_os_str().as_bytes());
+        open.rename(&renamed).await.unwrap();
+        assert_eq!(found(start + 8191).unwrap().name(), renamed.as_os_str().as_bytes());
         drop(registration);
-        assert!(!found(start));
+        assert!(found(start).is_none());
     }
 }

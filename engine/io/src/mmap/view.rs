@@ -24,7 +24,7 @@ pub(super) struct MapView {
     map: MmapRaw,
     /// Pages from here on are private copies of what the file had there before it was cut.
     private_from_bytes: AtomicU64,
-    /// Keeps the descriptor and the path that the registration points to.
+    /// Keeps the descriptor, which is what the registration points to.
     _open: Arc<OpenFile>,
 }
 
@@ -35,7 +35,7 @@ impl MapView {
         let len_bytes = len_bytes.and_then(|len| usize::try_from(len).ok());
         let len_bytes = len_bytes.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
         let map = MmapOptions::new().len(len_bytes).map_raw(open.file())?;
-        let registration = Registration::new(map.as_ptr() as usize, len_bytes, open.path());
+        let registration = Registration::new(map.as_ptr() as usize, len_bytes, open);
         let private_from_bytes = AtomicU64::new(u64::MAX);
         Ok(MapView { _registration: registration, map, private_from_bytes, _open: Arc::clone(open) })
     }
