@@ -227,9 +227,11 @@ impl<S: SegmentStore> Drop for Pump<S> {
     }
 }
 
-/// Ends the file at `upto_bytes` and returns the data of the block that this lies in.
+/// Ends the file at `upto_bytes`, durably, and returns the data of the block that this lies in.
 async fn cut_file<F: SegmentFile>(file: Arc<F>, upto_bytes: u64) -> Result<Vec<u8>, IoFault> {
     file.truncate(upto_bytes).await?;
+    // Batches whose producers were told that they were cut off must not come back behind newer ones after a power cut.
+    file.sync().await?;
     block_tail(&*file, upto_bytes).await
 }
 
