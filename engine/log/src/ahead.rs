@@ -87,12 +87,6 @@ impl<F> State<F> {
         let due = self.ahead.next_segment.is_none() && left_bytes < active.step_bytes.min(end_bytes / 2);
         due.then_some(Piece::Prepare { active_base, reserve_bytes: step_bytes.min(end_bytes) })
     }
-
-    fn next_piece_or_rest(&mut self, config: &LogConfig, share: &DiskShare) -> Option<Piece<F>> {
-        let piece = self.next_piece(config, share);
-        self.ahead.running = piece.is_some();
-        piece
-    }
 }
 
 /// Starts the task that [`State::begin_ahead`] asked for. Needs a tokio `LocalSet`.
@@ -100,7 +94,8 @@ pub(crate) fn start<S: SegmentStore>(shared: &Arc<Shared<S>>) {
     tokio::task::spawn_local(run(Running(Arc::clone(shared))));
 }
 
-/// Counts as running until dropped, also by a runtime that ends.
+/// Counts as running until dropped, also by a runtime that ends, and not before: a second task that began between the
+/// end and the drop would be forgotten by it.
 struct Running<S: SegmentStore>(Arc<Shared<S>>);
 
 impl<S: SegmentStore> Drop for Running<S> {
@@ -116,7 +111,7 @@ async fn run<S: SegmentStore>(running: Running<S>) {
         if let Err(fault) = shared.share.ask_if_old().await {
             tracing::warn!(%fault, "could not ask how much space is left");
         }
-        let piece = shared.lock().next_piece_or_rest(&shared.config, &shared.share);
+        let piece = shared.lock().next_piece(&shared.config, &shared.share);
         let done = match piece {
             None => return,
             Some(Piece::Extend { file, active_base, generation, upto_bytes }) => {

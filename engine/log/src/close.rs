@@ -89,11 +89,10 @@ impl<S: SegmentStore> Log<S> {
         off_thread(&self.shared.dir, move || {
             transactions::write(&dir, base_offset, &aborted)?;
             sync_task::write_indexes(&dir, base_offset, &index, &times)?;
-            snapshots.write(end_offset, &producers)?;
-            epochs.write(&dir)
+            snapshots.write(end_offset, &producers)
         })
         .await?;
-        Ok(())
+        Ok(self.write_epochs(epochs).await?)
     }
 
     /// Deletes the log. Its directory is first renamed to `<topic>-<partition>.<unique>-delete`, so that a crash leaves
@@ -113,7 +112,8 @@ impl<S: SegmentStore> Log<S> {
             state.waiters.fail_all(&WaitError::Closed, wakes);
         });
         let bases: Vec<i64> = self.segments().iter().map(|s| s.base_offset).collect();
-        let marked = mark_deleted(&self.shared.dir)?;
+        let dir = self.shared.dir.clone();
+        let marked = off_thread(&self.shared.dir, move || mark_deleted(&dir)).await?;
         for base_offset in bases {
             self.shared.store.remove(&layout::segment_path(&marked, base_offset, LOG_SUFFIX)).await?;
         }
@@ -146,7 +146,7 @@ impl<S: SegmentStore> Shared<S> {
     }
 }
 
-/// Renames the directory durably to its deletion name.
+/// Renames the directory durably to its deletion name. Blocks.
 fn mark_deleted(dir: &Path) -> Result<PathBuf, IoFault> {
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let marked = dir.with_file_name(layout::deleted_dir_name(&name, uuid::Uuid::new_v4()));

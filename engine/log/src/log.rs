@@ -9,11 +9,12 @@ use plimsoll_records::Batch;
 
 use crate::admit::{Admission, Appended, Need};
 use crate::config::LogConfig;
-use crate::epochs::{EpochEnd, EpochEntry};
+use crate::epochs::{EpochCache, EpochEnd, EpochEntry};
 use crate::error::{AppendError, LogError};
 use crate::follower::Truncation;
 use crate::marks::{Level, Marks, WaitError};
 use crate::producers::{Origin, ProducerEntry};
+use crate::room::off_thread;
 use crate::state::{Observer, Shared, State, now_ms};
 use crate::{ahead, pump, sync_task};
 
@@ -289,10 +290,16 @@ impl<S: SegmentStore> Log<S> {
         Ok(())
     }
 
-    /// Writes the epoch checkpoint off the runtime's thread.
-    pub(crate) async fn write_epochs(&self, epochs: crate::epochs::EpochCache) -> Result<(), IoFault> {
+    /// Writes the epoch checkpoint off the runtime's thread. Waits for a write whose caller was dropped: it would get into
+    /// this one's way, and could come after it.
+    pub(crate) async fn write_epochs(&self, epochs: EpochCache) -> Result<(), IoFault> {
+        let turn = Arc::clone(&self.shared.epoch_file).lock_owned().await;
         let dir = self.shared.dir.clone();
-        crate::room::off_thread(&self.shared.dir, move || epochs.write(&dir)).await
+        off_thread(&self.shared.dir, move || {
+            let _turn = turn;
+            epochs.write(&dir)
+        })
+        .await
     }
 
     /// What is known of a producer.
@@ -351,5 +358,43 @@ impl<F> State<F> {
             Some(_) => Err(WaitError::NoSpace),
             None => Err(WaitError::GenerationChanged { waited: generation, current }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::process::Command;
+    use std::task::{Context, Waker};
+
+    use plimsoll_io::{PageCacheStore, Preallocation};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::layout;
+    use crate::recover::OpenHints;
+
+    #[tokio::test]
+    async fn an_epoch_is_written_only_after_the_write_of_a_caller_who_left() {
+        let parent = tempfile::tempdir().expect("temp dir");
+        let dir = parent.path().join("t-0");
+        let (store, id) = (PageCacheStore::new(Preallocation::None), Uuid::from_u128(7));
+        let opened = Log::open(store, &dir, id, LogConfig::default(), OpenHints::default()).await;
+        let (log, _) = opened.expect("open");
+        // A pipe holds whoever writes to it until somebody reads.
+        let temporary = dir.join(format!("{}.tmp", layout::EPOCH_CHECKPOINT));
+        assert!(Command::new("mkfifo").arg(&temporary).status().expect("mkfifo").success());
+        {
+            let left = pin!(log.assign_leader_epoch(1));
+            assert!(left.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        assert!(log.shared.room.try_lock().is_ok(), "the caller's turn is over");
+        assert!(log.shared.epoch_file.try_lock().is_err(), "the write is not");
+        let pipe = std::fs::File::open(&temporary).expect("reader");
+        std::fs::remove_file(&temporary).expect("remove");
+        log.assign_leader_epoch(2).await.expect("assign");
+        drop(pipe);
+        let on_disk = EpochCache::read(&dir).expect("checkpoint");
+        assert_eq!(on_disk.latest(), Some(EpochEntry { epoch: 2, start_offset: 0 }));
     }
 }

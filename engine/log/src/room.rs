@@ -1,7 +1,9 @@
 //! Making room before a batch is accepted: reservations and rolls, one at a time and outside the lock.
 
+use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Poll;
 
 use plimsoll_io::{FaultKind, IoFault, IoOp, SegmentFile, SegmentStore};
 
@@ -71,7 +73,16 @@ impl<S: SegmentStore> Log<S> {
 
     /// Replaces the active segment by a new one, after everything accepted is written. A roll that finds no
     /// space leaves the log as it was.
+    ///
+    /// Runs to its end also if this is dropped: a file that is being created or renamed cannot be called back, and in the
+    /// turn of the next roll it would take the name of that one's segment.
     pub(crate) async fn roll(&self, active_base: i64, next_base: Option<i64>) -> Result<(), AppendError> {
+        let log = self.clone();
+        let rolled = to_its_end(async move { log.roll_in_turn(active_base, next_base).await }).await;
+        rolled.unwrap_or(Err(AppendError::Closed))
+    }
+
+    async fn roll_in_turn(&self, active_base: i64, next_base: Option<i64>) -> Result<(), AppendError> {
         let _turn = self.shared.room.lock().await;
         {
             let state = self.shared.lock();
@@ -104,7 +115,8 @@ impl<S: SegmentStore> Log<S> {
     async fn next_segment(&self, active_base: i64, base_offset: i64) -> Result<Active<S::File>, IoFault> {
         let dir = &self.shared.dir;
         let Some(Prepared { file, reserved_bytes, recycled }) = self.take_prepared().await else {
-            ahead::forget_indexes(dir, active_base)?;
+            let of = dir.clone();
+            off_thread(dir, move || ahead::forget_indexes(&of, active_base)).await?;
             let (file, reserved_bytes) = self.create_segment(base_offset).await?;
             let step_bytes = self.shared.config.reserve_step_min_bytes;
             self.shared.lock().ahead.counts.segments_created += 1;
@@ -196,6 +208,17 @@ impl<'a, S: SegmentStore> Hold<'a, S> {
 impl<S: SegmentStore> Drop for Hold<'_, S> {
     fn drop(&mut self) {
         self.0.lock().held = false;
+    }
+}
+
+/// Runs `work` to its end on the caller's `LocalSet`, also if this is dropped. `None` if the runtime ended before it.
+async fn to_its_end<T: 'static>(work: impl Future<Output = T> + 'static) -> Option<T> {
+    let mut work = Box::pin(work);
+    // In place first: where nothing has to be waited for that is all.
+    let polled = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+    match polled {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => tokio::task::spawn_local(work).await.ok(),
     }
 }
 

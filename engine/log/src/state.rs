@@ -36,6 +36,8 @@ pub(crate) struct Shared<S: SegmentStore> {
     state: Mutex<State<S::File>>,
     /// Held while the segment or its room changes; everyone who needs that waits here.
     pub(crate) room: tokio::sync::Mutex<()>,
+    /// Held while the epoch checkpoint is written, also by whoever stopped waiting for that.
+    pub(crate) epoch_file: Arc<tokio::sync::Mutex<()>>,
     /// Fires when writes land, a pump or a sync comes to rest, or the log fails.
     pub(crate) progress: Notify,
 }
@@ -123,8 +125,9 @@ impl<S: SegmentStore> Shared<S> {
         state: State<S::File>,
     ) -> Arc<Self> {
         let (room, progress) = (tokio::sync::Mutex::new(()), Notify::new());
-        let share = DiskShare::join(dir.parent().unwrap_or(&dir));
-        Arc::new(Self { store, dir, config, snapshots, share, state: Mutex::new(state), room, progress })
+        let (share, epoch_file) = (DiskShare::join(dir.parent().unwrap_or(&dir)), Arc::default());
+        let state = Mutex::new(state);
+        Arc::new(Self { store, dir, config, snapshots, share, state, room, epoch_file, progress })
     }
 
     /// Locks for reading, or for changes that move no mark.

@@ -36,6 +36,26 @@ async fn roll_until_stuck(log: &Log<TestStore>) -> JoinHandle<Result<(), AppendE
 }
 
 #[test]
+fn a_roll_whose_append_was_dropped_ends_before_another_begins() {
+    run(async {
+        let store = inline_store();
+        let dir = tempfile::tempdir().expect("temp dir");
+        let log = opened(&store, &dir.path().join("t-0")).await;
+        append(&log, batch(1, LARGE_BYTES)).await.expect("append");
+        store.script.hold_creates.store(1, Ordering::SeqCst);
+        let dropped = append(&log, batch(1, LARGE_BYTES));
+        tokio::time::timeout(Duration::from_secs(1), dropped).await.expect_err("it waits for the new file");
+        store.script.hold_creates.store(0, Ordering::SeqCst);
+        store.script.released.notify_waiters();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(log.segments().len(), 2, "the file under way is the log's, and nobody else makes it");
+        assert_eq!(log.marks().accepted, 1, "nothing remains of the batch");
+        append(&log, batch(1, LARGE_BYTES)).await.expect("append");
+        assert_eq!((log.segments().len(), log.marks().accepted), (2, 2));
+    });
+}
+
+#[test]
 fn rolls_wait_for_syncs_instead_of_piling_up_open_files() {
     for store in [inline_store(), direct_store(6)] {
         run(async {
