@@ -9,6 +9,7 @@ use crate::error::ReadError;
 use crate::layout::{self, LOG_SUFFIX};
 use crate::log::Log;
 use crate::offset_index::OffsetIndex;
+use crate::room::off_thread;
 use crate::segment::{Damage, Opened};
 use crate::side_file;
 use crate::state::{Shared, State};
@@ -230,7 +231,9 @@ impl<S: SegmentStore> Log<S> {
         let dir = &self.shared.dir;
         let path = layout::segment_path(dir, base_offset, LOG_SUFFIX);
         let (file, _) = self.shared.store.open(&path).await?;
-        if let Some((index, times)) = read_indexes(dir, base_offset, size_bytes)? {
+        let of = dir.clone();
+        let indexes = off_thread(dir, move || read_indexes(&of, base_offset, size_bytes)).await?;
+        if let Some((index, times)) = indexes {
             return Ok(Opened { file: Arc::new(file), base_offset, size_bytes, index, times });
         }
         tracing::info!(path = %path.display(), "rebuilding the segment's indexes");
@@ -238,7 +241,7 @@ impl<S: SegmentStore> Log<S> {
         let (index_bytes, times_bytes) = (index.to_bytes(), times.to_bytes());
         let shared = Arc::clone(&self.shared);
         let write = move || shared.keep_indexes((base_offset, swaps), &index_bytes, &times_bytes, marked);
-        if let Err(fault) = crate::room::off_thread(dir, write).await {
+        if let Err(fault) = off_thread(dir, write).await {
             tracing::warn!(%fault, "could not write rebuilt indexes; they serve from memory");
         }
         Ok(Opened { file: Arc::new(file), base_offset, size_bytes, index, times })
@@ -441,7 +444,7 @@ async fn find_end<F: SegmentFile>(
     Ok(at_bytes)
 }
 
-/// Both indexes of a segment, if both files are there and whole.
+/// Both indexes of a segment, if both files are there and whole. Blocks.
 pub(crate) fn read_indexes(
     dir: &std::path::Path,
     base_offset: i64,

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::epochs::EpochCache;
 use crate::error::ReadError;
-use crate::log::Log;
+use crate::log::{Log, SegmentInfo};
 use crate::segment::{Damage, Opened};
 use crate::walk::{Found, Walker};
 
@@ -42,6 +42,8 @@ impl<S: SegmentStore> Log<S> {
         for segment in self.segments().into_iter().filter(|segment| !segment.active) {
             match self.scrub_segment(segment.base_offset, &pace, &mut report).await {
                 Ok(()) => {}
+                // Cut or replaced while it was read: what was found says nothing of what is there now.
+                Err(_) if !self.is_still_sealed(&segment) => continue,
                 Err(ReadError::Corrupt { path, at_bytes, problem }) => {
                     let damage = Damage { at_bytes, problem: problem.clone() };
                     tracing::error!(path = %path.display(), at_bytes, problem, "a sealed segment is damaged and not served from there on");
@@ -53,6 +55,12 @@ impl<S: SegmentStore> Log<S> {
             report.segments += 1;
         }
         Ok(report)
+    }
+
+    fn is_still_sealed(&self, segment: &SegmentInfo) -> bool {
+        let state = self.shared.lock();
+        let found = state.sealed.find(segment.base_offset);
+        found.is_some_and(|s| (s.next_offset, s.size_bytes) == (segment.next_offset, segment.size_bytes))
     }
 
     async fn scrub_segment(

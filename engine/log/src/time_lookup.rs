@@ -108,7 +108,11 @@ impl<S: SegmentStore> Log<S> {
     }
 
     async fn newest_of(&self, base_offset: i64) -> Result<Option<TimeEntry>, ReadError> {
-        if let Some(known) = self.shared.lock().newest_known(base_offset) {
+        let (known, swaps) = {
+            let state = self.shared.lock();
+            (state.newest_known(base_offset), state.compacting.swaps)
+        };
+        if let Some(known) = known {
             return Ok(known);
         }
         let dir = self.shared.dir.clone();
@@ -117,6 +121,10 @@ impl<S: SegmentStore> Log<S> {
             Some(newest) => {
                 let mut state = self.shared.lock();
                 state.check_deleted(&self.shared.dir)?;
+                // Compaction put another segment in its place meanwhile, and knows that one's.
+                if state.compacting.swaps != swaps {
+                    return Ok(state.newest_known(base_offset).flatten());
+                }
                 Ok(newest.filter(|_| state.sealed.remember_newest(base_offset, newest)))
             }
             None => Ok(self.open_sealed(base_offset).await?.and_then(|opened| opened.times.last())),
@@ -150,10 +158,8 @@ impl<S: SegmentStore> Log<S> {
         from_base: i64,
         timestamp: i64,
     ) -> Result<(Option<Start<S::File>>, Option<i64>), ReadError> {
-        let bases: Vec<i64> =
-            self.segments().iter().map(|s| s.base_offset).filter(|b| *b >= from_base).take(2).collect();
-        let Some(&base_offset) = bases.first() else { return Ok((None, None)) };
-        let following = bases.get(1).copied();
+        let (first, following) = self.shared.lock().bases_from(from_base);
+        let Some(base_offset) = first else { return Ok((None, None)) };
         if self.newest_of(base_offset).await?.is_none_or(|n| n.timestamp < timestamp) {
             return Ok((None, following));
         }
@@ -229,6 +235,15 @@ impl<S: SegmentStore> Log<S> {
 }
 
 impl<F> State<F> {
+    /// Bases of the first segment from `from_base` on and of the one behind it.
+    fn bases_from(&self, from_base: i64) -> (Option<i64>, Option<i64>) {
+        let from = self.sealed.partition_point(|s| s.base_offset < from_base);
+        let sealed = self.sealed.iter().skip(from).take(2).map(|s| s.base_offset);
+        let active = Some(self.active.base_offset).filter(|base| *base >= from_base);
+        let mut bases = sealed.chain(active);
+        (bases.next(), bases.next())
+    }
+
     /// The largest timestamp of a segment as far as it is known without reading.
     pub(crate) fn newest_known(&self, base_offset: i64) -> Option<Option<TimeEntry>> {
         if self.active.base_offset == base_offset {

@@ -88,23 +88,23 @@ impl<S: SegmentStore> Log<S> {
         let file = Arc::new(file);
         let line = WriteLine::new(Arc::clone(&file), 0, Vec::new(), config.write_max_bytes);
         let active = Active::empty(file, offset, now_ms(), reserved_bytes, config.reserve_step_min_bytes);
-        let epochs = self.shared.update(|state, wakes| {
+        // What is replaced holds files, which are closed after the lock.
+        let (epochs, _old) = self.shared.update(|state, wakes| {
             state.cutting = false;
             state.compacting.interruptions += 1;
             // Once more: who came since the first one waits for offsets that are gone.
             state.next_generation(wakes);
-            (state.active, state.line) = (active, Some(line));
+            let old = (std::mem::replace(&mut state.active, active), state.line.replace(line));
             state.sealed.clear();
             state.aborted = SealedTransactions::default();
-            state.sealing.clear();
-            drop(state.open.forget_if(|_| true));
+            let old = (old, std::mem::take(&mut state.sealing), state.open.forget_if(|_| true));
             state.producers = Producers::default();
             state.epochs.clear();
             state.sync.wanted = offset;
             let marks = &mut state.marks;
             (marks.start_offset, marks.accepted, marks.written, marks.durable) =
                 (offset, offset, offset, offset);
-            state.epochs.clone()
+            (state.epochs.clone(), old)
         });
         cutting.finished();
         Ok(self.write_epochs(epochs).await?)
@@ -135,14 +135,14 @@ impl<S: SegmentStore> Log<S> {
         };
         let max_bytes = self.shared.config.write_max_bytes;
         let line = WriteLine::new(Arc::clone(&active.file), active.tail.size_bytes, tail, max_bytes);
-        let epochs = self.shared.update(|state, wakes| {
+        let (epochs, _old) = self.shared.update(|state, wakes| {
             state.cutting = false;
             state.compacting.interruptions += 1;
             // Once more: who came since the first one waits for offsets that are gone.
             state.next_generation(wakes);
-            (state.active, state.line) = (active, Some(line));
+            let old = (std::mem::replace(&mut state.active, active), state.line.replace(line));
             state.sealed.retain(|s| s.base_offset < base_offset);
-            drop(state.open.forget_if(|base| base >= base_offset));
+            let old = (old, state.open.forget_if(|base| base >= base_offset));
             state.aborted.forget_if(|base| base >= base_offset);
             state.producers = producers;
             state.epochs.truncate_from_end(end_offset);
@@ -151,7 +151,7 @@ impl<S: SegmentStore> Log<S> {
             (marks.accepted, marks.written) = (end_offset, end_offset);
             marks.durable = marks.durable.min(end_offset);
             marks.start_offset = marks.start_offset.min(end_offset);
-            state.epochs.clone()
+            (state.epochs.clone(), old)
         });
         cutting.finished();
         self.write_epochs(epochs).await?;
@@ -160,9 +160,12 @@ impl<S: SegmentStore> Log<S> {
 
     /// The base of the segment that `offset` lies in.
     pub(crate) fn segment_of(&self, offset: i64) -> i64 {
-        let segments = self.segments();
-        let after = segments.partition_point(|s| s.base_offset <= offset);
-        after.checked_sub(1).and_then(|i| segments.get(i)).map_or(offset, |s| s.base_offset)
+        let state = self.shared.lock();
+        if state.active.base_offset <= offset {
+            return state.active.base_offset;
+        }
+        let after = state.sealed.partition_point(|s| s.base_offset <= offset);
+        after.checked_sub(1).and_then(|i| state.sealed.get(i)).map_or(offset, |s| s.base_offset)
     }
 
     /// The segment as it was when it ended before the batch that reaches `offset`. Changes nothing yet.

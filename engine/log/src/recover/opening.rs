@@ -291,7 +291,8 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
             side_file::remove_if_present(&TimeIndex::path(self.dir, base_offset))?;
             side_file::remove_if_present(&TransactionIndex::path(self.dir, base_offset))?;
         }
-        Ok(())
+        // One that came back after a power cut could begin where the log ends by then.
+        Ok(self.store.sync_directory(self.dir).await?)
     }
 
     /// Throws away the segments at `bases`, all there are, because the log's start lies behind its end.

@@ -9,6 +9,7 @@ use crate::error::ReadError;
 use crate::log::Log;
 use crate::offset_index::OffsetIndex;
 use crate::producers::Producers;
+use crate::room::off_thread;
 use crate::scan::replay_producers;
 use crate::state::{Shared, now_ms};
 
@@ -21,7 +22,9 @@ impl<S: SegmentStore> Log<S> {
         upto_offset: i64,
     ) -> Result<(i64, Producers), ReadError> {
         let now_ms = now_ms();
-        let loaded = self.shared.snapshots.load_newest(upto_offset, now_ms)?;
+        let snapshots = self.shared.snapshots.clone();
+        let load = move || snapshots.load_newest(upto_offset, now_ms);
+        let loaded = off_thread(&self.shared.dir, load).await?;
         let (from_offset, mut producers) = loaded.unwrap_or((i64::MIN, Producers::default()));
         let older = self.segments().into_iter().filter(|s| s.base_offset < before_base);
         for segment in older.filter(|s| s.next_offset > from_offset) {
