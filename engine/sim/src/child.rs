@@ -1,7 +1,7 @@
 //! The process that appends until it is killed, and says on its standard output what it may promise.
 //!
-//! Lines, each written whole: `a PARTITION PRODUCER NUMBER OFFSET` for an acknowledged batch (offset -1 where it is
-//! not known), `n` for a batch that found no space, `f REASON` when a log has gone offline,
+//! Lines, each written whole: `a PARTITION PRODUCER NUMBER OFFSET MICROSECONDS` for an acknowledged batch (offset -1
+//! where it is not known; the time is the machine's), `n` for a batch that found no space, `f REASON` when a log has gone offline,
 //! `x` for a batch that such a log took all the same.
 
 use std::collections::VecDeque;
@@ -41,6 +41,9 @@ pub enum Lie {
     BeforeWrite,
     /// Acknowledges a batch that was refused for lack of space.
     Refused,
+    /// Acknowledges what is only written, and syncs nothing else either: one sync of a checkpoint commits the file
+    /// system's log, and with it what nobody synced.
+    BeforeSync,
 }
 
 /// What a child is told on its standard input.
@@ -114,18 +117,21 @@ async fn append(orders: Orders) -> Result<()> {
             producers.push(tokio::task::spawn_local(source.run()));
         }
     }
-    let dir = orders.dir.clone();
-    tokio::task::spawn_local(async move {
-        loop {
-            tokio::time::sleep(CHECKPOINT_PAUSE).await;
-            // On a disk that failed there is none; the older one stays, and a restart scans more.
-            drop(checkpoint(&dir, &logs));
-        }
-    });
+    if orders.lie != Some(Lie::BeforeSync) {
+        tokio::task::spawn_local(keep_checkpoints(orders.dir.clone(), logs));
+    }
     for producer in producers {
         producer.await??;
     }
     Ok(())
+}
+
+async fn keep_checkpoints(dir: PathBuf, logs: Vec<AnyLog>) {
+    loop {
+        tokio::time::sleep(CHECKPOINT_PAUSE).await;
+        // On a disk that failed there is none; the older one stays, and a restart scans more.
+        drop(checkpoint(&dir, &logs));
+    }
 }
 
 /// One idempotent producer of one partition.
@@ -234,7 +240,14 @@ impl Producer {
 }
 
 fn ack_line(id: BatchId, base_offset: i64) -> String {
-    format!("a {} {} {} {base_offset}\n", id.partition, id.producer, id.number)
+    let BatchId { partition, producer, number } = id;
+    format!("a {partition} {producer} {number} {base_offset} {}\n", now_us())
+}
+
+/// Microseconds since 1970: a clock that processes share.
+pub fn now_us() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_micros() as u64)
 }
 
 /// One write per line, so that a kill leaves no half of one that counts.

@@ -58,7 +58,7 @@ impl Killer {
                 "nothing was wrong and a log went offline: {:?}",
                 heard.fault
             );
-            heard.acks.into_iter().for_each(|(id, at)| book.ack(id, at));
+            heard.acks.iter().for_each(|ack| book.ack(ack.id, ack.base_offset));
             clean = dice.below(2) == 0;
             let found =
                 block_on(verify::directory(root.path(), &self.backend, &workload, false, &mut book, clean))?;
@@ -113,11 +113,22 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     LocalSet::new().block_on(&runtime, future)
 }
 
+/// One acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// What was acknowledged.
+    pub id: BatchId,
+    /// Where it is; -1 where that is not known.
+    pub base_offset: i64,
+    /// When the log said so, by the machine's clock.
+    pub at_us: u64,
+}
+
 /// What a child said before it ended.
 #[derive(Clone, Debug, Default)]
 pub struct Heard {
     /// Acknowledgements, in order.
-    pub acks: Vec<(BatchId, i64)>,
+    pub acks: Vec<Ack>,
     /// Batches that found no space.
     pub refused: u64,
     /// Why the first log went offline.
@@ -233,9 +244,11 @@ fn listen(stdout: ChildStdout, heard: &Mutex<Heard>) {
     }
 }
 
-fn parse_ack(words: &str) -> Option<(BatchId, i64)> {
+fn parse_ack(words: &str) -> Option<Ack> {
     let mut words = words.split(' ');
     let (partition, producer) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let (number, at) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    words.next().is_none().then_some((BatchId { partition, producer, number }, at))
+    let (number, base_offset) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let at_us = words.next()?.parse().ok()?;
+    let id = BatchId { partition, producer, number };
+    words.next().is_none().then_some(Ack { id, base_offset, at_us })
 }

@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-/// Counts of one trial. Everything but `cycles`, `acked` and `detected` must be zero, except in a control.
+/// Counts of one trial. `lost`, `dup`, `reorder` and `corrupt` must be zero, except in a control.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Times the fault was brought about.
@@ -22,6 +22,9 @@ pub struct Tally {
     pub corrupt: u64,
     /// Damage that was noticed: refused, cut off or rebuilt. No violation.
     pub detected: u64,
+    /// Acknowledged only after the power cut had begun, and gone. No violation: nobody could have been told.
+    #[serde(default)]
+    pub straddled: u64,
 }
 
 impl Tally {
@@ -40,6 +43,7 @@ impl AddAssign for Tally {
         self.reorder += other.reorder;
         self.corrupt += other.corrupt;
         self.detected += other.detected;
+        self.straddled += other.straddled;
     }
 }
 
@@ -88,9 +92,9 @@ impl fmt::Display for Outcome {
         if let Some(why) = skipped {
             return write!(f, "skipped: {trial} on {on}: {why}");
         }
-        let Tally { cycles, acked, lost, dup, reorder, corrupt, detected } = tally;
+        let Tally { cycles, acked, lost, dup, reorder, corrupt, detected, straddled } = tally;
         write!(f, "{trial:<6} {on:<18} seed={seed} cycles={cycles} acked={acked} lost={lost} dup={dup}")?;
-        write!(f, " reorder={reorder} corrupt={corrupt} detected={detected}")?;
+        write!(f, " reorder={reorder} corrupt={corrupt} detected={detected} straddled={straddled}")?;
         for Control { without, tally } in controls {
             let Tally { lost, dup, reorder, corrupt, .. } = tally;
             let verdict = if tally.violated() { "failed as it must" } else { "DID NOT FAIL" };

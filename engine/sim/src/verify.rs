@@ -30,6 +30,11 @@ impl Book {
         self.contradictions += u64::from(before.is_some_and(|before| before != base_offset));
     }
 
+    /// Whether the batch was acknowledged.
+    pub fn holds(&self, id: BatchId) -> bool {
+        self.acked.contains_key(&id)
+    }
+
     /// How many batches were acknowledged.
     pub fn len(&self) -> u64 {
         self.acked.len() as u64

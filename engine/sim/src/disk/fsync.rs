@@ -46,7 +46,7 @@ fn life(killer: &Killer, kind: FileSystem, workload: Workload) -> Result<Tally> 
     disk.thicken()?;
     let heard = running.kill()?;
     ensure!(failed || heard.aborted && killer.backend == "mmap", "the device failed and nobody noticed");
-    heard.acks.into_iter().for_each(|(id, at)| book.ack(id, at));
+    heard.acks.iter().for_each(|ack| book.ack(ack.id, ack.base_offset));
     disk.remount()?;
     let found = block_on(verify::directory(&dir, &killer.backend, &workload, false, &mut book, false))?;
     Ok(Tally { cycles: 1, corrupt: found.corrupt + heard.after_fault, detected: 1, ..found })

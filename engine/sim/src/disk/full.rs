@@ -65,7 +65,7 @@ fn life(
     }
     let heard = running.kill()?;
     ensure!(!heard.aborted && heard.fault.is_none(), "a full disk took a log offline: {:?}", heard.fault);
-    heard.acks.into_iter().for_each(|(id, at)| book.ack(id, at));
+    heard.acks.iter().for_each(|ack| book.ack(ack.id, ack.base_offset));
     std::fs::remove_file(&filler)?;
     let found = block_on(verify::directory(&dir, &killer.backend, &workload, false, &mut book, true))?;
     Ok(Tally { cycles, detected: heard.refused, ..found })

@@ -5,11 +5,18 @@ pub mod full;
 pub mod power;
 
 use std::fmt;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
+
+use crate::child::now_us;
+
+/// As much as an ext4 of this size keeps at its beginning.
+const SETTLED_BYTES: usize = 2 << 20;
 
 /// The file systems that trials run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +40,14 @@ impl FileSystem {
     }
 
     /// A thin ext4 is made without a journal, whose blocks would be missing too: every sync after the first failure
-    /// would fail as well, and the lie that the trial is about would stay untold.
+    /// would fail as well, and the lie that the trial is about would stay untold. Bitmaps and inodes lie at its
+    /// beginning; one that the device refused would be damage to the file system, and no file be found any more.
     fn make(self, image: &Path, thin: bool) -> Result<()> {
         match self {
-            FileSystem::Ext4 if thin => run("mkfs.ext4", &["-q", "-F", "-O", "^has_journal"], image),
+            FileSystem::Ext4 if thin => {
+                run("mkfs.ext4", &["-q", "-F", "-O", "^has_journal", "-N", "512"], image)?;
+                settle_beginning(image)
+            }
             FileSystem::Ext4 => run("mkfs.ext4", &["-q", "-F", "-E", "nodiscard"], image),
             FileSystem::Xfs => run("mkfs.xfs", &["-q", "-f", "-K"], image),
         }
@@ -113,6 +124,33 @@ impl Drop for Mount {
     }
 }
 
+/// A tool that waits for the word, so that hardly any time passes between the decision and the cut.
+#[derive(Debug)]
+pub struct PowerSwitch {
+    tool: Child,
+    stdin: ChildStdin,
+}
+
+impl PowerSwitch {
+    /// Stops the file system as a power cut does: nothing more reaches the device, not even its own log. Returns the
+    /// time just before, in microseconds since 1970.
+    pub fn cut(mut self) -> Result<u64> {
+        let before_us = now_us();
+        writeln!(self.stdin, "shutdown")?;
+        drop(self.stdin);
+        ensure!(self.tool.wait()?.success(), "xfs_io could not shut the file system down");
+        Ok(before_us)
+    }
+}
+
+/// Has the first blocks of an image take room where it lies, also those that are zero.
+fn settle_beginning(image: &Path) -> Result<()> {
+    let file = std::fs::File::options().read(true).write(true).open(image)?;
+    let mut beginning = vec![0; SETTLED_BYTES];
+    file.read_exact_at(&mut beginning, 0)?;
+    Ok(file.write_all_at(&beginning, 0)?)
+}
+
 /// A file system in a loop file, in a directory of its own.
 #[derive(Debug)]
 pub struct LoopDisk {
@@ -183,9 +221,13 @@ impl LoopDisk {
         self.mount()
     }
 
-    /// Stops the file system as a power cut does: nothing more reaches the device, not even its own log.
-    pub fn cut_power(&self) -> Result<()> {
-        run("xfs_io", &["-x", "-c", "shutdown"], &self.path())
+    /// Gets ready to cut the power of what is mounted now.
+    pub fn power_switch(&self) -> Result<PowerSwitch> {
+        let mut command = Command::new("xfs_io");
+        command.arg("-x").arg(self.path()).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut tool = command.spawn().context("running xfs_io")?;
+        let stdin = tool.stdin.take().context("xfs_io has no input")?;
+        Ok(PowerSwitch { tool, stdin })
     }
 
     /// Gives a thin disk the room it claimed to have.
