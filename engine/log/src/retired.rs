@@ -142,8 +142,11 @@ pub(crate) async fn revive<S: SegmentStore>(
             continue;
         }
         let reserved_bytes = len_bytes.next_multiple_of(RESERVE_ALIGN_BYTES);
-        file.reserve(reserved_bytes).await?;
-        match spoil(&file, len_bytes).await {
+        let ready = match file.reserve(reserved_bytes).await {
+            Ok(()) => spoil(&file, len_bytes).await,
+            refused => refused,
+        };
+        match ready {
             Ok(()) => return Ok(Some(Prepared { file, reserved_bytes, recycled: true })),
             Err(fault) if fault.is_poison() => return Err(fault),
             Err(fault) => {

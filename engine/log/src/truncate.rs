@@ -5,18 +5,16 @@ use std::time::Duration;
 
 use plimsoll_io::{FaultKind, IoFault, IoOp, SegmentFile, SegmentStore};
 
+use crate::ahead::forget_indexes;
 use crate::error::{LogError, ReadError};
 use crate::log::Log;
-use crate::offset_index::OffsetIndex;
 use crate::producers::Producers;
 use crate::pump::block_tail;
-use crate::room::Hold;
+use crate::room::{Hold, off_thread};
 use crate::scan::{Scanned, continue_from, replay_producers};
 use crate::segment::Active;
-use crate::side_file;
 use crate::state::{Shared, State, now_ms};
 use crate::sync_task;
-use crate::time_index::TimeIndex;
 use crate::transactions::{SealedTransactions, TransactionIndex, replay_start};
 use crate::write_line::WriteLine;
 
@@ -117,7 +115,8 @@ impl<S: SegmentStore> Log<S> {
         for base_offset in bases.into_iter().rev() {
             self.remove_segment(base_offset).await?;
         }
-        self.shared.snapshots.cut(i64::MIN)?;
+        let snapshots = self.shared.snapshots.clone();
+        off_thread(&self.shared.dir, move || snapshots.cut(i64::MIN)).await?;
         self.create_segment(offset).await
     }
 
@@ -224,9 +223,12 @@ impl<S: SegmentStore> Log<S> {
             self.remove_segment(gone.base_offset).await?;
         }
         // Stale indexes must not be believed after a crash; they are written again at the next roll or close.
-        side_file::remove_if_present(&OffsetIndex::path(&self.shared.dir, base_offset))?;
-        side_file::remove_if_present(&TimeIndex::path(&self.shared.dir, base_offset))?;
-        self.shared.snapshots.cut(end_offset)?;
+        let (dir, snapshots) = (self.shared.dir.clone(), self.shared.snapshots.clone());
+        off_thread(&self.shared.dir, move || {
+            forget_indexes(&dir, base_offset)?;
+            snapshots.cut(end_offset)
+        })
+        .await?;
         self.shared.store.sync_directory(&self.shared.dir).await?;
         cut_patiently(&*active.file, active.tail.size_bytes).await?;
         // What was cut off must not come back behind newer batches after a power cut.

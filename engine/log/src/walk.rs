@@ -43,7 +43,11 @@ impl<'a, F: SegmentFile> Walker<'a, F> {
         let ahead = range.start.saturating_add(self.chunk_bytes as u64).min(self.limit_bytes);
         let wider = range.start..range.end.max(ahead);
         self.chunk = match self.file.slice(wider.clone()) {
-            Some(Records::Bytes(bytes)) => bytes,
+            Some(Records::Bytes(bytes)) => {
+                // It may be a map's: a fault on a cold page would stall the whole runtime.
+                self.file.prefetch(wider.clone()).await?;
+                bytes
+            }
             Some(Records::File(_)) | None => self.file.read_at(wider.clone()).await?,
         };
         self.chunk_at_bytes = wider.start;

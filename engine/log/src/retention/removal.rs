@@ -68,12 +68,13 @@ impl<S: SegmentStore> Log<S> {
 
     /// Removes a segment's files, the data first: an index without a log is harmless.
     pub(crate) async fn remove_segment(&self, base_offset: i64) -> Result<(), IoFault> {
-        let dir = &self.shared.dir;
-        self.shared.store.remove(&layout::segment_path(dir, base_offset, LOG_SUFFIX)).await?;
-        remove_indexes(dir, base_offset)
+        let dir = self.shared.dir.clone();
+        self.shared.store.remove(&layout::segment_path(&dir, base_offset, LOG_SUFFIX)).await?;
+        off_thread(&self.shared.dir, move || remove_indexes(&dir, base_offset)).await
     }
 }
 
+/// Blocks.
 fn remove_indexes(dir: &Path, base_offset: i64) -> Result<(), IoFault> {
     side_file::remove_if_present(&OffsetIndex::path(dir, base_offset))?;
     side_file::remove_if_present(&TimeIndex::path(dir, base_offset))?;

@@ -145,6 +145,7 @@ pub(crate) struct Script {
     pub(crate) sync_in_reserve: Mutex<Option<i32>>,
     pub(crate) released: Notify,
     pub(crate) reads: AtomicU32,
+    pub(crate) prefetches: AtomicU32,
     /// Which read fails, counted over the life of the script; none before it is set.
     pub(crate) fail_read_at: FailAt,
     pub(crate) syncs: AtomicU32,
@@ -381,6 +382,7 @@ impl SegmentFile for TestFile {
     }
 
     async fn prefetch(&self, range: Range<u64>) -> Result<(), IoFault> {
+        self.script.prefetches.fetch_add(1, Ordering::SeqCst);
         self.sim.prefetch(range).await
     }
 

@@ -1,6 +1,7 @@
 //! Descriptors: however many logs and segments there are, only so many files are open.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use plimsoll_io::{PageCacheStore, Preallocation};
 use plimsoll_log::{Log, LogConfig, OpenFiles, OpenHints};
@@ -43,5 +44,23 @@ fn logs_that_share_their_open_files_hold_few_however_many_are_read() {
         drop(logs);
         assert_eq!(open_files.as_ref().map(OpenFiles::len), Some(0));
         assert_eq!(descriptors_into(temp.path()), 0);
+    });
+}
+
+#[test]
+fn what_a_read_looks_at_in_a_slice_of_a_cold_segment_is_fetched_before() {
+    run(async {
+        let store = inline_store();
+        let dir = tempfile::tempdir().expect("temp dir");
+        let (log, _) = open(store.clone(), &dir.path().join("t-0"), small_config(), None, false).await;
+        for _ in 0..3 {
+            append(&log, batch(1, 9_000)).await.expect("append");
+        }
+        log.flush().await.expect("sealed");
+        let before = store.script.prefetches.load(Ordering::SeqCst);
+        let reads = store.script.reads.load(Ordering::SeqCst);
+        log.read(0, i64::MAX, 1 << 20, true).await.expect("read");
+        assert_eq!(store.script.reads.load(Ordering::SeqCst), reads, "slices serve it");
+        assert!(store.script.prefetches.load(Ordering::SeqCst) > before);
     });
 }
