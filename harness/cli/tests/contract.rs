@@ -347,7 +347,7 @@ fn bench(more: &[&str]) -> (Output, tempfile::TempDir) {
 
 #[test]
 fn storage_bench_prints_an_array_of_rows_with_every_key_and_leaves_a_bundle() {
-    let (output, dir) = bench(&[]);
+    let (output, dir) = bench(&["--phase", "append"]);
     let rows = document(&output);
     let rows = rows.as_array().expect("an array");
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
@@ -373,8 +373,16 @@ fn storage_bench_prints_an_array_of_rows_with_every_key_and_leaves_a_bundle() {
 #[test]
 fn storage_bench_sees_what_was_damaged_or_lost() {
     for (fault, count) in [("flip-bit", "corrupted"), ("skip-batch", "lost")] {
-        let (output, _dir) =
-            bench(&["--backend", "page-cache", "--durability", "fsync", "--sabotage", fault]);
+        let (output, _dir) = bench(&[
+            "--phase",
+            "append",
+            "--backend",
+            "page-cache",
+            "--durability",
+            "fsync",
+            "--sabotage",
+            fault,
+        ]);
         let rows = document(&output);
         assert_eq!((code(&output), &rows[0]["verify_ok"]), (1, &Value::from(false)), "{fault}: {rows:#}");
         assert!(rows[0]["verify"][count].as_u64() > Some(0), "{fault}: {rows:#}");
@@ -383,8 +391,16 @@ fn storage_bench_sees_what_was_damaged_or_lost() {
 
 #[test]
 fn storage_bench_measures_a_lagging_consumer_against_none() {
-    let (output, _dir) =
-        bench(&["--backend", "page-cache,mmap", "--durability", "replicated", "--readers", "tail,cold"]);
+    let (output, _dir) = bench(&[
+        "--phase",
+        "append",
+        "--backend",
+        "page-cache,mmap",
+        "--durability",
+        "replicated",
+        "--readers",
+        "tail,cold",
+    ]);
     let rows = document(&output);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     for row in rows.as_array().expect("an array") {
@@ -394,8 +410,39 @@ fn storage_bench_measures_a_lagging_consumer_against_none() {
 }
 
 #[test]
+fn storage_bench_times_every_phase_of_a_log() {
+    let (output, _dir) = bench(&[
+        "--phase",
+        "tail,catch-up,recovery,startup",
+        "--backend",
+        "page-cache,mmap",
+        "--durability",
+        "replicated",
+        "--segments",
+        "40",
+        "--partitions",
+        "2",
+    ]);
+    let rows = document(&output);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let rows = rows.as_array().expect("an array");
+    assert_eq!(rows.len(), 12, "{rows:#?}");
+    for row in rows {
+        let phase = row["phase"].as_str().expect("a phase");
+        assert_eq!(row["verify_ok"], true, "{row:#}");
+        assert!(row["percent_of_floor"].as_f64() > Some(0.0), "{row:#}");
+        let reads = phase == "tail" || phase.starts_with("catch-up");
+        assert_eq!((row["read"].is_object(), row["open_ms"].is_number()), (reads, !reads), "{row:#}");
+        let expected = if phase == "startup" { Some(2 * 40) } else { row["verify"]["acked"].as_u64() };
+        assert_eq!(row["verify"]["seen"].as_u64(), expected, "{row:#}");
+    }
+}
+
+#[test]
 fn storage_bench_refuses_what_it_cannot_mean() {
-    for wrong in [&["--quick", "--pairs", "3"][..], &["--batch", "12"], &["--backend", "tape"]] {
+    for wrong in
+        [&["--quick", "--pairs", "3"][..], &["--batch", "12"], &["--backend", "tape"], &["--phase", "sleep"]]
+    {
         let output = output_of(&[&["storage", "bench", "--json"][..], wrong].concat());
         assert_eq!(code(&output), 64, "{wrong:?}: {}", text(&output.stderr));
         assert_eq!(document(&output)["status"], "failed", "{wrong:?}");

@@ -10,10 +10,14 @@ use plimsoll_log::records::Codec;
 use plimsoll_log::{Durability, FlushPolicy, LogConfig};
 use plimsoll_results::{DurabilityMode, Survives};
 
+use super::phase::Phase;
 use crate::floor::STEP_BYTES;
 
 /// How many bytes a client leaves unacknowledged: about what a disk needs in flight to run at full speed.
 pub const WINDOW_BYTES: usize = 2 << 20;
+
+/// The one batch of each segment in a log that is opened.
+pub(crate) const STARTUP_BATCH_BYTES: usize = 1 << 10;
 
 /// Fewest and most batches in a window.
 const WINDOW_BATCHES: (usize, usize) = (4, 256);
@@ -59,6 +63,8 @@ impl FromStr for Readers {
 /// The settings of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
+    /// What is timed.
+    pub phase: Phase,
     /// How the device is reached.
     pub io: IoConfig,
     /// What acknowledged means.
@@ -120,7 +126,17 @@ impl Cell {
         if self.io.backend != Backend::IoUring {
             self.io.io_uring = UringOptions::default();
         }
-        if self.durability == DurabilityMode::Fsync {
+        if self.phase != Phase::Append {
+            self.readers = Readers::None;
+        }
+        if !self.phase.appends() {
+            self.durability = DurabilityMode::Replicated;
+            self.io.preallocation = Preallocation::default();
+        }
+        if self.phase == Phase::Startup {
+            (self.batch_bytes, self.codec, self.partitions) = (STARTUP_BATCH_BYTES, Codec::None, 1);
+        }
+        if self.durability == DurabilityMode::Fsync || !self.phase.appends() {
             self.flush = FlushPolicy::default();
         }
         self
@@ -146,6 +162,9 @@ impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let IoConfig { backend, preallocation, placement, .. } = self.io;
         let durability = if self.durability == DurabilityMode::Fsync { "fsync" } else { "replicated" };
+        if self.phase != Phase::Append {
+            write!(f, "{} ", self.phase)?;
+        }
         write!(f, "{backend} {durability} {preallocation} {placement} {} KiB", self.batch_bytes >> 10)?;
         if let Some(variant) = self.variant() {
             write!(f, " {variant}")?;
@@ -166,6 +185,8 @@ impl fmt::Display for Cell {
 /// Lists of choices; every combination is a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matrix {
+    /// What is timed.
+    pub phases: Vec<Phase>,
     /// Ways to reach the disk.
     pub backends: Vec<Backend>,
     /// What acknowledged means.
@@ -202,6 +223,7 @@ impl Matrix {
     /// Three backends, `replicated` and `fsync`, 64 KiB and 256 KiB.
     pub fn quick() -> Matrix {
         Matrix {
+            phases: vec![Phase::Append],
             backends: vec![Backend::PageCache, Backend::Mmap, Backend::IoUring],
             durabilities: vec![DurabilityMode::Replicated, DurabilityMode::Fsync],
             preallocations: vec![Preallocation::default()],
@@ -223,6 +245,7 @@ impl Matrix {
     /// Every combination that differs from the others, the last list fastest.
     pub fn cells(&self) -> Vec<Cell> {
         let mut cells = vec![self.first()];
+        vary(&mut cells, &self.phases, |cell, it| cell.phase = it);
         vary(&mut cells, &self.backends, |cell, it| cell.io.backend = it);
         vary(&mut cells, &self.durabilities, |cell, it| cell.durability = it);
         vary(&mut cells, &self.preallocations, |cell, it| cell.io.preallocation = it);
@@ -249,6 +272,7 @@ impl Matrix {
         let page_cache =
             PageCacheOptions { writeback_bytes: self.writeback_bytes, ..PageCacheOptions::default() };
         Cell {
+            phase: Phase::Append,
             io: IoConfig { page_cache, ..IoConfig::default() },
             durability: DurabilityMode::Replicated,
             flush: self.flush,

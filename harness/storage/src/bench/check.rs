@@ -3,10 +3,40 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use plimsoll_io::SegmentStore;
+use plimsoll_log::Log;
 use plimsoll_log::records::Batch;
 use plimsoll_results::VerifyCounts;
 
 use super::batches::BatchPool;
+use super::trial::BenchError;
+
+/// What one read asks for when a log is read back.
+const READ_BYTES: usize = 4 << 20;
+
+/// Reads every log from its start and accounts for all of the `sent` batches that retention has left.
+pub(crate) async fn read_back<S: SegmentStore>(
+    logs: &[Log<S>],
+    pool: &BatchPool,
+    sent: usize,
+) -> Result<VerifyCounts, BenchError> {
+    let mut all = VerifyCounts { ok: true, ..VerifyCounts::default() };
+    for (number, log) in logs.iter().enumerate() {
+        let expected = (sent + logs.len() - 1 - number) / logs.len();
+        let mut from_offset = log.marks().start_offset;
+        let mut checker = Checker::starting_at(pool, from_offset, expected as u64);
+        loop {
+            let out = log.read(from_offset, i64::MAX, READ_BYTES, true).await?;
+            if out.records.is_empty() {
+                break;
+            }
+            let Some(next_offset) = checker.take(out.records.to_bytes()?) else { break };
+            from_offset = next_offset;
+        }
+        all.add(&checker.finish());
+    }
+    Ok(all)
+}
 
 /// Walks one partition's batches in the order they are stored.
 ///

@@ -11,12 +11,9 @@ use uuid::Uuid;
 
 use super::batches::BatchPool;
 use super::cell::{Cell, Readers};
-use super::check::Checker;
+use super::check;
 use super::trial::BenchError;
 use crate::floor::Laps;
-
-/// What one read asks for when a log is read back.
-const READ_BYTES: usize = 4 << 20;
 
 /// Logs of one trial and the producer in front of them, which leaves at most a window of batches unacknowledged.
 #[derive(Debug)]
@@ -204,22 +201,7 @@ impl<'a, S: SegmentStore> Engine<'a, S> {
 
     /// Reads every log from its start and accounts for every batch that retention has left.
     pub(crate) async fn read_back(&self) -> Result<VerifyCounts, BenchError> {
-        let mut all = VerifyCounts { ok: true, ..VerifyCounts::default() };
-        for (number, log) in self.logs.iter().enumerate() {
-            let expected = (self.sent + self.logs.len() - 1 - number) / self.logs.len();
-            let mut from_offset = log.marks().start_offset;
-            let mut checker = Checker::starting_at(self.pool, from_offset, expected as u64);
-            loop {
-                let out = log.read(from_offset, i64::MAX, READ_BYTES, true).await?;
-                if out.records.is_empty() {
-                    break;
-                }
-                let Some(next_offset) = checker.take(out.records.to_bytes()?) else { break };
-                from_offset = next_offset;
-            }
-            all.add(&checker.finish());
-        }
-        Ok(all)
+        check::read_back(&self.logs, self.pool, self.sent).await
     }
 
     /// Closes all logs cleanly.

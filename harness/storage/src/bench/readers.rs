@@ -1,8 +1,9 @@
 //! Consumers beside the producer, on its thread as in a broker.
 
-use std::cell::Cell as Counter;
+use std::cell::{Cell as Counter, RefCell};
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use plimsoll_io::{SegmentStore, drop_cached};
@@ -15,36 +16,49 @@ use super::batches::BatchPool;
 use super::cell::{Cell, Readers};
 use super::engine::{Engine, partition_dir};
 use super::trial::BenchError;
-use crate::floor::Laps;
+use crate::floor::{Laps, READ_BYTES, touch};
 
-/// What one fetch asks for.
-const FETCH_BYTES: usize = 1 << 20;
+/// What readers have read.
+#[derive(Debug, Default)]
+struct Read {
+    bytes: Counter<u64>,
+    laps: RefCell<Laps>,
+}
 
 /// Readers under way, one per log.
 #[derive(Debug)]
 pub(crate) struct Reading {
-    bytes: Rc<Counter<u64>>,
+    read: Rc<Read>,
     tasks: Vec<JoinHandle<Result<(), BenchError>>>,
 }
 
 impl Reading {
     /// Starts readers at the tail of `live`, or at the start of `old`. Needs a `LocalSet`.
     pub(crate) fn start<S: SegmentStore>(readers: Readers, live: &[Log<S>], old: &[Log<S>]) -> Reading {
-        let bytes = Rc::new(Counter::new(0));
+        let read = Rc::<Read>::default();
         let tasks = match readers {
             Readers::None => Vec::new(),
-            Readers::Tail => {
-                live.iter().map(|log| spawn_local(follow(log.clone(), Rc::clone(&bytes)))).collect()
-            }
+            Readers::Tail => live
+                .iter()
+                .map(|log| spawn_local(follow(log.clone(), log.marks().written, Rc::clone(&read))))
+                .collect(),
             Readers::Cold => {
-                old.iter().map(|log| spawn_local(catch_up(log.clone(), Rc::clone(&bytes)))).collect()
+                old.iter().map(|log| spawn_local(catch_up(log.clone(), Rc::clone(&read)))).collect()
             }
         };
-        Reading { bytes, tasks }
+        Reading { read, tasks }
     }
 
-    /// Stops them and says how many bytes they have read; fails if one of them had failed.
-    pub(crate) async fn end(self) -> Result<u64, BenchError> {
+    /// Waits until they have read that many bytes; not longer than they run.
+    pub(crate) async fn until(&self, bytes: u64) {
+        while self.read.bytes.get() < bytes && self.tasks.iter().any(|task| !task.is_finished()) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Stops them. Returns how many bytes they have read and how long their reads took; fails if one of them had
+    /// failed.
+    pub(crate) async fn end(self) -> Result<(u64, Laps), BenchError> {
         for task in self.tasks {
             if task.is_finished() {
                 task.await.map_err(std::io::Error::other)??;
@@ -52,23 +66,26 @@ impl Reading {
                 task.abort();
             }
         }
-        Ok(self.bytes.get())
+        Ok((self.read.bytes.get(), self.read.laps.take()))
     }
 }
 
-/// Follows the log as it grows.
-async fn follow<S: SegmentStore>(log: Log<S>, bytes: Rc<Counter<u64>>) -> Result<(), BenchError> {
-    let mut from_offset = log.marks().written;
+/// Follows the log as it grows, from the offset where it stood when the reader was asked for.
+async fn follow<S: SegmentStore>(
+    log: Log<S>,
+    mut from_offset: i64,
+    read: Rc<Read>,
+) -> Result<(), BenchError> {
     loop {
         log.wait(log.marks().generation, Level::Written, from_offset + 1).await?;
-        from_offset = fetch(&log, from_offset, &bytes).await?.unwrap_or(from_offset);
+        from_offset = fetch(&log, from_offset, &read).await?.unwrap_or(from_offset);
     }
 }
 
 /// Reads an old log from its start to its end.
-async fn catch_up<S: SegmentStore>(log: Log<S>, bytes: Rc<Counter<u64>>) -> Result<(), BenchError> {
+async fn catch_up<S: SegmentStore>(log: Log<S>, read: Rc<Read>) -> Result<(), BenchError> {
     let mut from_offset = 0;
-    while let Some(next_offset) = fetch(&log, from_offset, &bytes).await? {
+    while let Some(next_offset) = fetch(&log, from_offset, &read).await? {
         from_offset = next_offset;
         // A broker answers other requests between two fetches.
         tokio::task::yield_now().await;
@@ -80,12 +97,27 @@ async fn catch_up<S: SegmentStore>(log: Log<S>, bytes: Rc<Counter<u64>>) -> Resu
 async fn fetch<S: SegmentStore>(
     log: &Log<S>,
     from_offset: i64,
-    bytes: &Counter<u64>,
+    read: &Read,
 ) -> Result<Option<i64>, BenchError> {
-    let out = log.read(from_offset, i64::MAX, FETCH_BYTES, true).await?;
+    let begun = Instant::now();
+    let out = log.read(from_offset, i64::MAX, READ_BYTES, true).await?;
     let records = out.records.to_bytes()?;
-    bytes.set(bytes.get() + records.len() as u64);
+    touch(&records);
+    if !records.is_empty() {
+        read.laps.borrow_mut().fetched(begun);
+    }
+    read.bytes.set(read.bytes.get() + records.len() as u64);
     Ok(next_offset(records))
+}
+
+/// Reads a log from its start to its end. Returns its bytes.
+pub(crate) async fn read_through<S: SegmentStore>(log: &Log<S>, laps: &mut Laps) -> Result<u64, BenchError> {
+    let (read, mut from_offset) = (Read::default(), 0);
+    while let Some(next_offset) = fetch(log, from_offset, &read).await? {
+        from_offset = next_offset;
+    }
+    laps.read.add(&read.laps.borrow().read);
+    Ok(read.bytes.get())
 }
 
 fn next_offset(mut records: Bytes) -> Option<i64> {

@@ -17,6 +17,8 @@ const CONFIDENCE: f64 = 0.95;
 /// pairs, so that it need not be the quotient of the two medians.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
+    /// What was timed: `append`, `tail`, `catch-up-cached`, `catch-up-cold`, `recovery`, `recovery-point` or `startup`.
+    pub phase: String,
     /// `page-cache`, `mmap` or `io_uring`.
     pub backend: String,
     /// What acknowledged means.
@@ -79,6 +81,14 @@ pub struct Row {
     pub floor_append: QuantileSet,
     /// The floor's.
     pub floor_sync: Option<QuantileSet>,
+    /// From asking for a read of up to 1 MiB until its batches are in memory; rows whose readers are timed.
+    pub read: Option<QuantileSet>,
+    /// The floor's.
+    pub floor_read: Option<QuantileSet>,
+    /// Milliseconds until the log is open; phases that open one.
+    pub open_ms: Option<f64>,
+    /// The floor's, which only reads what must be checked, or lists what is there.
+    pub floor_open_ms: Option<f64>,
     /// Context switches of all threads of the process.
     pub context_switches_per_batch: Option<f64>,
     /// System calls of the trial's threads.
@@ -132,7 +142,9 @@ impl Row {
         let synced = |parts: Vec<&Histogram>| parts.iter().any(|h| !h.is_empty()).then(|| pooled(parts));
         let mut sync_histogram = Histogram::new();
         engine().for_each(|figures| sync_histogram.add(&figures.laps.sync));
+        let milliseconds = |figures: &Figures| figures.seconds * 1e3;
         Some(Row {
+            phase: cell.phase.to_string(),
             backend: cell.io.backend.to_string(),
             durability: cell.durability,
             survives: cell.survives(),
@@ -166,6 +178,10 @@ impl Row {
             sync: synced(engine().map(|figures| &figures.laps.sync).collect()),
             floor_append: pooled(floor().map(|figures| &figures.laps.append).collect()),
             floor_sync: synced(floor().map(|figures| &figures.laps.sync).collect()),
+            read: synced(engine().map(|figures| &figures.laps.read).collect()),
+            floor_read: synced(floor().map(|figures| &figures.laps.read).collect()),
+            open_ms: median(engine().map(milliseconds)).filter(|_| cell.phase.opens()),
+            floor_open_ms: median(floor().map(milliseconds)).filter(|_| cell.phase.opens()),
             context_switches_per_batch: per(engine(), |f| f.switches, |f| f.batches),
             syscalls_per_batch: per(engine(), |f| f.syscalls, |f| f.batches),
             floor_syscalls_per_batch: per(floor(), |f| f.syscalls, |f| f.batches),

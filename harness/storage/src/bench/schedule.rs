@@ -9,6 +9,7 @@ use super::batches::BatchPool;
 use super::cell::Cell;
 use super::dice::Dice;
 use super::observer::{Observer, Progress};
+use super::phase::Phase;
 use super::row::Row;
 use super::syscalls::Syscalls;
 use super::trial::{BenchError, Side, Trial, Visit};
@@ -36,6 +37,8 @@ pub struct Plan {
     pub trial_bytes: u64,
     /// No pair begins after this, even if rows have fewer than `pairs` then.
     pub time_max: Option<Duration>,
+    /// Segments of the logs that [`Phase::Startup`](super::Phase::Startup) opens.
+    pub segments: usize,
     /// All randomness: orders, coins, records.
     pub seed: u64,
     /// An existing directory on the file system to measure.
@@ -156,6 +159,7 @@ impl<'a> Bench<'a> {
             batches,
             sabotage: self.plan.sabotage,
             syscalls: &self.syscalls,
+            segments: self.plan.segments,
         };
         let first = state.first_side(heads);
         let mut trial = match visit.pair(first) {
@@ -173,7 +177,7 @@ impl<'a> Bench<'a> {
             observer.note(&format!("{what}: memory was cold, the pair is repeated"));
             trial = visit.pair(first)?;
         }
-        if self.plan.fio && state.trials.is_empty() {
+        if self.plan.fio && state.cell.phase == Phase::Append && state.trials.is_empty() {
             match visit.fio() {
                 Ok(mb_per_s) => state.fio_mb_per_s = Some(mb_per_s),
                 Err(reason) => observer.note(&format!("{what}: no fio figure: {reason}")),

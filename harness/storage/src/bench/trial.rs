@@ -15,6 +15,7 @@ use super::batches::BatchPool;
 use super::cell::{Cell, Readers};
 use super::engine::{Engine, partition_dir};
 use super::memory;
+use super::phase::Phase;
 use super::readers::{self, Reading};
 use super::schedule::Sabotage;
 use super::syscalls::Syscalls;
@@ -114,7 +115,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    fn new(bytes: u64, batches: usize, seconds: f64, spent: Spent, laps: Laps) -> Figures {
+    pub(crate) fn new(bytes: u64, batches: usize, seconds: f64, spent: Spent, laps: Laps) -> Figures {
         let Spent { cpu_ns, sys_ns, switches, write_bytes, syscalls } = spent;
         let (cpu_s, sys_s) = (cpu_ns as f64 / 1e9, sys_ns.map(|ns| ns as f64 / 1e9));
         let batches = batches as u64;
@@ -183,11 +184,16 @@ pub(crate) struct Visit<'a> {
     pub(crate) batches: usize,
     pub(crate) sabotage: Option<Sabotage>,
     pub(crate) syscalls: &'a Syscalls,
+    /// Of a log that is opened after a clean stop.
+    pub(crate) segments: usize,
 }
 
 impl Visit<'_> {
     /// Measures both sides, `first` first.
     pub(crate) fn pair(&self, first: Side) -> Result<Trial, BenchError> {
+        if !self.cell.phase.appends() {
+            return self.pair_over_files(first);
+        }
         if !self.cell.direct() {
             let bytes = self.file_max_bytes() * self.cell.partitions as u64;
             memory::warm(self.dir, bytes, self.cell.batch_bytes)
@@ -197,7 +203,8 @@ impl Visit<'_> {
         if first == Side::Floor {
             floor = Some(self.floor()?);
         }
-        let (engine, mut verify) = self.engine(self.cell)?;
+        let readers = if self.cell.phase == Phase::Tail { Readers::Tail } else { self.cell.readers };
+        let (engine, mut verify) = self.engine(&Cell { readers, ..self.cell.clone() })?;
         let mut alone = None;
         if self.cell.readers != Readers::None {
             let (figures, counts) = self.engine(&Cell { readers: Readers::None, ..self.cell.clone() })?;
@@ -208,7 +215,8 @@ impl Visit<'_> {
             Some(floor) => floor,
             None => self.floor()?,
         };
-        let cold = engine.is_cold(self.cell) || floor.is_cold(self.cell);
+        let cold =
+            self.cell.phase == Phase::Append && (engine.is_cold(self.cell) || floor.is_cold(self.cell));
         Ok(Trial { engine, alone, floor, verify, first, cold })
     }
 
@@ -244,7 +252,7 @@ impl Visit<'_> {
         batches * (self.pool.size_max_bytes() as u64).next_multiple_of(4096)
     }
 
-    fn scratch(&self) -> Result<tempfile::TempDir, BenchError> {
+    pub(crate) fn scratch(&self) -> Result<tempfile::TempDir, BenchError> {
         memory::settle(self.dir).map_err(io_error("writing out the dirty backlog failed"))?;
         tempfile::Builder::new().prefix("trial-").tempdir_in(self.dir).map_err(io_error("no trial directory"))
     }
@@ -280,15 +288,19 @@ impl Visit<'_> {
         let reading = Reading::start(cell.readers, engine.logs(), &old);
         let (before, start) = (Usage::before(self.syscalls), Instant::now());
         engine.append(self.batches, &mut laps).await?;
+        let bytes = self.pool.bytes_of(warm_up, self.batches, self.cell.partitions);
+        if self.cell.phase == Phase::Tail {
+            reading.until(bytes).await;
+        }
         let (seconds, after) = (start.elapsed().as_secs_f64(), Usage::after(self.syscalls));
-        let read_bytes = reading.end().await?;
+        let (read_bytes, reads) = reading.end().await?;
+        laps.read = reads.read;
         let segments = rolls_since(&rolled, &engine.segment_counts());
         if self.sabotage == Some(Sabotage::FlipBit) {
             flip_bit(dir)?;
         }
         let verify = engine.read_back().await?;
         engine.close().await?;
-        let bytes = self.pool.bytes_of(warm_up, self.batches, self.cell.partitions);
         let figures = Figures::new(bytes, self.batches, seconds, after.since(&before), laps);
         Ok((Figures { read_bytes, segments, ..figures }, verify))
     }
@@ -329,8 +341,13 @@ impl Visit<'_> {
             let mut floor = Floor::open(self.cell.io.backend, work).map_err(&failed)?;
             floor.write(self.warm_up(), &mut Laps::default()).map_err(&failed)?;
             let mut laps = Laps::default();
+            let mut readers = floor.readers(self.cell.direct()).map_err(&failed)?;
             let (before, start) = (Usage::before(self.syscalls), Instant::now());
-            floor.write(self.batches, &mut laps).map_err(&failed)?;
+            match self.cell.phase {
+                Phase::Tail => floor.write_and_read(self.batches, &mut readers, &mut laps),
+                _ => floor.write(self.batches, &mut laps),
+            }
+            .map_err(&failed)?;
             let (seconds, after) = (start.elapsed().as_secs_f64(), Usage::after(self.syscalls));
             let bytes = self.pool.bytes_of(self.warm_up(), self.batches, self.cell.partitions);
             Ok(Figures::new(bytes, self.batches, seconds, after.since(&before), laps))
@@ -338,7 +355,9 @@ impl Visit<'_> {
     }
 }
 
-fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T, BenchError> + Send) -> Result<T, BenchError> {
+pub(crate) fn on_own_thread<T: Send>(
+    work: impl FnOnce() -> Result<T, BenchError> + Send,
+) -> Result<T, BenchError> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("bench".into()).spawn_scoped(scope, work)?;
         thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))

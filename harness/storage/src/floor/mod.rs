@@ -11,6 +11,7 @@ mod files;
 pub mod fio;
 mod mmap;
 mod pwrite;
+mod read;
 mod ring;
 
 use std::io;
@@ -22,6 +23,8 @@ use plimsoll_io::{Backend, Preallocation};
 use plimsoll_results::Histogram;
 
 pub(crate) use files::STEP_BYTES;
+pub use read::read_files;
+pub(crate) use read::{READ_BYTES, Reader, touch};
 
 /// What a floor writes, and how.
 #[derive(Clone, Debug)]
@@ -51,11 +54,17 @@ pub struct Laps {
     pub append: Histogram,
     /// From handing over a group's last batch until the group is durable.
     pub sync: Histogram,
+    /// From asking for a read until its bytes are there.
+    pub read: Histogram,
 }
 
 impl Laps {
     pub(crate) fn appended(&mut self, since: Instant) {
         self.append.record_ns(nanos(since));
+    }
+
+    pub(crate) fn fetched(&mut self, since: Instant) {
+        self.read.record_ns(nanos(since));
     }
 
     pub(crate) fn synced(&mut self, since: Instant) {
@@ -84,6 +93,8 @@ pub struct Floor<'a> {
     work: Work<'a>,
     technique: Box<dyn Technique + 'a>,
     written: usize,
+    /// Bytes written to each file.
+    ends_bytes: Vec<u64>,
 }
 
 impl std::fmt::Debug for Floor<'_> {
@@ -105,7 +116,8 @@ impl<'a> Floor<'a> {
             Backend::IoUring => Box::new(ring::Ring::open(&work)?),
             Backend::Sim => return Err(io::Error::other("the double in memory has no floor")),
         };
-        Ok(Floor { work, technique, written: 0 })
+        let ends_bytes = vec![0; work.partitions];
+        Ok(Floor { work, technique, written: 0, ends_bytes })
     }
 
     /// Writes the next `batches`. On return they are written, and durable if there are groups.
@@ -124,11 +136,42 @@ impl<'a> Floor<'a> {
         self.technique.finish(laps)
     }
 
+    /// Readers of its files, which begin where they end now.
+    pub(crate) fn readers(&self, direct: bool) -> io::Result<Vec<Reader>> {
+        let open = |(number, end_bytes): (usize, &u64)| {
+            let mut reader = Reader::open(&self.work.dir.join(format!("{number}.floor")), direct)?;
+            reader.skip_to(*end_bytes);
+            Ok(reader)
+        };
+        self.ends_bytes.iter().enumerate().map(open).collect()
+    }
+
+    /// Writes the next `batches`, a window at a time, each of which is then read.
+    pub(crate) fn write_and_read(
+        &mut self,
+        batches: usize,
+        readers: &mut [Reader],
+        laps: &mut Laps,
+    ) -> io::Result<()> {
+        let end = self.written + batches;
+        while self.written < end {
+            self.write(self.work.window.min(end - self.written), laps)?;
+            for (reader, end_bytes) in readers.iter_mut().zip(&self.ends_bytes) {
+                reader.read_to(*end_bytes, laps)?;
+            }
+        }
+        Ok(())
+    }
+
     fn write_group(&mut self, group: usize, laps: &mut Laps) -> io::Result<()> {
         for number in self.written..self.written + group {
             let turn = number / self.work.partitions;
             let bytes = self.work.pool.get(turn % self.work.pool.len()).map_or(&[][..], |bytes| bytes);
-            self.technique.write(number % self.work.partitions, bytes, laps)?;
+            let to = number % self.work.partitions;
+            self.technique.write(to, bytes, laps)?;
+            if let Some(end_bytes) = self.ends_bytes.get_mut(to) {
+                *end_bytes += bytes.len() as u64;
+            }
         }
         self.written += group;
         Ok(())

@@ -97,7 +97,8 @@ pub(super) fn status(outcome: &Outcome) -> Status {
 
 fn charts(results: &Results<'_>) -> Vec<Chart> {
     let rows = &results.outcome.rows;
-    let points: Vec<CostPoint> = rows.iter().map(point).collect();
+    let appends = || rows.iter().filter(|row| row.phase == "append");
+    let points: Vec<CostPoint> = appends().map(point).collect();
     let pairs = rows.iter().map(|row| row.pairs).max().unwrap_or(0);
     let captions = |what: &str| {
         let basis = format!(
@@ -105,7 +106,7 @@ fn charts(results: &Results<'_>) -> Vec<Chart> {
         );
         vec![basis, table::DISK.replace('\n', " ")]
     };
-    let synced = rows.iter().filter(|row| !row.sync_histogram.is_empty());
+    let synced = appends().filter(|row| !row.sync_histogram.is_empty());
     let curves: Vec<_> = synced.map(|row| (table::name(row), &row.sync_histogram)).collect();
     vec![
         throughput_against_cpu(&points, captions("Medians of the engine's and its floor's trials.")),

@@ -8,7 +8,7 @@ use plimsoll_io::{Backend, Placement, Preallocation, RingSync};
 use plimsoll_log::FlushPolicy;
 use plimsoll_log::records::Codec;
 use plimsoll_results::DurabilityMode;
-use plimsoll_storage::bench::{Matrix, Plan, Readers, Sabotage};
+use plimsoll_storage::bench::{Matrix, Phase, Plan, Readers, Sabotage};
 
 use crate::exit::UsageError;
 
@@ -25,6 +25,13 @@ const BATCH_BYTES: std::ops::RangeInclusive<u64> = 1 << 10..=16 << 20;
 /// everything the engine wrote is read back and checked.
 #[derive(Debug, Args)]
 pub(crate) struct BenchOptions {
+    /// What is timed: append, tail (a reader follows the producer), catch-up (cached and cold), recovery (of everything,
+    /// and from a recovery point), startup.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "append,tail,catch-up,recovery,startup", value_parser = phase)]
+    phase: Vec<&'static [Phase]>,
+    /// Tiny segments of the log that startup opens.
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    segments: u32,
     /// Ways to reach the disk.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "page-cache,mmap,io_uring")]
     backend: Vec<Backend>,
@@ -89,7 +96,7 @@ pub(crate) struct BenchOptions {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Three backends, both durabilities, two batch sizes, in less than 50 seconds.
-    #[arg(long, conflicts_with_all = ["backend", "durability", "preallocation", "placement", "batch", "codec", "partitions", "readers", "depth", "direct", "buffered", "sqpoll", "ring_sync", "dontcache", "writeback", "flush_messages", "flush_ms", "pairs", "bytes", "seconds"])]
+    #[arg(long, conflicts_with_all = ["phase", "segments", "backend", "durability", "preallocation", "placement", "batch", "codec", "partitions", "readers", "depth", "direct", "buffered", "sqpoll", "ring_sync", "dontcache", "writeback", "flush_messages", "flush_ms", "pairs", "bytes", "seconds"])]
     quick: bool,
     /// Leaves out fio, which otherwise runs once per row where it is installed.
     #[arg(long)]
@@ -125,8 +132,9 @@ impl BenchOptions {
             _ => Sabotage::FlipBit,
         });
         let (cells, seed, dir) = (matrix.cells(), self.seed, dir.to_owned());
+        let segments = usize::try_from(self.segments).unwrap_or(usize::MAX);
         let fio = !self.no_fio && !self.quick;
-        Ok(Plan { cells, pairs, trial_bytes, time_max, seed, dir, fio, sabotage })
+        Ok(Plan { cells, pairs, trial_bytes, time_max, segments, seed, dir, fio, sabotage })
     }
 
     fn matrix(&self) -> anyhow::Result<Matrix> {
@@ -134,6 +142,7 @@ impl BenchOptions {
             return Err(UsageError(format!("--batch {bytes}: use 1 KiB to 16 MiB")).into());
         }
         Ok(Matrix {
+            phases: self.phase.concat(),
             backends: self.backend.clone(),
             durabilities: self.durability.clone(),
             preallocations: self.preallocation.clone(),
@@ -161,6 +170,13 @@ fn durability(text: &str) -> Result<DurabilityMode, String> {
         "replicated" => Ok(DurabilityMode::Replicated),
         "fsync" => Ok(DurabilityMode::Fsync),
         _ => Err(format!("unknown durability {text:?}: use replicated or fsync")),
+    }
+}
+
+fn phase(text: &str) -> Result<&'static [Phase], String> {
+    match Phase::named(text) {
+        [] => Err(format!("unknown phase {text:?}: use {}", Phase::WORDS.join(", "))),
+        phases => Ok(phases),
     }
 }
 

@@ -12,8 +12,8 @@ pub(super) const DISK: &str = "Sync times are those of this disk; on a virtual o
 
 /// What the columns are.
 pub(super) const LEGEND: &str = "MB/s and CPU s/GB are medians of payload, of engine and floor; % of floor is the Hodges-Lehmann ratio of pairs \
-                                 with its interval; append: handed over until written; sync: a group's last batch \
-                                 until durable. CPU is the whole process's, write-back by the kernel is not in it.";
+                                 with its interval; append: handed over until written; read: asked for until in memory; \
+                                 sync: a group's last batch until durable; open: until a log can be used. CPU is the whole process's, write-back by the kernel is not in it.";
 
 /// The table's head.
 pub(super) const HEAD: [&str; 10] = [
@@ -25,8 +25,8 @@ pub(super) const HEAD: [&str; 10] = [
     "% of floor",
     "CPU s/GB",
     "floor",
-    "append p50 / p99",
-    "sync p50 / p99",
+    "append or read p50 / p99",
+    "sync p50 / p99, or open",
 ];
 
 /// Within this share of its floor a row is as good as it.
@@ -85,8 +85,8 @@ pub(super) fn cells(row: &Row) -> [String; 10] {
         share(row),
         units::three(row.cpu_s_per_gb),
         units::three(row.floor_cpu_s_per_gb),
-        quantiles(Some(&row.append)),
-        quantiles(row.sync.as_ref()),
+        quantiles(row.read.as_ref().or(Some(&row.append))),
+        row.open_ms.map_or_else(|| quantiles(row.sync.as_ref()), |ms| units::duration_us(ms * 1e3)),
     ]
 }
 
@@ -100,6 +100,9 @@ fn share(row: &Row) -> String {
 /// What tells a row from the others; the usual choices are not named.
 pub(super) fn name(row: &Row) -> String {
     let mut name = format!("{} {} {} KiB", row.backend, durability(row), row.batch_bytes >> 10);
+    if row.phase != "append" {
+        name.insert_str(0, &format!("{} ", row.phase));
+    }
     let more = [
         (row.preallocation != "fallocate").then(|| row.preallocation.clone()),
         (row.placement != "inline").then(|| row.placement.clone()),
