@@ -1,17 +1,13 @@
 //! The broker's state, shared by all connections.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plimsoll_controller::{
     Command, ControlError, Controller, Image, LocalController, METADATA_LOG, Refusal, TopicRecord,
 };
-use plimsoll_io::{AnyStore, Backend, DirectoryLock, SegmentStore};
-use plimsoll_log::{
-    MetaProperties, OffsetCheckpoint, OpenFiles, RecoveryReport, TopicPartition, encode_id, layout,
-    read_topic_id, take_clean_shutdown, write_clean_shutdown,
-};
+use plimsoll_io::{Backend, SegmentStore};
+use plimsoll_log::{Marks, OffsetCheckpoint, OpenFiles, RecoveryReport, TopicPartition};
 use plimsoll_wire::{StrBytes, Uuid};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -19,15 +15,15 @@ use tracing::{error, info, warn};
 
 use crate::api::FetchSessions;
 use crate::catalog::{Catalog, Topic};
-use crate::checkpoint_file::CheckpointFile;
 use crate::config::{Endpoint, Settings, TopicSettings};
 use crate::error::BrokerError;
+use crate::log_dirs::{LogDir, LogDirs, remove_partition};
 use crate::partition::{Partition, PartitionError, Recovery};
 use crate::producer_ids::ProducerIds;
 use crate::storage;
 
-/// What a partition's directory ends with while it is being removed.
-const DELETED_SUFFIX: &str = "-delete";
+/// A partition's directory, and how to recover its log.
+type Place = (Arc<LogDir>, Recovery);
 
 /// How many partitions are opened side by side: enough that their syncs share the file system's commits.
 const OPENING_MAX: usize = 64;
@@ -42,16 +38,12 @@ pub struct Broker {
     pub(crate) catalog: Catalog,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) fetch_sessions: FetchSessions,
-    recovery_points: CheckpointFile,
-    log_starts: CheckpointFile,
-    log_dir: PathBuf,
-    store: AnyStore,
+    log_dirs: LogDirs,
     /// Sealed segments kept open, over all partitions.
     open_files: OpenFiles,
     broker_epoch: i64,
     /// One topic is made or removed at a time, so that the metadata and the directories agree.
     changing_topics: Mutex<()>,
-    _lock: DirectoryLock,
 }
 
 /// Why a topic could not be made or removed.
@@ -66,18 +58,17 @@ pub(crate) enum TopicChangeError {
 }
 
 impl Broker {
-    /// Locks and opens the log directory, replays the metadata, recovers every partition.
+    /// Locks and opens the log directories, replays the metadata, recovers every partition.
     ///
     /// `advertised` is what clients are told. Must run inside a current-thread runtime with a local set.
     pub async fn open(settings: Settings, advertised: Endpoint) -> Result<Self, BrokerError> {
-        // A backend that cannot run here is found out before anything on disk is touched.
-        let store = storage::partition_store(&settings)?;
-        let log_dir = settings.log_dir();
-        std::fs::create_dir_all(&log_dir)
-            .map_err(|source| BrokerError::LogDir { path: log_dir.clone(), source })?;
-        let lock = DirectoryLock::acquire(&log_dir)?;
-        let cluster_id = identify(&log_dir, settings.node_id())?;
-        let controller = LocalController::open(storage::metadata_store()?, &log_dir).await?;
+        let log_dirs = LogDirs::open(&settings)?;
+        let first = log_dirs.first().clone();
+        let cluster_id = first.cluster_id().to_owned();
+        let controller = LocalController::open(storage::metadata_store()?, first.path()).await?;
+        controller.set_observer(Arc::new(move |marks: &Marks| {
+            marks.fault.iter().for_each(|fault| first.fail(fault.clone()));
+        }));
         tell_recovery(METADATA_LOG, controller.recovery());
         let broker_epoch = controller.register(settings.node_id()).await?;
         let slots = settings.count("max.incremental.fetch.session.cache.slots");
@@ -88,14 +79,10 @@ impl Broker {
             catalog: Catalog::default(),
             producer_ids: ProducerIds::default(),
             fetch_sessions: FetchSessions::new(slots),
-            recovery_points: CheckpointFile::new(&log_dir, layout::RECOVERY_POINT_CHECKPOINT),
-            log_starts: CheckpointFile::new(&log_dir, layout::LOG_START_CHECKPOINT),
-            log_dir,
-            store,
+            log_dirs,
             open_files: storage::open_files(),
             broker_epoch,
             changing_topics: Mutex::new(()),
-            _lock: lock,
             settings,
         };
         broker.recover().await?;
@@ -104,7 +91,11 @@ impl Broker {
 
     /// The backend that really runs.
     pub fn backend(&self) -> Backend {
-        self.store.backend()
+        self.log_dirs.first().store().backend()
+    }
+
+    pub(crate) fn log_dirs(&self) -> &LogDirs {
+        &self.log_dirs
     }
 
     /// The metadata as committed.
@@ -112,77 +103,71 @@ impl Broker {
         self.controller.image()
     }
 
-    /// Opens every partition of the metadata.
+    /// Opens every partition of the metadata where it is found. One that is found nowhere is made, unless a directory
+    /// is offline: it may lie there, and an empty one in its place would look like lost data.
     async fn recover(&self) -> Result<(), BrokerError> {
-        // Taken before any log is touched: a crash from here on, also while opening, is seen as one.
-        let clean = take_clean_shutdown(&self.log_dir)?;
-        let (points, starts) = (self.recovery_points.read()?, self.log_starts.read()?);
         let image = self.image();
-        self.clear_leftovers(&image)?;
+        let found = self.log_dirs.find(&image)?;
         for record in image.topics() {
-            let recovery = |index: i32| {
-                let key = TopicPartition::new(record.name.as_str(), index);
-                let of = |checkpoint: &OffsetCheckpoint| checkpoint.offsets.get(&key).copied();
-                Recovery { point: of(&points), log_start: of(&starts), clean }
-            };
-            let topic = self.open_topic(record, recovery).await?;
+            let name = record.name.as_str();
+            let places = (0_i32..).zip(&record.partitions).map(|(index, _)| match found.get(&format!("{name}-{index}")) {
+                Some((dir, notes)) => Some((dir.clone(), notes.recovery(name, index))),
+                None if self.log_dirs.all_online() => {
+                    self.log_dirs.place(1, &self.catalog).pop().map(|dir| (dir, Recovery::default()))
+                }
+                None => {
+                    warn!("{name}-{index} is found nowhere while a log directory is offline, so it is offline too");
+                    None
+                }
+            });
+            let topic = self.open_topic(record, places.collect()).await?;
             self.catalog.insert(topic);
         }
         Ok(())
     }
 
+    /// Opens a topic's partitions, each in its place; those without one, or whose disk fails now, are offline.
     async fn open_topic(
         &self,
         record: &TopicRecord,
-        recovery: impl Fn(i32) -> Recovery,
+        places: Vec<Option<Place>>,
     ) -> Result<Topic, BrokerError> {
         let mut settings = TopicSettings::resolve(&self.settings, &record.configs);
         settings.log.open_files = Some(self.open_files.clone());
-        let mut places = (0_i32..).zip(record.partitions.iter().map(|partition| partition.leader_epoch));
-        let (mut opening, mut partitions) = (JoinSet::new(), BTreeMap::new());
+        let mut partitions = vec![None; record.partitions.len()];
+        let mut waiting = record.partitions.iter().zip(places).enumerate();
+        let mut opening = JoinSet::new();
         loop {
-            for place in places.by_ref().take(OPENING_MAX - opening.len()) {
-                let (store, dir) =
-                    (self.store.clone(), self.log_dir.join(format!("{}-{}", record.name, place.0)));
-                let (id, settings, recovery) = (record.topic_id, settings.clone(), recovery(place.0));
+            while opening.len() < OPENING_MAX
+                && let Some((index, (partition, place))) = waiting.next()
+            {
+                let Some((dir, recovery)) = place.filter(|(dir, _)| !dir.is_offline()) else { continue };
+                let at = (i32::try_from(index).unwrap_or(i32::MAX), partition.leader_epoch);
+                let (id, name, settings) =
+                    (record.topic_id, format!("{}-{index}", record.name), settings.clone());
                 opening.spawn_local(async move {
-                    (place.0, Partition::open(store, &dir, id, place, &settings, recovery).await)
+                    let opened = Partition::open(dir.clone(), &name, id, at, &settings, recovery).await;
+                    let opened = opened.map_err(|source| BrokerError::Partition { partition: name, source });
+                    (index, dir, opened)
                 });
             }
             let Some(joined) = opening.join_next().await else { break };
-            let (index, opened) = joined.map_err(|error| BrokerError::Runtime {
+            let (index, dir, opened) = joined.map_err(|error| BrokerError::Runtime {
                 what: "a partition was not opened to its end",
                 source: std::io::Error::other(error),
             })?;
-            let partition = format!("{}-{index}", record.name);
-            let (opened, report) = match opened {
-                Ok(opened) => opened,
-                Err(source) => return Err(BrokerError::Partition { partition, source }),
+            let opened = match dir.heed(opened) {
+                Ok((opened, report)) => {
+                    tell_recovery(&format!("{}-{index}", record.name), &report);
+                    Some(Arc::new(opened))
+                }
+                Err(_) if self.log_dirs.is_lost(&dir) => None,
+                Err(failed) => return Err(failed),
             };
-            tell_recovery(&partition, &report);
-            partitions.insert(index, Arc::new(opened));
+            partitions.get_mut(index).into_iter().for_each(|slot| *slot = opened.clone());
         }
         let name = StrBytes::from_string(record.name.clone());
-        Ok(Topic { name, id: record.topic_id, settings, partitions: partitions.into_values().collect() })
-    }
-
-    /// Removes what a crash left of deleted partitions. Directories that look like partitions and that the
-    /// metadata does not know are set aside under `-stray`, never removed by guess.
-    fn clear_leftovers(&self, image: &Image) -> Result<(), BrokerError> {
-        let failed = |source| BrokerError::LogDir { path: self.log_dir.clone(), source };
-        for entry in std::fs::read_dir(&self.log_dir).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(DELETED_SUFFIX) {
-                info!("{name} was being deleted when the broker stopped; it goes now");
-                std::fs::remove_dir_all(entry.path()).map_err(failed)?;
-            } else if is_stray(image, &name, &entry.path()) {
-                let aside = stray_name(&name);
-                warn!("{name} belongs to no topic of the metadata; it is kept as {aside}");
-                std::fs::rename(entry.path(), self.log_dir.join(aside)).map_err(failed)?;
-            }
-        }
-        Ok(())
+        Ok(Topic { name, id: record.topic_id, settings, partitions })
     }
 
     /// Makes a topic. `partitions` replicas all lie on this node.
@@ -201,7 +186,9 @@ impl Broker {
         let image = self.image();
         let record =
             image.topic_by_id(topic_id).ok_or(ControlError::from(Refusal::UnknownTopicId(topic_id)))?;
-        match self.open_topic(record, |_| Recovery::default()).await {
+        let places = self.log_dirs.place(partitions, &self.catalog).into_iter();
+        let places = places.map(|dir| Some((dir, Recovery::default()))).collect();
+        match self.open_topic(record, places).await {
             Ok(topic) => {
                 info!("created topic {name} with {partitions} partitions");
                 Ok(self.catalog.insert(topic))
@@ -220,19 +207,8 @@ impl Broker {
 
     /// Removes what exists of a topic that could not be made whole; the name is free again afterwards.
     fn remove_directories(&self, name: &str, partitions: usize) {
-        (0..partitions).for_each(|index| self.remove_directory(&format!("{name}-{index}")));
-    }
-
-    /// Removes a partition's directory, or at least gives it a name that stands in nobody's way.
-    fn remove_directory(&self, name: &str) {
-        let dir = self.log_dir.join(name);
-        let Err(error) = std::fs::remove_dir_all(&dir) else { return };
-        if error.kind() == std::io::ErrorKind::NotFound {
-            return;
-        }
-        warn!("{} could not be removed: {error}", dir.display());
-        if let Err(error) = std::fs::rename(&dir, self.log_dir.join(stray_name(name))) {
-            warn!("{} could not be set aside either: {error}", dir.display());
+        for dir in self.log_dirs.online() {
+            (0..partitions).for_each(|index| remove_partition(dir, &format!("{name}-{index}")));
         }
     }
 
@@ -248,11 +224,11 @@ impl Broker {
             }
             return Ok(());
         };
-        for partition in &topic.partitions {
+        for partition in topic.opened() {
             if let Err(error) = partition.log().delete().await {
                 let name = format!("{}-{}", topic.name, partition.index());
                 warn!("{name} could not be deleted in order: {error}");
-                self.remove_directory(&name);
+                remove_partition(partition.directory(), &name);
             }
             partition.wake_watchers();
             tokio::task::yield_now().await;
@@ -265,16 +241,23 @@ impl Broker {
         Ok(())
     }
 
-    /// Writes recovery points and log starts down, of the partitions that there are.
+    /// Writes recovery points and log starts down, of the partitions that there are. Every directory is tried; the first
+    /// failure is returned.
     pub(crate) fn checkpoint(&self) -> Result<(), BrokerError> {
-        self.recovery_points.write(|| self.gather(|partition| partition.log().recovery_point()))?;
-        self.log_starts.write(|| self.gather(|partition| partition.bounds().log_start))
+        self.log_dirs.online().map(|dir| self.checkpoint_of(dir)).fold(Ok(()), Result::and)
     }
 
-    fn gather(&self, offset: impl Fn(&Partition) -> i64) -> OffsetCheckpoint {
+    fn checkpoint_of(&self, dir: &Arc<LogDir>) -> Result<(), BrokerError> {
+        dir.checkpoint(
+            || self.gather(dir, |partition| partition.log().recovery_point()),
+            || self.gather(dir, |partition| partition.bounds().log_start),
+        )
+    }
+
+    fn gather(&self, dir: &Arc<LogDir>, offset: impl Fn(&Partition) -> i64) -> OffsetCheckpoint {
         let mut checkpoint = OffsetCheckpoint::default();
         for topic in self.catalog.all() {
-            for partition in &topic.partitions {
+            for partition in topic.opened().filter(|partition| Arc::ptr_eq(partition.directory(), dir)) {
                 let key = TopicPartition::new(&*topic.name, partition.index());
                 checkpoint.offsets.insert(key, offset(partition));
             }
@@ -286,20 +269,37 @@ impl Broker {
     pub(crate) fn expire_producers(&self) {
         let now_ms = crate::api::now_ms();
         for topic in self.catalog.all() {
-            for partition in &topic.partitions {
+            for partition in topic.online() {
                 partition.log().expire_producers(now_ms);
             }
         }
     }
 
-    /// Closes every log, also if one of them fails, and leaves the clean-shutdown marker only if all of it
-    /// worked. The first failure is returned.
+    /// Closes every log, also if one of them fails, and leaves the clean-shutdown marker in the directories where all
+    /// of it worked. Those that are offline are left as they are. The first failure is returned.
     ///
     /// Must run while the runtimes that appended are still alive: writes in flight belong to them.
     pub(crate) async fn close(&self) -> Result<(), BrokerError> {
+        let (mut outcome, mut clean) = (Ok(()), Vec::new());
+        for dir in self.log_dirs.online() {
+            let closed = self.close_logs(dir).await;
+            let noted = self.checkpoint_of(dir);
+            match closed.and(noted) {
+                Ok(()) => clean.push(dir),
+                failed => outcome = outcome.and(failed),
+            }
+        }
+        self.controller.close().await?;
+        for dir in clean {
+            outcome = outcome.and(dir.leave_clean(self.broker_epoch));
+        }
+        outcome
+    }
+
+    async fn close_logs(&self, dir: &Arc<LogDir>) -> Result<(), BrokerError> {
         let mut outcome = Ok(());
         for topic in self.catalog.all() {
-            for partition in &topic.partitions {
+            for partition in topic.opened().filter(|partition| Arc::ptr_eq(partition.directory(), dir)) {
                 if let Err(source) = partition.log().close().await {
                     let source = PartitionError::from(source);
                     let partition = format!("{}-{}", topic.name, partition.index());
@@ -310,48 +310,8 @@ impl Broker {
                 }
             }
         }
-        self.checkpoint()?;
-        self.controller.close().await?;
-        outcome?;
-        Ok(write_clean_shutdown(&self.log_dir, self.broker_epoch)?)
+        outcome
     }
-}
-
-/// A partition's directory that the metadata does not know, or knows under another id.
-fn is_stray(image: &Image, name: &str, path: &Path) -> bool {
-    let Some((topic, index)) = layout::parse_partition_dir(name) else { return false };
-    let here = |record: &TopicRecord| {
-        let same_id = read_topic_id(path).ok().flatten().is_none_or(|id| id == record.topic_id);
-        same_id && usize::try_from(index).is_ok_and(|index| index < record.partitions.len())
-    };
-    name != METADATA_LOG && path.is_dir() && !image.topic(topic).is_some_and(here)
-}
-
-/// `<name>.<unique>-stray`, the name cut so that the whole fits a directory entry, as Kafka does.
-fn stray_name(name: &str) -> String {
-    const ENTRY_BYTES_MAX: usize = 255;
-    let suffix = format!(".{}-stray", Uuid::new_v4().simple());
-    let kept = name.get(..ENTRY_BYTES_MAX - suffix.len()).unwrap_or(name);
-    format!("{kept}{suffix}")
-}
-
-/// Reads `meta.properties`, or formats an empty directory; returns the cluster id.
-fn identify(log_dir: &Path, node_id: i32) -> Result<String, BrokerError> {
-    if let Some(meta) = MetaProperties::read(log_dir)? {
-        if meta.node_id != node_id {
-            let path = log_dir.to_path_buf();
-            return Err(BrokerError::OtherNode { path, found: meta.node_id, configured: node_id });
-        }
-        return Ok(meta.cluster_id);
-    }
-    let meta = MetaProperties {
-        cluster_id: encode_id(Uuid::new_v4()),
-        node_id,
-        directory_id: encode_id(Uuid::new_v4()),
-    };
-    meta.write(log_dir)?;
-    info!("formatted {} for node {node_id} of cluster {}", log_dir.display(), meta.cluster_id);
-    Ok(meta.cluster_id)
 }
 
 fn tell_recovery(partition: &str, report: &RecoveryReport) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use plimsoll_wire::{StrBytes, Uuid};
+use plimsoll_wire::{ErrorCode, StrBytes, Uuid};
 
 use crate::config::TopicSettings;
 use crate::partition::Partition;
@@ -14,13 +14,28 @@ pub(crate) struct Topic {
     pub(crate) name: StrBytes,
     pub(crate) id: Uuid,
     pub(crate) settings: TopicSettings,
-    pub(crate) partitions: Vec<Arc<Partition>>,
+    /// By index; `None` where the log directory could not be opened.
+    pub(crate) partitions: Vec<Option<Arc<Partition>>>,
 }
 
 impl Topic {
-    /// The partition of this index.
-    pub(crate) fn partition(&self, index: i32) -> Option<&Arc<Partition>> {
-        usize::try_from(index).ok().and_then(|index| self.partitions.get(index))
+    /// The partition of this index, or why nobody can use it.
+    pub(crate) fn partition(&self, index: i32) -> Result<&Arc<Partition>, ErrorCode> {
+        let known = usize::try_from(index).ok().and_then(|index| self.partitions.get(index));
+        match known.ok_or(ErrorCode::UnknownTopicOrPartition)? {
+            Some(partition) if !partition.is_offline() => Ok(partition),
+            _ => Err(ErrorCode::KafkaStorageError),
+        }
+    }
+
+    /// The partitions whose logs were opened; their disk may have failed since.
+    pub(crate) fn opened(&self) -> impl Iterator<Item = &Arc<Partition>> {
+        self.partitions.iter().flatten()
+    }
+
+    /// The partitions whose disk works.
+    pub(crate) fn online(&self) -> impl Iterator<Item = &Arc<Partition>> {
+        self.opened().filter(|partition| !partition.is_offline())
     }
 }
 

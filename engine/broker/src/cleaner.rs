@@ -1,7 +1,6 @@
 //! The log cleaner: one cleaning at a time, the dirtiest log first.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,6 @@ use tracing::{error, info};
 
 use crate::api::now_ms;
 use crate::broker::Broker;
-use crate::checkpoint_file::CheckpointFile;
 use crate::partition::Partition;
 
 /// How full the map of keys may become, as in Kafka.
@@ -22,7 +20,6 @@ const LOAD_FACTOR: f64 = 0.9;
 /// The cleaner and what it remembers.
 #[derive(Debug)]
 pub(crate) struct Cleaner {
-    checkpoint: CheckpointFile,
     throttle: Throttle,
     map_bytes: usize,
     /// Logs with a batch that cannot be cleaned: left alone until the next start.
@@ -39,12 +36,12 @@ struct Due {
 }
 
 /// Cleans until told to stop; rests for `log.cleaner.backoff.ms` when nothing is due.
-pub(crate) async fn run(broker: &Arc<Broker>, log_dir: &Path, mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn run(broker: &Arc<Broker>, mut stopped: watch::Receiver<bool>) {
     if !broker.settings.flag("log.cleaner.enable") {
         return;
     }
     let backoff = Duration::from_millis(broker.settings.int("log.cleaner.backoff.ms").unsigned_abs());
-    let mut cleaner = Cleaner::new(broker, log_dir);
+    let mut cleaner = Cleaner::new(broker);
     loop {
         let rest = match cleaner.clean_dirtiest(broker).await {
             true => Duration::ZERO,
@@ -59,7 +56,7 @@ pub(crate) async fn run(broker: &Arc<Broker>, log_dir: &Path, mut stopped: watch
 }
 
 impl Cleaner {
-    fn new(broker: &Broker, log_dir: &Path) -> Self {
+    fn new(broker: &Broker) -> Self {
         let bytes_per_s = broker.settings.double("log.cleaner.io.max.bytes.per.second");
         // Kafka's default stands for no limit.
         let throttle = match bytes_per_s < u64::MAX as f64 {
@@ -67,7 +64,6 @@ impl Cleaner {
             false => Throttle::unlimited(),
         };
         Self {
-            checkpoint: CheckpointFile::new(log_dir, layout::CLEANER_CHECKPOINT),
             throttle,
             map_bytes: broker.settings.count("log.cleaner.dedupe.buffer.size"),
             uncleanable: BTreeSet::new(),
@@ -79,7 +75,7 @@ impl Cleaner {
         let Some(due) = self.dirtiest(broker).await else { return false };
         let name = format!("{}-{}", due.key.topic, due.key.partition);
         match self.clean(&due).await {
-            Ok(Some(first_dirty_offset)) => self.remember(broker, due.key, first_dirty_offset),
+            Ok(Some(first_dirty_offset)) => remember(broker, &due, first_dirty_offset),
             Ok(None) => {}
             // Changed under the cleaning, or gone: the next round looks again.
             Err(CompactError::Busy | CompactError::Interrupted | CompactError::Closed) => {}
@@ -92,16 +88,16 @@ impl Cleaner {
     }
 
     async fn dirtiest(&self, broker: &Broker) -> Option<Due> {
-        let known = self.checkpoint.read().unwrap_or_default();
+        let known = broker.log_dirs().cleaned();
         let mut dirtiest: Option<Due> = None;
         for topic in broker.catalog.all() {
             let Some(policy) = topic.settings.compaction else { continue };
-            for partition in topic.partitions.iter().filter(|partition| !partition.is_offline()) {
+            for partition in topic.online() {
                 let key = TopicPartition::new(&*topic.name, partition.index());
                 if self.uncleanable.contains(&key) {
                     continue;
                 }
-                let first_dirty = known.offsets.get(&key).copied();
+                let first_dirty = known.get(&key).copied();
                 let upto_offset = cleanable_upto(partition);
                 let log = partition.log();
                 let found = log.compaction_candidate(&policy, upto_offset, first_dirty, now_ms()).await;
@@ -147,16 +143,17 @@ impl Cleaner {
         );
         Ok(Some(report.first_dirty_offset).filter(|offset| *offset > due.first_dirty_offset))
     }
+}
 
-    /// Writes the new checkpoint, without partitions that are gone.
-    fn remember(&self, broker: &Broker, key: TopicPartition, first_dirty_offset: i64) {
-        let written = self.checkpoint.update(|checkpoint| {
-            checkpoint.offsets.insert(key.clone(), first_dirty_offset);
-            checkpoint.offsets.retain(|key, _| broker.catalog.by_name(&key.topic).is_some());
-        });
-        if let Err(failed) = written {
-            error!("{} could not be written; logs are cleaned again: {failed}", layout::CLEANER_CHECKPOINT);
-        }
+/// Writes the new checkpoint of the log's directory, without partitions that are gone.
+fn remember(broker: &Broker, due: &Due, first_dirty_offset: i64) {
+    let dir = due.partition.directory();
+    let written = dir.cleaned.update(|checkpoint| {
+        checkpoint.offsets.insert(due.key.clone(), first_dirty_offset);
+        checkpoint.offsets.retain(|key, _| broker.catalog.by_name(&key.topic).is_some());
+    });
+    if let Err(failed) = dir.heed(written) {
+        error!("{} could not be written; logs are cleaned again: {failed}", layout::CLEANER_CHECKPOINT);
     }
 }
 

@@ -1,11 +1,12 @@
 //! Why a broker cannot start or go on.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use plimsoll_controller::ControlError;
-use plimsoll_io::{IoFault, Unavailable};
-use plimsoll_log::SideError;
+use plimsoll_io::{FaultKind, IoFault, IoOp, Unavailable};
+use plimsoll_log::{LogError, SideError};
 
 use crate::config::ConfigError;
 use crate::partition::PartitionError;
@@ -46,6 +47,40 @@ pub enum BrokerError {
         /// The node that wants it.
         configured: i32,
     },
+    /// The directory belongs to another cluster.
+    #[error(
+        "{} belongs to cluster {found}, but the first log directory to {expected}; take it out of `log.dirs`, or give it an empty one",
+        path.display()
+    )]
+    OtherCluster {
+        /// The directory.
+        path: PathBuf,
+        /// The cluster it was formatted for.
+        found: String,
+        /// The first directory's.
+        expected: String,
+    },
+    /// Two log directories hold the same partition, and nobody can tell which is the right one.
+    #[error(
+        "partition {partition} lies in {} and in {}; move the wrong one away",
+        one.display(), other.display()
+    )]
+    FoundTwice {
+        /// `topic-index`.
+        partition: String,
+        /// One directory.
+        one: PathBuf,
+        /// The other.
+        other: PathBuf,
+    },
+    /// The disk of the first log directory failed, which also holds the metadata log.
+    #[error("the first log directory {} failed, without which nothing can go on: {fault}", path.display())]
+    FirstDirectoryFailed {
+        /// The directory.
+        path: PathBuf,
+        /// The first fault.
+        fault: Arc<IoFault>,
+    },
     /// The metadata log.
     #[error(transparent)]
     Controller(#[from] ControlError),
@@ -75,4 +110,34 @@ pub enum BrokerError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl BrokerError {
+    /// The failed file operation behind it, if that is what it is.
+    pub(crate) fn fault(&self) -> Option<&IoFault> {
+        match self {
+            Self::Fault(fault)
+            | Self::Side(SideError::File(fault))
+            | Self::Partition {
+                source: PartitionError::Log(LogError::Fault(fault) | LogError::Side(SideError::File(fault))),
+                ..
+            } => Some(fault),
+            Self::Partition { source: PartitionError::Log(LogError::Poisoned(fault)), .. } => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// Whether a disk refused, rather than that something is in use, damaged, or somebody else's.
+    pub(crate) fn is_io(&self) -> bool {
+        match self.fault() {
+            Some(fault) => fault.kind != FaultKind::Busy,
+            None => matches!(self, Self::LogDir { .. }),
+        }
+    }
+
+    /// The failed file operation, or one that stands for it, at `path`.
+    pub(crate) fn to_fault(&self, path: &Path) -> IoFault {
+        let other = || IoFault::with_kind(IoOp::Open, path, 0, FaultKind::Other, self.to_string());
+        self.fault().cloned().unwrap_or_else(other)
+    }
 }

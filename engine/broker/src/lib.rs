@@ -1,7 +1,7 @@
 //! A Kafka-protocol broker: connections in, partitions out.
 //!
 //! A request's way: `net` reads frames off a connection, `wire` parses them, `api` answers them against
-//! a [`Broker`], whose [`Partition`]s sit on logs. [`Server`] is the process around it: it opens the log
+//! a [`Broker`], whose [`Partition`]s sit on logs in its `log_dirs`. [`Server`] is the process around it: it opens the log
 //! directory, runs one current-thread runtime per core, and stops everything in order.
 //!
 //! This crate must not know which storage backend runs: `storage` builds it from configuration, in one
@@ -10,10 +10,10 @@
 mod api;
 mod broker;
 mod catalog;
-mod checkpoint_file;
 mod cleaner;
 pub mod config;
 mod error;
+mod log_dirs;
 mod net;
 mod partition;
 mod producer_ids;

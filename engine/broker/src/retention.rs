@@ -33,7 +33,7 @@ pub(crate) async fn run(broker: &Arc<Broker>, mut stopped: watch::Receiver<bool>
 async fn apply(broker: &Broker) -> usize {
     let mut removed = 0;
     for topic in broker.catalog.all() {
-        for partition in topic.partitions.iter().filter(|partition| !partition.is_offline()) {
+        for partition in topic.online() {
             removed += of_partition(&topic, partition).await;
             tokio::task::yield_now().await;
         }

@@ -15,6 +15,7 @@ use crate::broker::Broker;
 use crate::cleaner;
 use crate::config::{Endpoint, Settings};
 use crate::error::BrokerError;
+use crate::log_dirs::supervise;
 use crate::net::ConnectionLimits;
 use crate::retention;
 use crate::workers::{Arrival, Workers, runtime};
@@ -57,7 +58,7 @@ impl Server {
         Ok(Self { settings, listener, address })
     }
 
-    /// Opens the log directory and serves until it is told to stop. Blocks; `ready` is called once
+    /// Opens the log directories and serves until it is told to stop. Blocks; `ready` is called once
     /// requests are answered.
     pub fn run(self, ready: impl FnOnce(ServerHandle)) -> Result<(), BrokerError> {
         let runtime = runtime()?;
@@ -71,19 +72,27 @@ impl Server {
         let workers = Workers::start(&broker, &stopped)?;
         let listener = TcpListener::from_std(self.listener)
             .map_err(|source| BrokerError::Runtime { what: "the listener cannot be watched", source })?;
-        ready(ServerHandle { address: self.address, stop: Arc::new(stop) });
+        let stop = Arc::new(stop);
+        ready(ServerHandle { address: self.address, stop: stop.clone() });
         info!("serving on {} with the {} backend", self.address, broker.backend());
-        let log_dir = self.settings.log_dir();
-        tokio::join!(
+        let supervised = async {
+            let ended = supervise(&broker, stopped.clone()).await;
+            // Whatever else runs must end as well.
+            stop.send_replace(true);
+            ended
+        };
+        let ((), (), (), (), supervised) = tokio::join!(
             accept(listener, workers.doors(), &self.settings, stopped.clone()),
             housekeeping(&broker, stopped.clone()),
             retention::run(&broker, stopped.clone()),
-            cleaner::run(&broker, &log_dir, stopped.clone())
+            cleaner::run(&broker, stopped.clone()),
+            supervised
         );
         let drained = workers.drain().await;
         // Writes in flight belong to the runtimes that began them, so those outlive the logs.
         let closed = broker.close().await;
         drained.join().await;
+        supervised?;
         closed?;
         info!("stopped cleanly");
         Ok(())

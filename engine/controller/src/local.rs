@@ -7,7 +7,7 @@ use bytes::Bytes;
 use plimsoll_io::AnyStore;
 use plimsoll_log::records::{Batch, BatchBuilder, Codec, Compressor, Decompressor, RecordLimits};
 use plimsoll_log::{
-    AnyLog, AppendRequest, Durability, Level, Log, LogConfig, OpenHints, Origin, RecoveryReport,
+    AnyLog, AppendRequest, Durability, Level, Log, LogConfig, Observer, OpenHints, Origin, RecoveryReport,
 };
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -67,6 +67,11 @@ impl LocalController {
             Outcome::Registered { broker_epoch } => Ok(broker_epoch),
             other => unreachable!("a registration answers with an epoch, not {other:?}"),
         }
+    }
+
+    /// Tells `observer` of every change of the metadata log's marks, and of its fault.
+    pub fn set_observer(&self, observer: Observer) {
+        self.log.set_observer(observer);
     }
 
     /// Closes the metadata log cleanly.

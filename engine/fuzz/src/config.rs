@@ -70,7 +70,7 @@ fn check_settings(settings: &Settings) {
         let text = settings.text(key.name);
         assert!(text.is_empty() && key.default.is_empty() || key.kind.check(text).is_ok(), "{}", key.name);
     }
-    assert!(settings.node_id() >= 0 && !settings.log_dir().as_os_str().is_empty());
+    assert!(settings.node_id() >= 0 && settings.log_dirs().iter().all(|path| !path.as_os_str().is_empty()));
 }
 
 fn check_error(error: &ConfigError, place: &str) {

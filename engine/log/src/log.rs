@@ -191,6 +191,12 @@ impl<S: SegmentStore> Log<S> {
         receiver.await.unwrap_or(Err(WaitError::Closed))
     }
 
+    /// Takes the log out of service for good, as its own failed write or sync would: for a fault of the disk that
+    /// another log met. Everyone who waits gets it; a fault of its own stays.
+    pub fn fail(&self, fault: Arc<IoFault>) {
+        self.shared.take_offline(fault);
+    }
+
     /// Ends the generation, as loss of leadership demands: every waiter of the old one fails. Returns the new.
     pub fn new_generation(&self) -> u64 {
         self.shared.update(|state, wakes| {

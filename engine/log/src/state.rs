@@ -160,8 +160,13 @@ impl<S: SegmentStore> Shared<S> {
     /// Takes the log out of service for good: the first fault stays, everyone who waits gets it.
     pub(crate) fn poison(&self, fault: IoFault) {
         tracing::error!(dir = %self.dir.display(), %fault, "the log goes offline: a write or sync failed and is not retried");
+        self.take_offline(Arc::new(fault));
+    }
+
+    /// The same without a word: whoever knows the fault tells of it.
+    pub(crate) fn take_offline(&self, fault: Arc<IoFault>) {
         self.update(|state, wakes| {
-            let fault = Arc::clone(state.marks.fault.get_or_insert_with(|| Arc::new(fault)));
+            let fault = Arc::clone(state.marks.fault.get_or_insert(fault));
             state.pending.clear();
             state.waiters.fail_all(&WaitError::Fault(fault), wakes);
         });

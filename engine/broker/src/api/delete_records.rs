@@ -42,7 +42,7 @@ pub(super) async fn handle(broker: &Broker, request: DeleteRecordsRequest) -> De
 
 /// Moves one partition's start and returns it; with one replica it is the low watermark (rule E30).
 async fn delete(topic: &Topic, index: i32, before_offset: i64) -> Result<i64, ErrorCode> {
-    let partition = topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let partition = topic.partition(index)?;
     if !topic.settings.deletes {
         return Err(ErrorCode::PolicyViolation);
     }

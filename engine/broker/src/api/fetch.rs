@@ -120,7 +120,7 @@ fn locate(broker: &Broker, key: &Key, version: i16) -> Result<Arc<Partition>, Er
     if stored_as_zstd && version < ZSTD_FROM_VERSION {
         return Err(ErrorCode::UnsupportedCompressionType);
     }
-    topic.partition(key.partition).cloned().ok_or(ErrorCode::UnknownTopicOrPartition)
+    topic.partition(key.partition).cloned()
 }
 
 /// The first partition with data returns at least one whole batch, later ones obey the budget (KIP-74).

@@ -34,8 +34,8 @@ pub(super) async fn handle(
         for asked in &topic.partitions {
             let found = match broker.catalog.by_name(&topic.name.0) {
                 Some(topic) => match topic.partition(asked.partition_index) {
-                    Some(partition) => look_up(partition, version, asked).await,
-                    None => Err(ErrorCode::UnknownTopicOrPartition),
+                    Ok(partition) => look_up(partition, version, asked).await,
+                    Err(code) => Err(code),
                 },
                 None => Err(ErrorCode::UnknownTopicOrPartition),
             };

@@ -94,14 +94,14 @@ async fn by_name(broker: &Broker, name: &StrBytes, may_create: bool) -> Result<A
 
 fn described(broker: &Broker, topic: &Topic, operations: Option<i32>) -> MetadataResponseTopic {
     let node_id = BrokerId(broker.settings.node_id());
-    let partitions = topic.partitions.iter().map(|partition| {
-        let offline = partition.is_offline();
+    let partitions = (0_i32..).zip(&topic.partitions).map(|(index, partition)| {
+        let offline = partition.as_ref().is_none_or(|partition| partition.is_offline());
         let here = vec![node_id];
         MetadataResponsePartition::default()
             .with_error_code(if offline { ErrorCode::LeaderNotAvailable.code() } else { 0 })
-            .with_partition_index(partition.index())
+            .with_partition_index(index)
             .with_leader_id(if offline { BrokerId(-1) } else { node_id })
-            .with_leader_epoch(partition.leader_epoch())
+            .with_leader_epoch(partition.as_ref().map_or(-1, |partition| partition.leader_epoch()))
             .with_replica_nodes(here.clone())
             .with_isr_nodes(here.clone())
             .with_offline_replicas(if offline { here } else { Vec::new() })

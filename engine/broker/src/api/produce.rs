@@ -147,8 +147,7 @@ async fn append(
     transactional: bool,
     produce: &PartitionProduce,
 ) -> Result<(Arc<Partition>, AppendTicket), PartitionProduceResponse> {
-    let partition =
-        topic.partition(produce.index).ok_or_else(|| refused(ErrorCode::UnknownTopicOrPartition))?;
+    let partition = topic.partition(produce.index).map_err(refused)?;
     let mut batch = whole_batch(&produce.records)?;
     let attributes = batch.header().attributes;
     if transactional || attributes.is_transactional() {

@@ -88,7 +88,11 @@ pub const KEYS: &[Key] = &[
         "",
         "The address that clients are told; by default the listener's, or this host's name when that is a wildcard.",
     ),
-    text("log.dirs", "plimsoll-data", "The directory that holds all partitions and the metadata log."),
+    text(
+        "log.dirs",
+        "plimsoll-data",
+        "The directories that hold the partitions, separated by commas; the first also holds the metadata log.",
+    ),
     one_of(
         "process.roles",
         &["broker,controller", "controller,broker"],

@@ -182,9 +182,9 @@ impl Settings {
         self.text(name) == "true"
     }
 
-    /// The log directory.
-    pub fn log_dir(&self) -> PathBuf {
-        PathBuf::from(self.text("log.dirs").trim())
+    /// The log directories, at least one; the first also holds the metadata log.
+    pub fn log_dirs(&self) -> Vec<PathBuf> {
+        self.text("log.dirs").split(',').map(|path| PathBuf::from(path.trim())).collect()
     }
 
     /// This node's id.
@@ -256,10 +256,12 @@ where
 }
 
 fn check_log_dirs(value: &str) -> Result<(), ConfigError> {
-    let reason = if value.trim().is_empty() {
-        "it takes the path of a directory"
-    } else if value.contains(',') {
-        "this version keeps everything in one directory; name one"
+    let paths: Vec<_> = value.split(',').map(str::trim).collect();
+    let named = |path: &&str| paths.iter().filter(|other| *other == path).count();
+    let reason = if paths.contains(&"") {
+        "it takes the paths of directories, separated by commas"
+    } else if paths.iter().any(|path| named(path) > 1) {
+        "it names a directory twice"
     } else {
         return Ok(());
     };

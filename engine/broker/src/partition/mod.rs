@@ -5,7 +5,6 @@ mod watchers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_io::AnyStore;
 use plimsoll_log::{
     AnyLog, AppendError, AppendRequest, Appended, Durability, Level, Log, LogError, Marks, OpenHints, Origin,
     ReadError, ReadOut, RecoveryReport, WaitError,
@@ -14,6 +13,7 @@ use plimsoll_records::Batch;
 use plimsoll_wire::Uuid;
 
 use crate::config::TopicSettings;
+use crate::log_dirs::LogDir;
 pub(crate) use watchers::Watcher;
 use watchers::Watchers;
 
@@ -27,6 +27,7 @@ pub struct Partition {
     leader_epoch: i32,
     level: Level,
     log: AnyLog,
+    directory: Arc<LogDir>,
     watchers: Arc<Watchers>,
 }
 
@@ -64,10 +65,11 @@ pub(crate) struct Bounds {
 }
 
 impl Partition {
-    /// Opens the log in `dir` and recovers it as needed.
+    /// Opens the log `name` in `directory` and recovers it as needed. A fault of the log takes the whole directory out
+    /// of service.
     pub(crate) async fn open(
-        store: AnyStore,
-        dir: &std::path::Path,
+        directory: Arc<LogDir>,
+        name: &str,
         topic_id: Uuid,
         (index, leader_epoch): (i32, i32),
         settings: &TopicSettings,
@@ -83,7 +85,9 @@ impl Partition {
             log_start_offset: recovery.log_start,
             clean: recovery.clean,
         };
-        let (log, report) = Log::open(store, dir, topic_id, config, hints).await?;
+        let (log, report) =
+            Log::open(directory.store().clone(), &directory.path().join(name), topic_id, config, hints)
+                .await?;
         // Each start leads in a new epoch, so a log that knows this one has seen newer metadata.
         match log.latest_epoch() {
             Some(latest) if latest.epoch >= leader_epoch => {
@@ -94,9 +98,12 @@ impl Partition {
         // The epoch begins at the log end even before its first batch (rule E27).
         log.assign_leader_epoch(leader_epoch).await?;
         let watchers = Arc::new(Watchers::default());
-        let observed = watchers.clone();
-        log.set_observer(Arc::new(move |_: &Marks| observed.wake()));
-        Ok((Self { index, leader_epoch, level, log, watchers }, report))
+        let (observed, holder) = (watchers.clone(), directory.clone());
+        log.set_observer(Arc::new(move |marks: &Marks| {
+            marks.fault.iter().for_each(|fault| holder.fail(fault.clone()));
+            observed.wake();
+        }));
+        Ok((Self { index, leader_epoch, level, log, directory, watchers }, report))
     }
 
     /// Index inside its topic.
@@ -109,9 +116,14 @@ impl Partition {
         self.leader_epoch
     }
 
-    /// Whether its device failed.
+    /// Whether its disk failed.
     pub(crate) fn is_offline(&self) -> bool {
-        self.log.marks().fault.is_some()
+        self.directory.is_offline()
+    }
+
+    /// Where it lies.
+    pub(crate) fn directory(&self) -> &Arc<LogDir> {
+        &self.directory
     }
 
     /// The leader epoch in which `offset` was or will be written, -1 if no epoch is known.

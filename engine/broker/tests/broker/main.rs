@@ -8,6 +8,7 @@ mod disk_full;
 mod fetch;
 mod hostile;
 mod list_offsets;
+mod log_dirs;
 mod produce;
 mod producer_ids;
 mod restart;

@@ -133,6 +133,14 @@ impl TestBroker {
         self.data.take().expect("still here")
     }
 
+    /// Waits until it ends by itself, and says how.
+    pub(crate) fn ended(mut self) -> Result<(), BrokerError> {
+        match self.thread.take() {
+            Some(thread) => thread.join().expect("the broker does not panic"),
+            None => Ok(()),
+        }
+    }
+
     fn end(&mut self) -> Result<(), BrokerError> {
         self.handle.stop();
         match self.thread.take() {

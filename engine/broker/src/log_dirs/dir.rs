@@ -1,0 +1,162 @@
+//! One log directory: who owns it, how its disk is reached, what is noted of its partitions, and whether it still works.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use plimsoll_io::{AnyStore, DirectoryLock, IoFault};
+use plimsoll_log::{
+    MetaProperties, OffsetCheckpoint, TopicPartition, encode_id, layout, take_clean_shutdown,
+    write_clean_shutdown,
+};
+use plimsoll_wire::Uuid;
+use tokio::sync::Notify;
+use tracing::info;
+
+use super::CheckpointFile;
+use crate::error::BrokerError;
+use crate::partition::Recovery;
+
+/// A log directory that was opened. Once its disk fails it is offline until the next start.
+#[derive(Debug)]
+pub(crate) struct LogDir {
+    path: PathBuf,
+    cluster_id: String,
+    store: AnyStore,
+    recovery_points: CheckpointFile,
+    log_starts: CheckpointFile,
+    /// Where each compacted log is dirty from.
+    pub(crate) cleaned: CheckpointFile,
+    fault: OnceLock<Arc<IoFault>>,
+    /// Tells the supervisor that some directory failed.
+    failed: Arc<Notify>,
+    _lock: DirectoryLock,
+}
+
+/// What a directory's small files said at the start.
+#[derive(Debug)]
+pub(crate) struct Notes {
+    points: OffsetCheckpoint,
+    starts: OffsetCheckpoint,
+    clean: bool,
+}
+
+impl Notes {
+    /// How to recover one of the directory's logs.
+    pub(crate) fn recovery(&self, topic: &str, index: i32) -> Recovery {
+        let key = TopicPartition::new(topic, index);
+        let of = |checkpoint: &OffsetCheckpoint| checkpoint.offsets.get(&key).copied();
+        Recovery { point: of(&self.points), log_start: of(&self.starts), clean: self.clean }
+    }
+}
+
+impl LogDir {
+    /// Makes the directory if need be, locks it, and formats it if it is empty. `cluster_id` is that of the first
+    /// directory; the first one brings its own.
+    pub(super) fn open(
+        path: PathBuf,
+        (node_id, cluster_id): (i32, Option<&str>),
+        store: AnyStore,
+        failed: Arc<Notify>,
+    ) -> Result<Self, BrokerError> {
+        std::fs::create_dir_all(&path)
+            .map_err(|source| BrokerError::LogDir { path: path.clone(), source })?;
+        let lock = DirectoryLock::acquire(&path)?;
+        let cluster_id = identify(&path, node_id, cluster_id)?;
+        Ok(Self {
+            recovery_points: CheckpointFile::new(&path, layout::RECOVERY_POINT_CHECKPOINT),
+            log_starts: CheckpointFile::new(&path, layout::LOG_START_CHECKPOINT),
+            cleaned: CheckpointFile::new(&path, layout::CLEANER_CHECKPOINT),
+            path,
+            cluster_id,
+            store,
+            fault: OnceLock::new(),
+            failed,
+            _lock: lock,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    pub(crate) fn store(&self) -> &AnyStore {
+        &self.store
+    }
+
+    /// Takes the directory out of service for good. The first fault stays.
+    pub(crate) fn fail(&self, fault: Arc<IoFault>) {
+        if self.fault.set(fault).is_ok() {
+            self.failed.notify_one();
+        }
+    }
+
+    /// Why the directory is offline, if it is.
+    pub(crate) fn fault(&self) -> Option<&Arc<IoFault>> {
+        self.fault.get()
+    }
+
+    pub(crate) fn is_offline(&self) -> bool {
+        self.fault.get().is_some()
+    }
+
+    /// Reads the notes of the last run and takes the clean-shutdown marker. Call it before any log is touched: a
+    /// crash from then on, also while opening, is seen as one.
+    pub(super) fn take_notes(&self) -> Result<Notes, BrokerError> {
+        let clean = take_clean_shutdown(&self.path)?;
+        Ok(Notes { points: self.recovery_points.read()?, starts: self.log_starts.read()?, clean })
+    }
+
+    /// Writes recovery points and log starts down.
+    pub(crate) fn checkpoint(
+        &self,
+        points: impl FnOnce() -> OffsetCheckpoint,
+        starts: impl FnOnce() -> OffsetCheckpoint,
+    ) -> Result<(), BrokerError> {
+        let written = self.recovery_points.write(points).and_then(|()| self.log_starts.write(starts));
+        self.heed(written)
+    }
+
+    /// Leaves the clean-shutdown marker, as the last thing that is done here.
+    pub(crate) fn leave_clean(&self, broker_epoch: i64) -> Result<(), BrokerError> {
+        Ok(write_clean_shutdown(&self.path, broker_epoch)?)
+    }
+
+    /// Passes an outcome on; a failed device takes the directory out of service.
+    pub(crate) fn heed<T>(&self, outcome: Result<T, BrokerError>) -> Result<T, BrokerError> {
+        if let Some(fault) = outcome.as_ref().err().and_then(BrokerError::fault)
+            && fault.is_poison()
+        {
+            self.fail(Arc::new(fault.clone()));
+        }
+        outcome
+    }
+}
+
+/// Reads `meta.properties`, or formats an empty directory; returns the cluster id.
+fn identify(path: &Path, node_id: i32, cluster_id: Option<&str>) -> Result<String, BrokerError> {
+    if let Some(meta) = MetaProperties::read(path)? {
+        let path = path.to_path_buf();
+        return match cluster_id {
+            _ if meta.node_id != node_id => {
+                Err(BrokerError::OtherNode { path, found: meta.node_id, configured: node_id })
+            }
+            Some(expected) if meta.cluster_id != expected => {
+                let expected = expected.to_owned();
+                Err(BrokerError::OtherCluster { path, found: meta.cluster_id, expected })
+            }
+            _ => Ok(meta.cluster_id),
+        };
+    }
+    let meta = MetaProperties {
+        cluster_id: cluster_id.map_or_else(|| encode_id(Uuid::new_v4()), str::to_owned),
+        node_id,
+        directory_id: encode_id(Uuid::new_v4()),
+    };
+    meta.write(path)?;
+    info!("formatted {} for node {node_id} of cluster {}", path.display(), meta.cluster_id);
+    Ok(meta.cluster_id)
+}
