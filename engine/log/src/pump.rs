@@ -117,9 +117,12 @@ impl<S: SegmentStore> Pump<S> {
             progressed = true;
             flight.write = None;
             if let Err(fault) = done.result {
-                // The first failure decides; nothing at or behind it counts as written.
+                // Nothing at or behind it counts as written.
                 flight.end_bytes = 0;
-                self.failed.get_or_insert(fault);
+                // The first failure decides, unless another says that the device is broken.
+                if self.failed.as_ref().is_none_or(|first| fault.is_poison() && !first.is_poison()) {
+                    self.failed = Some(fault);
+                }
             }
         }
         if progressed {

@@ -127,6 +127,22 @@ fn a_batch_that_a_full_disk_cut_off_does_not_come_back_after_a_power_cut() {
 }
 
 #[test]
+fn a_broken_device_is_not_taken_for_a_full_disk_because_another_write_found_no_room() {
+    for errnos in [[ENOSPC, EIO], [EIO, ENOSPC]] {
+        run(async move {
+            let store = direct_store(1);
+            let (_dir, log) = opened(&store, small_config()).await;
+            // Several writes in flight, of which two fail.
+            errnos.iter().for_each(|errno| store.script.fail(IoOp::Write, *errno));
+            let at = append(&log, batch(1, 12_000)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let fault = log.marks().fault.unwrap_or_else(|| panic!("{errnos:?}: in service after {at:?}"));
+            assert_eq!(fault.errno(), Some(EIO));
+        });
+    }
+}
+
+#[test]
 fn a_full_disk_at_roll_is_an_ordinary_error_and_the_next_try_rolls() {
     run(async {
         let store = inline_store();
