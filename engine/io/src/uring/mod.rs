@@ -11,6 +11,7 @@
 //! [`UringOptions`] names the variants: buffered instead of direct, a polling kernel thread, syncs by system call.
 
 mod file;
+mod part;
 mod probe;
 mod request;
 mod ring;

@@ -9,8 +9,10 @@ use std::os::fd::AsRawFd;
 
 use crate::block::Block;
 use crate::fault::{IoFault, IoOp};
-use crate::file::{Chunk, WriteBufs};
+use crate::file::WriteBufs;
 use crate::open_file::OpenFile;
+
+use super::part::{End, Memory, Part, block_parts};
 
 /// Reads are cut into pieces of this size, so that a long one keeps several in flight.
 const READ_PART_BYTES: usize = 512 << 10;
@@ -40,24 +42,6 @@ pub(super) enum Body {
     Write(WriteBufs),
     Read(Block),
     Sync,
-}
-
-/// A contiguous piece of a request: one submission, or several when the kernel takes less than all.
-#[derive(Debug)]
-struct Part {
-    memory: Memory,
-    at_bytes: u64,
-    len_bytes: usize,
-    done_bytes: usize,
-}
-
-/// The memory of a part, owned by the request's body.
-#[derive(Debug)]
-enum Memory {
-    /// A piece of a block; registered if it lies in the arena.
-    Piece { start: *mut u8, registered: bool },
-    /// What is left of a gathered write. The vector's memory stays in place until the part is over.
-    Pieces(Vec<libc::iovec>),
 }
 
 /// What to do after a completion.
@@ -219,90 +203,6 @@ pub(super) struct Finished {
     pub(super) result: Result<(), IoFault>,
 }
 
-enum End {
-    /// There is more to submit.
-    Open,
-    /// Complete, or a read met the end of the file.
-    Reached,
-    Failed(io::Error),
-}
-
-/// One part per block that has content.
-fn block_parts(blocks: &[Block], at_bytes: u64) -> Vec<Part> {
-    let mut next_bytes = at_bytes;
-    let filled = blocks.iter().filter(|block| !block.is_empty());
-    let parts = filled.map(|block| {
-        let part = Part::of(block, 0, next_bytes, block.len());
-        next_bytes += block.len() as u64;
-        part
-    });
-    parts.collect()
-}
-
-impl Part {
-    fn of(block: &Block, start: usize, at_bytes: u64, len_bytes: usize) -> Part {
-        let start = block.as_ptr().wrapping_add(start);
-        let memory = Memory::Piece { start, registered: block.is_registrable() };
-        Part { memory, at_bytes, len_bytes, done_bytes: 0 }
-    }
-
-    /// One part for all pieces; `None` without any byte.
-    fn gathering(chunks: &[Chunk], at_bytes: u64) -> Option<Part> {
-        let filled = chunks.iter().map(Chunk::as_slice).filter(|bytes| !bytes.is_empty());
-        let piece =
-            |bytes: &[u8]| libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-        let pieces: Vec<libc::iovec> = filled.map(piece).collect();
-        let len_bytes = pieces.iter().map(|piece| piece.iov_len).sum();
-        (len_bytes > 0).then_some(Part { memory: Memory::Pieces(pieces), at_bytes, len_bytes, done_bytes: 0 })
-    }
-
-    fn advance(&mut self, body: &Body, count: usize, align_bytes: usize) -> End {
-        let done_bytes = (self.done_bytes + count).min(self.len_bytes);
-        let complete = done_bytes == self.len_bytes;
-        match body {
-            Body::Sync => return End::Reached,
-            // Direct I/O must go on at a block's border; a count that ends inside a block met the end of the file.
-            Body::Read(_) => {
-                self.done_bytes = done_bytes;
-                if complete || count == 0 || !done_bytes.is_multiple_of(align_bytes) {
-                    return End::Reached;
-                }
-            }
-            Body::Write(_) if complete => {
-                self.done_bytes = done_bytes;
-                return End::Reached;
-            }
-            Body::Write(_) => {
-                let whole_bytes = done_bytes - done_bytes % align_bytes;
-                if whole_bytes == self.done_bytes {
-                    return End::Failed(io::ErrorKind::WriteZero.into());
-                }
-                self.memory.skip(whole_bytes - self.done_bytes);
-                self.done_bytes = whole_bytes;
-            }
-        }
-        End::Open
-    }
-}
-
-impl Memory {
-    /// Leaves out the first `count` bytes of a gathered write: they have been written.
-    fn skip(&mut self, mut count: usize) {
-        let Memory::Pieces(pieces) = self else { return };
-        let whole = pieces.iter().take_while(|piece| {
-            let over = piece.iov_len <= count;
-            count -= if over { piece.iov_len } else { 0 };
-            over
-        });
-        let whole = whole.count();
-        pieces.drain(..whole);
-        if let Some(piece) = pieces.first_mut() {
-            piece.iov_base = piece.iov_base.cast::<u8>().wrapping_add(count).cast();
-            piece.iov_len -= count;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -310,6 +210,7 @@ mod tests {
     use super::*;
     use crate::block::BLOCK_ALIGN_BYTES;
     use crate::config::Preallocation;
+    use crate::file::Chunk;
 
     async fn open() -> (tempfile::TempDir, Arc<OpenFile>) {
         let directory = tempfile::tempdir().unwrap();
