@@ -28,6 +28,6 @@ pub use cell::{Cell, Matrix, Readers, WINDOW_BYTES};
 pub use memory::idle_page_monitors;
 pub use observer::{Observer, Progress};
 pub use phase::Phase;
-pub use row::{Row, Share};
+pub use row::{PairFigures, Row, Share};
 pub use schedule::{Outcome, Plan, Sabotage, run};
 pub use trial::{BenchError, Figures, Side, Trial};

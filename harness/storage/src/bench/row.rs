@@ -6,7 +6,7 @@ use plimsoll_results::{DurabilityMode, Histogram, Pooled, QuantileSet, Survives,
 use serde::Serialize;
 
 use super::cell::{Cell, Readers};
-use super::trial::{Figures, Trial};
+use super::trial::{Figures, Side, Trial};
 
 /// What an interval should at least cover.
 const CONFIDENCE: f64 = 0.95;
@@ -45,6 +45,8 @@ pub struct Row {
     pub window_batches: usize,
     /// Pairs that count.
     pub pairs: usize,
+    /// Every pair that counts, in the order they were measured.
+    pub pair_figures: Vec<PairFigures>,
     /// Pairs thrown away and measured again, because they met memory that the host had not backed.
     pub pairs_repeated: usize,
     /// Pairs that count although they met such memory, as the repeats did.
@@ -114,6 +116,39 @@ pub struct Row {
     pub sync_histogram: Histogram,
 }
 
+/// One pair.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PairFigures {
+    /// `engine` or `floor`.
+    pub first: &'static str,
+    /// Payload of each side.
+    pub bytes: u64,
+    /// Payload rate of the engine.
+    pub mb_per_s: f64,
+    /// The floor's.
+    pub floor_mb_per_s: f64,
+    /// CPU of the engine's side.
+    pub cpu_s_per_gb: f64,
+    /// The floor's.
+    pub floor_cpu_s_per_gb: f64,
+    /// It met memory that the host had not backed.
+    pub cold: bool,
+}
+
+impl PairFigures {
+    fn of(trial: &Trial) -> PairFigures {
+        PairFigures {
+            first: if trial.first == Side::Engine { "engine" } else { "floor" },
+            bytes: trial.engine.bytes,
+            mb_per_s: trial.engine.mb_per_s(),
+            floor_mb_per_s: trial.floor.mb_per_s(),
+            cpu_s_per_gb: trial.engine.cpu_s_per_gb(),
+            floor_cpu_s_per_gb: trial.floor.cpu_s_per_gb(),
+            cold: trial.cold,
+        }
+    }
+}
+
 /// A ratio in percent with its interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Share {
@@ -158,6 +193,7 @@ impl Row {
             readers: cell.readers.to_string(),
             window_batches: cell.window(),
             pairs: trials.len(),
+            pair_figures: trials.iter().map(PairFigures::of).collect(),
             pairs_repeated: 0,
             pairs_cold: trials.iter().filter(|trial| trial.cold).count(),
             trial_bytes: 0,

@@ -39,6 +39,7 @@ struct Document<'a> {
     trial_bytes: u64,
     rows: &'a [Row],
     unavailable: Vec<(String, &'a str)>,
+    failed: Vec<(String, &'a str)>,
 }
 
 /// Writes the bundle and returns the page.
@@ -83,12 +84,31 @@ fn document<'a>(id: &'a str, results: &Results<'a>) -> Document<'a> {
         trial_bytes: plan.trial_bytes,
         rows: &outcome.rows,
         unavailable,
+        failed: outcome.failed.iter().map(|(cell, why)| (cell.to_string(), why.as_str())).collect(),
     }
+}
+
+/// All rows, and for each cell that failed one with its error.
+pub(super) fn rows(outcome: &Outcome) -> serde_json::Result<Vec<serde_json::Value>> {
+    let mut rows = outcome.rows.iter().map(serde_json::to_value).collect::<serde_json::Result<Vec<_>>>()?;
+    rows.extend(outcome.failed.iter().map(|(cell, error)| {
+        serde_json::json!({
+            "phase": cell.phase.to_string(),
+            "backend": cell.io.backend.to_string(),
+            "durability": cell.durability,
+            "batch_bytes": cell.batch_bytes,
+            "row": cell.to_string(),
+            "error": error,
+            "verify_ok": false,
+        })
+    }));
+    Ok(rows)
 }
 
 /// How the bench ended.
 pub(super) fn status(outcome: &Outcome) -> Status {
-    match (outcome.rows.iter().all(|row| row.verify_ok), outcome.aborted || outcome.rows.is_empty()) {
+    let sound = outcome.failed.is_empty() && outcome.rows.iter().all(|row| row.verify_ok);
+    match (sound, outcome.aborted || outcome.rows.is_empty()) {
         (false, _) => Status::Failed,
         (true, true) => Status::Aborted,
         (true, false) => Status::Ok,

@@ -44,7 +44,7 @@ pub(crate) fn run(options: &BenchOptions) -> anyhow::Result<Exit> {
     let results = Results { plan: &plan, outcome: &outcome, machine: &machine, remarks: &remarks, started };
     let report = bundle::write(&options.output, &results)?;
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&outcome.rows)?);
+        println!("{}", serde_json::to_string_pretty(&bundle::rows(&outcome)?)?);
         eprintln!("report: {}", report.display());
     } else {
         println!("{}report: {}", table::rows(&outcome), report.display());
@@ -77,7 +77,8 @@ fn remarks(machine: &Machine) -> Vec<String> {
 }
 
 fn exit(outcome: &Outcome) -> Exit {
-    let sound = !outcome.rows.is_empty() && outcome.rows.iter().all(|row| row.verify_ok);
+    let sound =
+        outcome.failed.is_empty() && !outcome.rows.is_empty() && outcome.rows.iter().all(|row| row.verify_ok);
     if sound && !outcome.aborted { Exit::Pass } else { Exit::Failed }
 }
 
