@@ -65,7 +65,8 @@ mod tests {
         for number in 0..10 {
             let sender = sender.clone();
             let mut dropped = Box::pin(lane.run(move || sender.send((number, thread::current().id()))));
-            assert!(futures_poll(dropped.as_mut()).is_pending());
+            // Queued by the first poll; it may even be done by then.
+            let _queued = futures_poll(dropped.as_mut());
         }
         lane.run(|| ()).await.unwrap();
         let seen: Vec<_> = receiver.try_iter().collect();

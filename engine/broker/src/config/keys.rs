@@ -282,9 +282,9 @@ pub const KEYS: &[Key] = &[
     ),
     one_of(
         "plimsoll.storage.preallocation",
-        &["none", "fallocate", "zero-fill", "recycle"],
+        &["none", "fallocate", "zero-fill"],
         "fallocate",
-        "How space is reserved ahead of writes; `recycle` overwrites retired segments and is an experiment.",
+        "How space is reserved ahead of writes.",
     ),
     one_of(
         "plimsoll.storage.placement",

@@ -82,9 +82,12 @@ impl UringFile {
         Done { bufs: self.keep(at_bytes, bufs), result }
     }
 
-    /// Leaves blocks that were written in the cache; their bytes come back as pieces that share its memory.
+    /// Leaves blocks that were written in the cache, if somebody reads near the end; their bytes come back as pieces that share its memory.
     fn keep(&self, at_bytes: u64, bufs: WriteBufs) -> WriteBufs {
         let Some(tail) = &self.tail else { return bufs };
+        if !tail.wants(&(at_bytes..at_bytes + bufs.len_bytes() as u64)) {
+            return bufs;
+        }
         let WriteBufs::Blocks(blocks) = bufs else { return bufs };
         let mut next_bytes = at_bytes;
         let pieces = blocks.into_iter().map(|block| {
@@ -182,6 +185,7 @@ impl SegmentFile for UringFile {
     async fn read_at(&self, range: Range<u64>) -> Result<Bytes, IoFault> {
         checked_len(&self.open, &range)?;
         let Some(tail) = &self.tail else { return self.read(range, &[]).await };
+        tail.note_read(&range);
         if let Some(bytes) = tail.slice(&range) {
             return Ok(bytes);
         }
@@ -203,7 +207,9 @@ impl SegmentFile for UringFile {
             let piece = || Records::File(FileSlice::new(self.open.clone(), range.start, len_bytes));
             return (!self.open.is_recyclable()).then(piece);
         }
-        self.tail.as_ref()?.slice(&range).map(Records::Bytes)
+        let tail = self.tail.as_ref()?;
+        tail.note_read(&range);
+        tail.slice(&range).map(Records::Bytes)
     }
 
     async fn sync(&self) -> Result<(), IoFault> {
@@ -217,7 +223,7 @@ impl SegmentFile for UringFile {
 
     async fn truncate(&self, len_bytes: u64) -> Result<(), IoFault> {
         if let Some(tail) = &self.tail {
-            tail.forget(len_bytes..u64::MAX);
+            tail.cut(len_bytes);
         }
         self.open.truncate(len_bytes).await
     }

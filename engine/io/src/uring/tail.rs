@@ -4,6 +4,10 @@
 //! cache serves all files of a store, up to a bound in bytes; what was written first goes first. It holds whole
 //! blocks where they are mostly full, so that keeping them copies nothing, and copies of the content otherwise.
 //!
+//! Keeping costs: memory that is used in turn is colder than memory that is used again at once, half as much CPU again
+//! per byte as not keeping. So a file's blocks are kept only while somebody reads near its end; the first such read
+//! goes to the device, the next ones find what was written since.
+//!
 //! An entry belongs to the handle it was written through. Bytes that change through another handle of the same file
 //! are not seen, so a file has one handle that writes.
 
@@ -45,6 +49,10 @@ struct Entry {
 pub(super) struct FileTail {
     cache: Arc<TailCache>,
     file: u64,
+    /// End of what was written through this handle.
+    written_upto_bytes: AtomicU64,
+    /// Blocks that begin below are kept. Moved by reads near the end.
+    kept_upto_bytes: AtomicU64,
 }
 
 impl TailCache {
@@ -55,7 +63,12 @@ impl TailCache {
     /// The part of a new file.
     pub(super) fn file(self: &Arc<Self>) -> FileTail {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        FileTail { cache: Arc::clone(self), file: NEXT.fetch_add(1, Ordering::Relaxed) }
+        FileTail {
+            cache: Arc::clone(self),
+            file: NEXT.fetch_add(1, Ordering::Relaxed),
+            written_upto_bytes: AtomicU64::new(0),
+            kept_upto_bytes: AtomicU64::new(0),
+        }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -65,6 +78,27 @@ impl TailCache {
 }
 
 impl FileTail {
+    /// Notes a write that succeeded; says whether its blocks are worth keeping. If not, what was known of the range is
+    /// forgotten.
+    pub(super) fn wants(&self, range: &Range<u64>) -> bool {
+        self.written_upto_bytes.fetch_max(range.end, Ordering::Relaxed);
+        let wanted = range.start < self.kept_upto_bytes.load(Ordering::Relaxed);
+        if !wanted {
+            self.forget(range.clone());
+        }
+        wanted
+    }
+
+    /// Notes a read: near the end, it asks for what is written next, as much as the cache can hold twice over.
+    pub(super) fn note_read(&self, range: &Range<u64>) {
+        let (written_upto_bytes, max_bytes) =
+            (self.written_upto_bytes.load(Ordering::Relaxed), self.cache.max_bytes);
+        if written_upto_bytes > 0 && range.end.saturating_add(max_bytes) >= written_upto_bytes {
+            self.kept_upto_bytes
+                .fetch_max(written_upto_bytes.saturating_add(2 * max_bytes), Ordering::Relaxed);
+        }
+    }
+
     /// Keeps a block whose write at `at_bytes` succeeded, in place of what was known of that range, and gives its
     /// content back.
     pub(super) fn put(&self, at_bytes: u64, block: Block) -> Bytes {
@@ -107,6 +141,13 @@ impl FileTail {
     /// What `range` holds is no longer known.
     pub(super) fn forget(&self, range: Range<u64>) {
         self.cache.held().forget(self.file, range);
+    }
+
+    /// The file ends at `len_bytes` now, and goes on from there.
+    pub(super) fn cut(&self, len_bytes: u64) {
+        self.forget(len_bytes..u64::MAX);
+        self.written_upto_bytes.fetch_min(len_bytes, Ordering::Relaxed);
+        self.kept_upto_bytes.store(0, Ordering::Relaxed);
     }
 }
 
@@ -202,6 +243,23 @@ mod tests {
         assert_eq!(joined(&pieces), [1, 1, 1, 1, 1, 1, 2, 2, 2, 2]);
         assert!(tail.end_of(&(65_530..131_073)).is_empty(), "the end is not here");
         assert!(tail.slice(&(7..7)).is_none());
+    }
+
+    #[test]
+    fn blocks_are_kept_only_while_somebody_reads_near_the_end() {
+        const CACHE_BYTES: u64 = 1000;
+        let tail = TailCache::new(CACHE_BYTES).file();
+        tail.note_read(&(0..100));
+        assert!(!tail.wants(&(0..5000)), "nothing was written through this handle when that was read");
+        tail.note_read(&(0..3999));
+        assert!(!tail.wants(&(5000..5100)), "far from the end");
+        tail.note_read(&(4000..4100));
+        assert!(tail.wants(&(5100..5200)), "near it");
+        assert!(tail.wants(&(7099..8000)));
+        assert!(!tail.wants(&(8000..8100)), "no read for twice the cache");
+        tail.note_read(&(8050..8100));
+        tail.cut(600);
+        assert!(!tail.wants(&(600..700)), "another end");
     }
 
     #[test]

@@ -267,6 +267,9 @@ async fn the_tail_is_read_from_the_blocks_that_were_written() {
     let Some(store) = store() else { return };
     let directory = directory();
     let file = new_file(&store, &directory).await;
+    let unread = file.write_at(0, blocks(3, 65_536)).await;
+    assert!(matches!(unread.bufs, WriteBufs::Blocks(_)), "nobody reads, so nothing is kept");
+    assert!(file.read_at(0..65_536).await.unwrap().iter().all(|byte| *byte == 3));
     let written = file.write_at(0, blocks(1, 65_536)).await;
     written.result.unwrap();
     let WriteBufs::Gather(pieces) = &written.bufs else { panic!("shared with the cache") };
@@ -285,6 +288,8 @@ async fn reads_straddle_device_and_cache_and_a_cut_is_seen_by_both() {
     let Ok(store) = UringStore::new(Preallocation::Fallocate, options) else { return };
     let directory = directory();
     let file = new_file(&store, &directory).await;
+    file.write_at(0, blocks(9, 65_536)).await.result.unwrap();
+    file.read_at(65_535..65_536).await.unwrap();
     file.write_at(0, blocks(1, 65_536)).await.result.unwrap();
     file.write_at(65_536, blocks(2, 65_536)).await.result.unwrap();
     assert!(file.slice(0..65_536).is_none() && file.slice(65_536..131_072).is_some());
