@@ -10,7 +10,7 @@ use plimsoll_io::{Backend, SegmentStore};
 use plimsoll_log::{Marks, OffsetCheckpoint, OpenFiles, RecoveryReport, TopicPartition};
 use plimsoll_wire::{StrBytes, Uuid};
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tracing::{error, info, warn};
 
 use crate::api::FetchSessions;
@@ -25,8 +25,8 @@ use crate::storage;
 /// A partition's directory, and how to recover its log.
 type Place = (Arc<LogDir>, Recovery);
 
-/// How many partitions are opened side by side: enough that their syncs share the file system's commits.
-const OPENING_MAX: usize = 64;
+/// How many partitions are opened or closed side by side: enough that their syncs share the file system's commits.
+const SIDE_BY_SIDE_MAX: usize = 64;
 
 /// Everything a request may touch.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ impl Broker {
         let mut waiting = record.partitions.iter().zip(places).enumerate();
         let mut opening = JoinSet::new();
         loop {
-            while opening.len() < OPENING_MAX
+            while opening.len() < SIDE_BY_SIDE_MAX
                 && let Some((index, (partition, place))) = waiting.next()
             {
                 let Some((dir, recovery)) = place.filter(|(dir, _)| !dir.is_offline()) else { continue };
@@ -152,10 +152,8 @@ impl Broker {
                 });
             }
             let Some(joined) = opening.join_next().await else { break };
-            let (index, dir, opened) = joined.map_err(|error| BrokerError::Runtime {
-                what: "a partition was not opened to its end",
-                source: std::io::Error::other(error),
-            })?;
+            let (index, dir, opened) =
+                joined.map_err(|error| cut_short("a partition was not opened to its end", error))?;
             let opened = match dir.heed(opened) {
                 Ok((opened, report)) => {
                     tell_recovery(&format!("{}-{index}", record.name), &report);
@@ -297,21 +295,38 @@ impl Broker {
     }
 
     async fn close_logs(&self, dir: &Arc<LogDir>) -> Result<(), BrokerError> {
-        let mut outcome = Ok(());
-        for topic in self.catalog.all() {
-            for partition in topic.opened().filter(|partition| Arc::ptr_eq(partition.directory(), dir)) {
-                if let Err(source) = partition.log().close().await {
-                    let source = PartitionError::from(source);
-                    let partition = format!("{}-{}", topic.name, partition.index());
-                    error!(
-                        "{partition} could not be closed and will be recovered at the next start: {source}"
-                    );
-                    outcome = outcome.and(Err(BrokerError::Partition { partition, source }));
-                }
+        let topics = self.catalog.all();
+        let here = |partition: &&Arc<Partition>| Arc::ptr_eq(partition.directory(), dir);
+        let mut open = topics.iter().flat_map(|topic| {
+            let named = |partition: &Arc<Partition>| {
+                (format!("{}-{}", topic.name, partition.index()), partition.clone())
+            };
+            topic.opened().filter(here).map(named)
+        });
+        let (mut closing, mut outcome) = (JoinSet::new(), Ok(()));
+        loop {
+            while closing.len() < SIDE_BY_SIDE_MAX
+                && let Some((name, partition)) = open.next()
+            {
+                closing.spawn_local(async move {
+                    let closed = partition.log().close().await.map_err(PartitionError::from);
+                    closed.map_err(|source| BrokerError::Partition { partition: name, source })
+                });
             }
+            let Some(joined) = closing.join_next().await else { return outcome };
+            let closed =
+                joined.unwrap_or_else(|error| Err(cut_short("a partition was not closed to its end", error)));
+            if let Err(failed) = &closed {
+                error!("not closed, so it will be recovered at the next start: {failed}");
+            }
+            outcome = outcome.and(closed);
         }
-        outcome
     }
+}
+
+/// A task of this broker that panicked.
+fn cut_short(what: &'static str, error: JoinError) -> BrokerError {
+    BrokerError::Runtime { what, source: std::io::Error::other(error) }
 }
 
 fn tell_recovery(partition: &str, report: &RecoveryReport) {

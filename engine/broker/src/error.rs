@@ -85,7 +85,7 @@ pub enum BrokerError {
     #[error(transparent)]
     Controller(#[from] ControlError),
     /// A partition's log.
-    #[error("partition {partition} cannot be opened: {source}")]
+    #[error("partition {partition} cannot be opened or closed: {source}")]
     Partition {
         /// `topic-index`.
         partition: String,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use plimsoll_records::Codec;
-use plimsoll_wire::{ErrorCode, Request};
+use plimsoll_wire::{ApiKey, ErrorCode, Request, Response};
 
 use super::common::{Client, Data, TestBroker, batch, produce_one};
 
@@ -156,6 +156,12 @@ impl FailingDisk {
         run(Command::new("mount").args(["-o", "remount,abort"]).arg(&self.mount)).expect("aborted");
     }
 
+    /// Lets every write and sync wait until the guard is dropped.
+    fn freeze(&self) -> Result<Frozen<'_>, String> {
+        run(Command::new("fsfreeze").arg("--freeze").arg(&self.mount))?;
+        Ok(Frozen(self))
+    }
+
     fn dir(&self) -> PathBuf {
         self.mount.join("data")
     }
@@ -164,6 +170,15 @@ impl FailingDisk {
 impl Drop for FailingDisk {
     fn drop(&mut self) {
         run(Command::new("umount").arg("--lazy").arg(&self.mount)).expect("unmounted");
+    }
+}
+
+/// A disk on which nothing ends.
+struct Frozen<'a>(&'a FailingDisk);
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        run(Command::new("fsfreeze").arg("--unfreeze").arg(&self.0.mount)).expect("thawed");
     }
 }
 
@@ -222,4 +237,37 @@ fn without_its_first_directory_a_broker_ends_with_an_error() {
     client.send(12, &Request::Produce(produce_one("t", failing[0], &batch(&["lost"], Codec::None), -1)));
     let error = broker.ended().expect_err("it cannot go on").to_string();
     assert!(error.contains("first log directory") && error.contains("os error 30"), "{error}");
+}
+
+#[test]
+fn a_sync_that_takes_for_ever_keeps_no_other_directory_waiting() {
+    let Some(disk) = failing_disk() else { return };
+    let data = Data::new();
+    let first = data.path();
+    let dirs = dirs(&first, &[&disk.dir()]);
+    // One thread serves everybody, so that whatever blocks it would be seen.
+    let one_thread = "num.network.threads=1";
+    let broker =
+        data.start(&[&dirs, one_thread, "plimsoll.durability=fsync", "plimsoll.storage.placement=lane"]);
+    let (mut waiting, mut client) = (broker.client(), broker.client());
+    client.create("t", 2, &[]);
+    let (here, there) = (held(&first)[0], held(&disk.dir())[0]);
+    assert_eq!(
+        (produced(&mut client, here), produced(&mut client, there)),
+        (ErrorCode::None, ErrorCode::None)
+    );
+    let frozen = match disk.freeze() {
+        Ok(frozen) => frozen,
+        Err(reason) => return eprintln!("skipped: a disk that stands still: {reason}"),
+    };
+    waiting.send(12, &Request::Produce(produce_one("t", there, &batch(&["late"], Codec::None), -1)));
+    for _ in 0..20 {
+        assert_eq!(produced(&mut client, here), ErrorCode::None);
+    }
+    assert_eq!(client.fetch("t", there, 0).high_watermark, 1, "not acknowledged and not shown");
+    drop(frozen);
+    let (_, answer) = waiting.receive(ApiKey::Produce, 12);
+    let Response::Produce(answer) = answer else { panic!() };
+    assert_eq!(answer.topics[0].partitions[0].error, ErrorCode::None);
+    assert_eq!(client.read_from("t", there, 0).len(), 2);
 }
