@@ -153,7 +153,14 @@ async fn a_file_is_alone_while_nothing_else_shows_it<S: SegmentStore>(store: &S,
     };
     assert!(slice.is_none() || in_memory_of_its_own || !alone(&again).await, "a slice shows it");
     drop(slice);
-    assert!(alone(&again).await, "everything else is gone");
+    // The kernel gives up a descriptor that a ring's worker used a moment after the completion.
+    for _ in 0..500 {
+        if alone(&again).await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("everything else is gone");
 }
 
 async fn open_knows_length_and_absence<S: SegmentStore>(store: &S, directory: &Path) {
