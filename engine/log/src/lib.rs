@@ -41,6 +41,7 @@ mod follower;
 pub mod layout;
 mod log;
 mod marks;
+mod mend;
 mod offset_index;
 mod open_files;
 mod partition_metadata;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use plimsoll_records::BatchHeader;
+
 /// Bytes per entry on disk.
 pub(crate) const ENTRY_BYTES: usize = 8;
 
@@ -12,6 +14,14 @@ pub struct OffsetEntry {
     pub last_offset: i64,
     /// Where the batch starts in the file.
     pub at_bytes: u32,
+}
+
+impl OffsetEntry {
+    /// Whether the entry is of this batch, found at `at_bytes`. The file has no checksum: an entry that changed on the
+    /// device may still rise, and is seen only where it is used.
+    pub(crate) fn names(&self, header: &BatchHeader, at_bytes: u64) -> bool {
+        u64::from(self.at_bytes) == at_bytes && self.last_offset == header.last_offset()
+    }
 }
 
 /// One segment's offset index, whole and in memory: a lookup touches no file.
@@ -89,6 +99,11 @@ impl OffsetIndex {
     pub fn truncate(&mut self, size_bytes: u64) {
         let keep = self.entries.partition_point(|e| u64::from(e.1) < size_bytes);
         self.entries.truncate(keep);
+    }
+
+    /// Forgets the entry of the batch that should start at `at_bytes`.
+    pub(crate) fn forget(&mut self, at_bytes: u64) {
+        self.entries.retain(|e| u64::from(e.1) != at_bytes);
     }
 
     /// Number of entries.

@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use plimsoll_io::{IoFault, Records, SegmentFile, SegmentStore};
+use plimsoll_records::BatchHeader;
 
 use crate::error::ReadError;
 use crate::layout::{self, LOG_SUFFIX};
 use crate::log::Log;
-use crate::offset_index::OffsetIndex;
+use crate::offset_index::{OffsetEntry, OffsetIndex};
 use crate::room::off_thread;
 use crate::segment::{Damage, Opened};
 use crate::side_file;
@@ -37,16 +38,40 @@ struct View<F> {
     limit_bytes: u64,
     /// Where the first batch starts, and its base offset, if known without reading.
     start: Option<(u64, i64)>,
-    /// Where to look for it otherwise.
-    start_hint_bytes: u64,
+    /// From where to look for it otherwise; `None`: from the segment's beginning.
+    start_hint: Option<OffsetEntry>,
+    /// The segment's base offset, below which no batch of it begins.
+    base_offset: i64,
     /// A boundary between batches that is a right end of the read, if known without reading.
     end: Option<u64>,
-    /// A boundary from which to look for the end otherwise.
-    end_hint_bytes: u64,
+    /// A boundary from which to look for the end otherwise: the limit, or what the index says.
+    end_hint: EndHint,
     /// Base offset of the segment that follows.
     next_base: Option<i64>,
     /// What begins at the limit, where that is not the end.
     damage: Option<Damage>,
+}
+
+/// From where to look for the end of a read.
+#[derive(Clone, Copy)]
+enum EndHint {
+    /// From the limit: all of it lies below the end.
+    Limit,
+    /// From a batch that the index names; `None`: from where the read starts.
+    Entry(Option<OffsetEntry>),
+}
+
+/// Why a segment could not be read.
+enum Misread {
+    /// The index names a batch at this place, and there is another or none.
+    Index(u64),
+    Read(ReadError),
+}
+
+impl<E: Into<ReadError>> From<E> for Misread {
+    fn from(error: E) -> Self {
+        Misread::Read(error.into())
+    }
 }
 
 /// What is asked of one segment.
@@ -98,9 +123,17 @@ impl<S: SegmentStore> Log<S> {
                     }
                 },
             };
-            let next_base = view.next_base;
+            let (base_offset, next_base) = (view.base_offset, view.next_base);
             let damaged = view.damaged();
-            match self.read_view(view, &wish).await? {
+            let found = match self.read_view(view, &wish).await {
+                Ok(found) => found,
+                Err(Misread::Read(error)) => return Err(error),
+                Err(Misread::Index(at_bytes)) => {
+                    self.mend_index(base_offset, at_bytes).await?;
+                    continue;
+                }
+            };
+            match found {
                 Some(out) => return Ok(out),
                 None if damaged.is_some() => return damaged.map_or(Ok(ReadOut::default()), Err),
                 None => match next_base.filter(|next| *next > wish.from_offset) {
@@ -150,9 +183,9 @@ impl<S: SegmentStore> Log<S> {
         let next_base = state.sealed.get(i + 1).map_or(state.active.base_offset, |s| s.base_offset);
         let damage = state.sealed.get(i).and_then(|s| s.damage.clone());
         let limit_bytes = damage.as_ref().map_or(opened.size_bytes, |damage| damage.at_bytes);
-        let start_hint_bytes = start_hint(&opened.index, wish);
-        let end_hint_bytes = match state.sealed.get(i).is_some_and(|s| wish.upto_offset >= s.next_offset) {
-            true => u64::MAX,
+        let start_hint = opened.index.floor(wish.from_offset);
+        let end_hint = match state.sealed.get(i).is_some_and(|s| wish.upto_offset >= s.next_offset) {
+            true => EndHint::Limit,
             false => upto_hint(&opened.index, wish),
         };
         let file = Arc::clone(&opened.file);
@@ -161,13 +194,14 @@ impl<S: SegmentStore> Log<S> {
             file,
             limit_bytes,
             start,
-            start_hint_bytes,
+            start_hint,
+            base_offset,
             end,
-            end_hint_bytes,
+            end_hint,
             next_base: Some(next_base),
             damage,
         };
-        view.bound_end(&opened.index, wish, start_hint_bytes);
+        view.bound_end(&opened.index, wish, at_bytes_of(start_hint));
         Ok(Some(view))
     }
 
@@ -236,15 +270,27 @@ impl<S: SegmentStore> Log<S> {
         if let Some((index, times)) = indexes {
             return Ok(Opened { file: Arc::new(file), base_offset, size_bytes, index, times });
         }
-        tracing::info!(path = %path.display(), "rebuilding the segment's indexes");
-        let (index, times, marked) = self.rebuild_indexes(&file, base_offset, size_bytes).await?;
+        let (index, times) = self.rebuild_and_keep(&file, base_offset, size_bytes, swaps).await?;
+        Ok(Opened { file: Arc::new(file), base_offset, size_bytes, index, times })
+    }
+
+    /// Makes a sealed segment's indexes anew, and their files if they can be written.
+    pub(crate) async fn rebuild_and_keep(
+        &self,
+        file: &S::File,
+        base_offset: i64,
+        size_bytes: u64,
+        swaps: u64,
+    ) -> Result<(OffsetIndex, TimeIndex), ReadError> {
+        tracing::info!(path = %file.path().display(), "rebuilding the segment's indexes");
+        let (index, times, marked) = self.rebuild_indexes(file, base_offset, size_bytes).await?;
         let (index_bytes, times_bytes) = (index.to_bytes(), times.to_bytes());
         let shared = Arc::clone(&self.shared);
         let write = move || shared.keep_indexes((base_offset, swaps), &index_bytes, &times_bytes, marked);
-        if let Err(fault) = off_thread(dir, write).await {
+        if let Err(fault) = off_thread(&self.shared.dir, write).await {
             tracing::warn!(%fault, "could not write rebuilt indexes; they serve from memory");
         }
-        Ok(Opened { file: Arc::new(file), base_offset, size_bytes, index, times })
+        Ok((index, times))
     }
 
     /// Also says whether there are transaction markers.
@@ -274,7 +320,7 @@ impl<S: SegmentStore> Log<S> {
         Ok((index, times, marked))
     }
 
-    async fn read_view(&self, view: View<S::File>, wish: &Wish) -> Result<Option<ReadOut>, ReadError> {
+    async fn read_view(&self, view: View<S::File>, wish: &Wish) -> Result<Option<ReadOut>, Misread> {
         // Without slices the bytes must be read anyway: one large read serves headers and data.
         let probe = view.limit_bytes.min(1);
         let verify = self.shared.config.verify_on_read;
@@ -296,9 +342,9 @@ impl<S: SegmentStore> Log<S> {
             _ => fetch(&*view.file, range).await?,
         };
         if let (true, Records::Bytes(bytes)) = (verify, &mut records) {
-            match self.chain(first_offset).link_all(bytes) {
+            match self.chain(first_offset.min(wish.from_offset)).link_all(bytes) {
                 Ok(()) => {}
-                Err((0, problem)) => return Err(walker.corrupt(start_bytes, problem)),
+                Err((0, problem)) => return Err(walker.corrupt(start_bytes, problem).into()),
                 // What is whole before the bad batch is served; who goes on from there meets it first.
                 Err((at_bytes, _)) => bytes.truncate(at_bytes as usize),
             }
@@ -355,19 +401,20 @@ impl<F> State<F> {
         let end = start.and_then(|s| {
             active.recent_boundary(s.at_bytes.saturating_add(wish.max_bytes), wish.upto_offset)
         });
-        let start_hint_bytes = start_hint(&active.index, wish);
+        let start_hint = active.index.floor(wish.from_offset);
         let whole = wish.upto_offset >= self.marks.written;
         let mut view = View {
             file: Arc::clone(&active.file),
             limit_bytes: active.written_bytes,
             start: start.map(|s| (s.at_bytes, s.base_offset)),
-            start_hint_bytes,
+            start_hint,
+            base_offset: active.base_offset,
             end,
-            end_hint_bytes: if whole { u64::MAX } else { upto_hint(&active.index, wish) },
+            end_hint: if whole { EndHint::Limit } else { upto_hint(&active.index, wish) },
             next_base: None,
             damage: None,
         };
-        let from_bytes = start.map_or(start_hint_bytes, |s| s.at_bytes);
+        let from_bytes = start.map_or_else(|| at_bytes_of(start_hint), |s| s.at_bytes);
         view.bound_end(&active.index, wish, from_bytes);
         view
     }
@@ -384,22 +431,38 @@ impl<F> View<F> {
     /// Lowers the end's hint to a boundary within `max_bytes` of the start, as far as the index knows.
     fn bound_end(&mut self, index: &OffsetIndex, wish: &Wish, from_bytes: u64) {
         let target_bytes = from_bytes.saturating_add(wish.max_bytes);
-        let boundary = match target_bytes >= self.limit_bytes {
-            true => self.limit_bytes,
-            false => index.floor_position(target_bytes).map_or(0, |e| u64::from(e.at_bytes)),
-        };
-        self.end_hint_bytes = self.end_hint_bytes.min(boundary);
+        if target_bytes >= self.limit_bytes {
+            return;
+        }
+        let boundary = index.floor_position(target_bytes);
+        self.end_hint = EndHint::Entry(match self.end_hint {
+            EndHint::Limit => boundary,
+            EndHint::Entry(entry) => {
+                entry.zip(boundary).map(|(a, b)| if a.at_bytes < b.at_bytes { a } else { b })
+            }
+        });
     }
 }
 
-/// A batch that starts at or before the one that holds the offset.
-fn start_hint(index: &OffsetIndex, wish: &Wish) -> u64 {
-    index.floor(wish.from_offset).map_or(0, |e| u64::from(e.at_bytes))
+/// The start of a batch before which everything lies below `upto_offset`.
+fn upto_hint(index: &OffsetIndex, wish: &Wish) -> EndHint {
+    EndHint::Entry(index.floor(wish.upto_offset - 1))
 }
 
-/// The start of a batch before which everything lies below `upto_offset`.
-fn upto_hint(index: &OffsetIndex, wish: &Wish) -> u64 {
-    index.floor(wish.upto_offset - 1).map_or(0, |e| u64::from(e.at_bytes))
+fn at_bytes_of(entry: Option<OffsetEntry>) -> u64 {
+    entry.map_or(0, |e| u64::from(e.at_bytes))
+}
+
+/// The batch that an index entry names.
+async fn entry_header<F: SegmentFile>(
+    walker: &mut Walker<'_, F>,
+    entry: OffsetEntry,
+) -> Result<BatchHeader, Misread> {
+    let at_bytes = u64::from(entry.at_bytes);
+    match walker.header(at_bytes).await? {
+        Found::Some(header) if entry.names(&header, at_bytes) => Ok(header),
+        Found::Some(_) | Found::End | Found::Bad(_) => Err(Misread::Index(at_bytes)),
+    }
 }
 
 /// Start and base offset of the first batch that reaches the offset.
@@ -407,16 +470,26 @@ async fn find_start<F: SegmentFile>(
     walker: &mut Walker<'_, F>,
     view: &View<F>,
     wish: &Wish,
-) -> Result<Option<(u64, i64)>, ReadError> {
+) -> Result<Option<(u64, i64)>, Misread> {
     if view.start.is_some() {
         return Ok(view.start);
     }
-    let mut at_bytes = view.start_hint_bytes;
+    // Behind the limit lies what is not written yet, or damaged: that says nothing about the index.
+    if let Some(entry) = view.start_hint.filter(|entry| u64::from(entry.at_bytes) < view.limit_bytes) {
+        entry_header(walker, entry).await?;
+    }
+    let (mut at_bytes, mut end_offset) = (at_bytes_of(view.start_hint), view.base_offset);
     while let Some(header) = walker.expect_header(at_bytes).await? {
+        // The CRC does not cover the offset, and one that fell would pass for one that was read already.
+        if header.base_offset < end_offset {
+            let problem = format!("batch at offset {} follows offset {end_offset}", header.base_offset);
+            return Err(walker.corrupt(at_bytes, problem).into());
+        }
         if header.last_offset() >= wish.from_offset {
             return Ok(Some((at_bytes, header.base_offset)));
         }
         at_bytes += header.size_bytes() as u64;
+        end_offset = header.next_offset();
     }
     Ok(None)
 }
@@ -427,12 +500,21 @@ async fn find_end<F: SegmentFile>(
     view: &View<F>,
     wish: &Wish,
     start_bytes: u64,
-) -> Result<u64, ReadError> {
+) -> Result<u64, Misread> {
     if let Some(end_bytes) = view.end.filter(|end| *end > start_bytes || !wish.at_least_one) {
         return Ok(end_bytes);
     }
     let target_bytes = start_bytes.saturating_add(wish.max_bytes);
-    let mut at_bytes = view.end_hint_bytes.max(start_bytes);
+    let mut at_bytes = start_bytes.max(match view.end_hint {
+        EndHint::Limit => view.limit_bytes,
+        EndHint::Entry(entry) => at_bytes_of(entry),
+    });
+    if let EndHint::Entry(Some(entry)) = view.end_hint
+        && u64::from(entry.at_bytes) > start_bytes
+        && at_bytes < view.limit_bytes
+    {
+        entry_header(walker, entry).await?;
+    }
     while let Some(header) = walker.expect_header(at_bytes).await? {
         let next_bytes = at_bytes + header.size_bytes() as u64;
         let first = at_bytes == start_bytes && wish.at_least_one;

@@ -1,5 +1,6 @@
 //! One segment on opening: checked batch by batch, resumed from its indexes, or walked for its producers.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -74,10 +75,10 @@ impl Rebuilt {
 }
 
 /// Checks every batch, cuts the file behind the last good one and makes the rest durable. Batches must not begin
-/// before `from_offset`, where the log ended so far.
+/// before `offsets`, where the log ended so far; behind them the next segment begins.
 pub(crate) async fn scan<F: SegmentFile>(
     on_disk: OnDisk<F>,
-    from_offset: i64,
+    offsets: Range<i64>,
     continuity: Continuity,
     config: &LogConfig,
     rebuilt: &mut Rebuilt,
@@ -86,7 +87,7 @@ pub(crate) async fn scan<F: SegmentFile>(
     let mut active =
         Active::empty(Arc::clone(&file), base_offset, rebuilt.now_ms, 0, config.reserve_step_min_bytes);
     let mut walker = Walker::new(&*file, len_bytes, SCAN_CHUNK_BYTES);
-    let mut end_offset = base_offset.max(from_offset);
+    let mut end_offset = base_offset.max(offsets.start);
     let problem = loop {
         let batch = match walker.batch(active.tail.size_bytes).await? {
             Found::Some(batch) => batch,
@@ -97,8 +98,16 @@ pub(crate) async fn scan<F: SegmentFile>(
             Continuity::Rising => Ok(()),
             Continuity::Exact => check_continues(batch.header(), end_offset, rebuilt),
         };
-        if let Err(problem) =
-            follows.and_then(|()| check(&batch, base_offset, end_offset, rebuilt.last_epoch))
+        let checked = follows.and_then(|()| check(&batch, base_offset, end_offset, rebuilt.last_epoch));
+        let next_bytes = active.tail.size_bytes + batch.size_bytes() as u64;
+        if let Err(problem) = checked {
+            break Some(problem);
+        }
+        let rises =
+            batch.header().base_offset > end_offset || batch.header().leader_epoch > rebuilt.last_epoch;
+        if rises
+            && let Some(problem) =
+                runs_over(batch.header(), &mut walker, next_bytes, (end_offset, offsets.end)).await?
         {
             break Some(problem);
         }
@@ -130,6 +139,29 @@ fn check(batch: &Batch, base_offset: i64, end_offset: i64, last_epoch: i32) -> R
         return Err(format!("batch of leader epoch {} follows epoch {last_epoch}", header.leader_epoch));
     }
     batch.verify_crc().map_err(|error| error.to_string())
+}
+
+/// Why a batch behind a gap, or of a new epoch, cannot be right: the one behind it has an offset that it covers, or an
+/// older epoch. The CRC covers neither field.
+async fn runs_over<F: SegmentFile>(
+    header: &BatchHeader,
+    walker: &mut Walker<'_, F>,
+    next_bytes: u64,
+    (end_offset, upto_offset): (i64, i64),
+) -> Result<Option<String>, IoFault> {
+    let follower = match walker.header(next_bytes).await? {
+        Found::Some(next) if (0..header.leader_epoch).contains(&next.leader_epoch) => {
+            let (epoch, next) = (header.leader_epoch, next.leader_epoch);
+            return Ok(Some(format!("batch of leader epoch {epoch} is followed by one of epoch {next}")));
+        }
+        Found::Some(next) => next.base_offset,
+        Found::End => upto_offset,
+        Found::Bad(_) => return Ok(None),
+    };
+    let (base_offset, last_offset) = (header.base_offset, header.last_offset());
+    let gap = base_offset > end_offset;
+    Ok((gap && last_offset >= follower)
+        .then(|| format!("batch at offset {base_offset} is followed by one at offset {follower}")))
 }
 
 /// A batch continues the log exactly, and its epoch is not older than the one that the log was in by then. This is also
@@ -213,7 +245,12 @@ pub(crate) async fn continue_from<F: SegmentFile>(
     active.tail = Tail { size_bytes, since_index_bytes: 0, newest: active.times.last(), first_timestamp };
     let mut end_offset = active.base_offset;
     loop {
-        match walker.header(active.tail.size_bytes).await? {
+        let at_bytes = active.tail.size_bytes;
+        let indexed = entry.filter(|_| at_bytes == size_bytes);
+        match walker.header(at_bytes).await? {
+            Found::Some(header) if indexed.is_some_and(|entry| !entry.names(&header, at_bytes)) => {
+                return Ok(None);
+            }
             Found::Some(header) if check_offsets(&header, active.base_offset, end_offset).is_err() => {
                 return Ok(None);
             }
@@ -225,8 +262,8 @@ pub(crate) async fn continue_from<F: SegmentFile>(
                 end_offset = upto_offset.min(header.base_offset).max(end_offset);
                 break;
             }
-            Found::End => break,
-            Found::Bad(_) => return Ok(None),
+            Found::End if indexed.is_none() => break,
+            Found::End | Found::Bad(_) => return Ok(None),
         }
     }
     active.aborted.truncate(end_offset);

@@ -80,7 +80,9 @@ impl<S: SegmentStore> Log<S> {
                 Found::End => return Ok(()),
                 Found::Bad(problem) => return Err(walker.corrupt(at_bytes, problem)),
             };
-            chain.link(&batch).map_err(|problem| walker.corrupt(at_bytes, problem))?;
+            chain
+                .link(&batch, at_bytes)
+                .map_err(|(bad_bytes, problem)| walker.corrupt(bad_bytes, problem))?;
             at_bytes += batch.size_bytes() as u64;
             report.bytes += batch.size_bytes() as u64;
             if at_bytes - paused_at_bytes >= CHUNK_BYTES as u64 {
@@ -90,9 +92,14 @@ impl<S: SegmentStore> Log<S> {
         }
     }
 
-    /// Checks of batches that begin at or behind `from_offset`.
+    /// Checks of batches of one segment that begin at or behind `from_offset`.
     pub(crate) fn chain(&self, from_offset: i64) -> Chain {
-        Chain { end_offset: from_offset, epochs: self.shared.lock().epochs.clone() }
+        let state = self.shared.lock();
+        let after = state.sealed.partition_point(|s| s.base_offset <= from_offset);
+        let sealed = after.checked_sub(1).filter(|_| from_offset < state.active.base_offset);
+        let next_base = state.sealed.get(after).map_or(state.active.base_offset, |next| next.base_offset);
+        let upto_offset = sealed.map_or(i64::MAX, |_| next_base);
+        Chain { end_offset: from_offset, upto_offset, behind_gap_bytes: None, epochs: state.epochs.clone() }
     }
 }
 
@@ -112,33 +119,49 @@ impl Pace {
 /// What the next batch must continue.
 pub(crate) struct Chain {
     end_offset: i64,
+    /// No batch reaches beyond.
+    upto_offset: i64,
+    /// Where the last batch begins, if it left a gap.
+    behind_gap_bytes: Option<u64>,
     epochs: EpochCache,
 }
 
 impl Chain {
-    /// Checks one batch, or says what is wrong with it.
-    pub(crate) fn link(&mut self, batch: &Batch) -> Result<(), String> {
-        batch.verify_crc().map_err(|error| error.to_string())?;
+    /// Checks the batch at `at_bytes`, or says where the bad one begins and what is wrong with it. Where two overlap it
+    /// is the earlier one if that left a gap: its offset moved up.
+    pub(crate) fn link(&mut self, batch: &Batch, at_bytes: u64) -> Result<(), (u64, String)> {
+        batch.verify_crc().map_err(|error| (at_bytes, error.to_string()))?;
         let header = batch.header();
         if header.base_offset < self.end_offset {
-            return Err(format!("batch at offset {} follows offset {}", header.base_offset, self.end_offset));
+            let problem =
+                format!("batch at offset {} follows offset {}", header.base_offset, self.end_offset);
+            return Err((self.behind_gap_bytes.unwrap_or(at_bytes), problem));
+        }
+        if header.next_offset() > self.upto_offset {
+            let problem =
+                format!("batch up to offset {} reaches beyond {}", header.last_offset(), self.upto_offset);
+            return Err((at_bytes, problem));
         }
         let epoch = self.epochs.epoch_of(header.base_offset);
         // Epochs below the log start are forgotten, and a batch may reach there.
         if let Some(expected) = epoch.filter(|expected| *expected != header.leader_epoch) {
-            return Err(format!("leader epoch {} where epoch {expected} wrote", header.leader_epoch));
+            return Err((
+                at_bytes,
+                format!("leader epoch {} where epoch {expected} wrote", header.leader_epoch),
+            ));
         }
+        self.behind_gap_bytes = (header.base_offset > self.end_offset).then_some(at_bytes);
         self.end_offset = header.next_offset();
         Ok(())
     }
 
-    /// Checks batches one behind the other; says where the bad one begins, and what is wrong.
+    /// Checks batches one behind the other, as [`link`](Self::link).
     pub(crate) fn link_all(&mut self, bytes: &Bytes) -> Result<(), (u64, String)> {
         let mut rest = bytes.clone();
         loop {
             let at_bytes = (bytes.len() - rest.len()) as u64;
             match Batch::split_from(&mut rest) {
-                Ok(Some(batch)) => self.link(&batch).map_err(|problem| (at_bytes, problem))?,
+                Ok(Some(batch)) => self.link(&batch, at_bytes)?,
                 Ok(None) if rest.is_empty() => return Ok(()),
                 Ok(None) => return Err((at_bytes, "half a batch".to_owned())),
                 Err(error) => return Err((at_bytes, error.to_string())),

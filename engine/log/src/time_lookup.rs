@@ -1,6 +1,6 @@
 //! Finding offsets by time.
 
-use plimsoll_io::SegmentStore;
+use plimsoll_io::{SegmentFile, SegmentStore};
 use plimsoll_records::{Batch, Decompressor, RecordLimits};
 
 use crate::error::ReadError;
@@ -10,7 +10,7 @@ use crate::read::batch_at;
 use crate::room::off_thread;
 use crate::state::State;
 use crate::time_index::{TimeEntry, TimeIndex};
-use crate::walk::Walker;
+use crate::walk::{Found, Walker};
 
 const LOOKUP_CHUNK_BYTES: usize = 64 << 10;
 
@@ -163,11 +163,8 @@ impl<S: SegmentStore> Log<S> {
         if self.newest_of(base_offset).await?.is_none_or(|n| n.timestamp < timestamp) {
             return Ok((None, following));
         }
-        let start = match self.time_floor(base_offset, timestamp).await? {
-            Some(entry) => self.start_at(base_offset, |index| index.floor(entry.offset)).await?,
-            None => self.start_at(base_offset, |_| None).await?,
-        };
-        Ok((start, following))
+        let entry = self.time_floor(base_offset, timestamp).await?;
+        Ok((self.start_before(base_offset, entry).await?, following))
     }
 
     async fn time_floor(&self, base_offset: i64, timestamp: i64) -> Result<Option<TimeEntry>, ReadError> {
@@ -178,6 +175,26 @@ impl<S: SegmentStore> Log<S> {
             }
         }
         Ok(self.open_sealed(base_offset).await?.and_then(|opened| opened.times.floor(timestamp)))
+    }
+
+    /// Where the batch that carries `entry` begins, if it is there and carries it; otherwise the segment's beginning. Of
+    /// the entry nothing but that batch can tell whether it changed on the device.
+    async fn start_before(
+        &self,
+        base_offset: i64,
+        entry: Option<TimeEntry>,
+    ) -> Result<Option<Start<S::File>>, ReadError> {
+        if let Some(entry) = entry {
+            let start = self.start_at(base_offset, |index| index.floor(entry.offset)).await?;
+            let Some(mut start) = start else { return Ok(None) };
+            if let Some(at_bytes) = carrier_of(&start, entry).await? {
+                start.at_bytes = at_bytes;
+                return Ok(Some(start));
+            }
+            let dir = self.shared.dir.display();
+            tracing::warn!(%dir, base_offset, ?entry, "a time index names a batch that is not there");
+        }
+        self.start_at(base_offset, |_| None).await
     }
 
     async fn start_at(
@@ -232,6 +249,20 @@ impl<S: SegmentStore> Log<S> {
         }
         Ok(None)
     }
+}
+
+/// Where the batch begins that carries the entry. `None` if it is not there or carries another timestamp.
+async fn carrier_of<F: SegmentFile>(start: &Start<F>, entry: TimeEntry) -> Result<Option<u64>, ReadError> {
+    let mut walker = Walker::new(&*start.file, start.limit_bytes, LOOKUP_CHUNK_BYTES);
+    let mut at_bytes = start.at_bytes;
+    while let Found::Some(header) = walker.header(at_bytes).await? {
+        if header.last_offset() >= entry.offset {
+            let carried = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
+            return Ok((carried == entry).then_some(at_bytes));
+        }
+        at_bytes += header.size_bytes() as u64;
+    }
+    Ok(None)
 }
 
 impl<F> State<F> {

@@ -6,11 +6,13 @@
 //! has a **control**: the same run with the protection removed, which must report damage, or the trial proves nothing.
 //!
 //! [`kill`] ends a process that appends ([`child`]) at random moments. [`disk`] gives it file systems that lose power,
-//! fail to sync, or are full. [`images`] recovers what a power cut could leave at any operation. The binary `plimsoll-faults` runs them all and
+//! fail to sync, or are full. [`images`] recovers what a power cut could leave at any operation, [`flips`] what is left when a bit changes. The
+//! binary `plimsoll-faults` runs them all and
 //! prints a line of counts per trial ([`tally`]); `docs/faults.md` says what each shows.
 
 pub mod child;
 pub mod disk;
+pub mod flips;
 pub mod images;
 pub mod kill;
 pub mod progress;

@@ -10,6 +10,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::child;
 use crate::disk::{self, FileSystem, fsync, full, power};
+use crate::flips;
 use crate::images::{self, Without};
 use crate::kill::{self, Killer};
 use crate::progress::Progress;
@@ -31,6 +32,8 @@ pub enum Kind {
     Full,
     /// Power loss under load.
     Power,
+    /// Bits that change on the device.
+    Flips,
     /// Every trial.
     All,
     /// Not a trial: the process that is killed.
@@ -123,6 +126,12 @@ pub fn run(options: &Options, report: &mut dyn FnMut(Outcome) -> Result<()>) -> 
                 Err(why) => Outcome::skipped("images", backend, options.seed, why),
             })?;
         }
+        if is(Kind::Flips) {
+            report(match &usable {
+                Ok(()) => flips(options, backend)?,
+                Err(why) => Outcome::skipped("flips", backend, options.seed, why),
+            })?;
+        }
         for kind in FileSystem::ALL {
             // A short run takes one file system per backend.
             if options.short && (kind == FileSystem::Xfs) != (backend == "mmap") {
@@ -178,6 +187,21 @@ fn images(options: &Options, backend: &str) -> Result<Outcome> {
     ];
     let (tally, on) = (progress.finished()?, backend.to_owned());
     Ok(Outcome { trial: "images", on, seed, tally, controls, skipped: None })
+}
+
+fn flips(options: &Options, backend: &str) -> Result<Outcome> {
+    let (seed, cycles) = (options.seed, options.cycles(200, 10_000));
+    let mut progress = Progress::open(options, "flips", backend)?;
+    for index in progress.tally.cycles / flips::LIFE_FLIPS.. {
+        progress.add(flips::nth_life(backend, seed, index, false)?)?;
+        if progress.tally.cycles >= cycles || progress.tally.violated() {
+            break;
+        }
+    }
+    let tally = flips::nth_life(backend, seed, 0, true)?;
+    let controls = vec![Control { without: "checks of the CRC by readers", tally }];
+    let (tally, on) = (progress.finished()?, backend.to_owned());
+    Ok(Outcome { trial: "flips", on, seed, tally, controls, skipped: None })
 }
 
 /// A trial that runs in lives on file systems of its own.

@@ -190,12 +190,14 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         // A sealed segment ends with its last batch; only behind that of another may something old be left.
         let recycles = self.store.preallocation() == Preallocation::Recycle;
         let continuity = if recycles && !was_sealed { Continuity::Exact } else { Continuity::Rising };
+        let next_base = self.segments.front().map_or(i64::MAX, |next| next.base_offset);
         // Stale index files must not outlive a scan: whoever opens the segment next would believe them.
         self.forget_indexes(found.base_offset)?;
         let segment = self.open(found).await?;
         self.forget_cached(segment.file.path()).await?;
         let scanned =
-            scan::scan(segment, self.end_offset, continuity, &self.config, &mut self.rebuilt).await?;
+            scan::scan(segment, self.end_offset..next_base, continuity, &self.config, &mut self.rebuilt)
+                .await?;
         self.report.segments_scanned += 1;
         self.report.bytes_scanned += scanned.active.tail.size_bytes;
         Ok(scanned)

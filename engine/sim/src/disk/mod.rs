@@ -45,7 +45,7 @@ impl FileSystem {
     fn make(self, image: &Path, thin: bool) -> Result<()> {
         match self {
             FileSystem::Ext4 if thin => {
-                run("mkfs.ext4", &["-q", "-F", "-O", "^has_journal", "-N", "512"], image)?;
+                run("mkfs.ext4", &["-q", "-F", "-O", "^has_journal", "-N", "4096"], image)?;
                 settle_beginning(image)
             }
             FileSystem::Ext4 => run("mkfs.ext4", &["-q", "-F", "-E", "nodiscard"], image),

@@ -89,6 +89,11 @@ fn limits(backend: &str) -> IoLimits {
     }
 }
 
+/// A directory that is gone with the value.
+pub(crate) fn scratch() -> Result<tempfile::TempDir> {
+    Ok(tempfile::tempdir_in(memory())?)
+}
+
 /// Images are of a disk already, so where there is a file system in memory they go there.
 fn memory() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
