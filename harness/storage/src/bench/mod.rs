@@ -3,8 +3,8 @@
 //! A [`Matrix`] expands to [`Cell`]s, one per row of the result. [`run`] visits all cells in rounds of random order;
 //! in each visit the engine and the [`floor`](crate::floor) of its technique write the same batches one after the
 //! other, the first of them by a seeded coin. Every trial begins on warm memory and without a dirty backlog
-//! ([`memory`]), is timed and charged for the whole process's CPU ([`usage`]), and is read back batch by batch
-//! ([`check`]) before its figures count. [`Row`] holds what became of a cell: medians, and the ratio of the pairs
+//! (`memory`), is timed and charged for the whole process's CPU (`usage`), and is read back batch by batch
+//! (`check`) before its figures count. [`Row`] holds what became of a cell: medians, and the ratio of the pairs
 //! with its interval.
 
 mod batches;
