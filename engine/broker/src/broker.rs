@@ -108,6 +108,7 @@ impl Broker {
     async fn recover(&self) -> Result<(), BrokerError> {
         let image = self.image();
         let found = self.log_dirs.find(&image)?;
+        self.log_dirs.format(&image, &found)?;
         for record in image.topics() {
             let name = record.name.as_str();
             let places = (0_i32..).zip(&record.partitions).map(|(index, _)| match found.get(&format!("{name}-{index}")) {

@@ -73,6 +73,17 @@ pub enum BrokerError {
         /// The other.
         other: PathBuf,
     },
+    /// A partition is nowhere, and a log directory is empty.
+    #[error(
+        "partition {partition} is in no log directory, and {} is empty: if that is the mount point of a disk, mount it; if the directory is new, leave it out of `log.dirs` until the partition is found or its topic deleted",
+        path.display()
+    )]
+    Unmounted {
+        /// `topic-index`.
+        partition: String,
+        /// The empty directory.
+        path: PathBuf,
+    },
     /// The disk of the first log directory failed, which also holds the metadata log.
     #[error("the first log directory {} failed, without which nothing can go on: {fault}", path.display())]
     FirstDirectoryFailed {

@@ -21,6 +21,8 @@ use crate::partition::Recovery;
 pub(crate) struct LogDir {
     path: PathBuf,
     cluster_id: String,
+    /// What is to be written into a directory that was empty, once it is sure that it should be.
+    unformatted: Option<MetaProperties>,
     store: AnyStore,
     recovery_points: CheckpointFile,
     log_starts: CheckpointFile,
@@ -50,8 +52,8 @@ impl Notes {
 }
 
 impl LogDir {
-    /// Makes the directory if need be, locks it, and formats it if it is empty. `cluster_id` is that of the first
-    /// directory; the first one brings its own.
+    /// Makes the directory if need be and locks it. `cluster_id` is that of the first directory; the first one brings
+    /// its own and is formatted if it is empty. The others are not until [`LogDir::format`].
     pub(super) fn open(
         path: PathBuf,
         (node_id, cluster_id): (i32, Option<&str>),
@@ -61,13 +63,14 @@ impl LogDir {
         std::fs::create_dir_all(&path)
             .map_err(|source| BrokerError::LogDir { path: path.clone(), source })?;
         let lock = DirectoryLock::acquire(&path)?;
-        let cluster_id = identify(&path, node_id, cluster_id)?;
+        let (cluster_id, unformatted) = identify(&path, node_id, cluster_id)?;
         Ok(Self {
             recovery_points: CheckpointFile::new(&path, layout::RECOVERY_POINT_CHECKPOINT),
             log_starts: CheckpointFile::new(&path, layout::LOG_START_CHECKPOINT),
             cleaned: CheckpointFile::new(&path, layout::CLEANER_CHECKPOINT),
             path,
             cluster_id,
+            unformatted,
             store,
             fault: OnceLock::new(),
             failed,
@@ -77,6 +80,19 @@ impl LogDir {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it was empty and nothing was written into it yet.
+    pub(super) fn is_unformatted(&self) -> bool {
+        self.unformatted.is_some()
+    }
+
+    /// Makes an empty directory this node's.
+    pub(super) fn format(&self) -> Result<(), BrokerError> {
+        let Some(meta) = &self.unformatted else { return Ok(()) };
+        meta.write(&self.path)?;
+        info!("formatted {} for node {} of cluster {}", self.path.display(), meta.node_id, meta.cluster_id);
+        Ok(())
     }
 
     pub(crate) fn cluster_id(&self) -> &str {
@@ -136,8 +152,13 @@ impl LogDir {
     }
 }
 
-/// Reads `meta.properties`, or formats an empty directory; returns the cluster id.
-fn identify(path: &Path, node_id: i32, cluster_id: Option<&str>) -> Result<String, BrokerError> {
+/// Reads `meta.properties`; returns the cluster id, and what is still to be written into an empty directory. The first
+/// directory, which no cluster id comes with, is formatted here.
+fn identify(
+    path: &Path,
+    node_id: i32,
+    cluster_id: Option<&str>,
+) -> Result<(String, Option<MetaProperties>), BrokerError> {
     if let Some(meta) = MetaProperties::read(path)? {
         let path = path.to_path_buf();
         return match cluster_id {
@@ -148,7 +169,7 @@ fn identify(path: &Path, node_id: i32, cluster_id: Option<&str>) -> Result<Strin
                 let expected = expected.to_owned();
                 Err(BrokerError::OtherCluster { path, found: meta.cluster_id, expected })
             }
-            _ => Ok(meta.cluster_id),
+            _ => Ok((meta.cluster_id, None)),
         };
     }
     let meta = MetaProperties {
@@ -156,7 +177,10 @@ fn identify(path: &Path, node_id: i32, cluster_id: Option<&str>) -> Result<Strin
         node_id,
         directory_id: encode_id(Uuid::new_v4()),
     };
+    if cluster_id.is_some() {
+        return Ok((meta.cluster_id.clone(), Some(meta)));
+    }
     meta.write(path)?;
     info!("formatted {} for node {node_id} of cluster {}", path.display(), meta.cluster_id);
-    Ok(meta.cluster_id)
+    Ok((meta.cluster_id, None))
 }

@@ -121,6 +121,19 @@ impl LogDirs {
         Ok(found)
     }
 
+    /// Formats directories that were empty. Not while a partition is found nowhere: an empty directory may be the mount
+    /// point of a disk that is not mounted, and an empty partition in its place would look like lost data.
+    pub(crate) fn format(&self, image: &Image, found: &Found) -> Result<(), BrokerError> {
+        let Some(empty) = self.others.iter().find(|dir| dir.is_unformatted()) else { return Ok(()) };
+        let named = image.topics().flat_map(|topic| {
+            (0..topic.partitions.len()).map(move |index| format!("{}-{index}", topic.name))
+        });
+        if let Some(partition) = named.into_iter().find(|name| !found.contains_key(name)) {
+            return Err(BrokerError::Unmounted { partition, path: empty.path().to_path_buf() });
+        }
+        self.others.iter().try_for_each(|dir| dir.format())
+    }
+
     /// From where on compacted logs are dirty, as far as it was written down.
     pub(crate) fn cleaned(&self) -> BTreeMap<TopicPartition, i64> {
         let read = |dir: &Arc<LogDir>| dir.heed(dir.cleaned.read()).unwrap_or_default().offsets;

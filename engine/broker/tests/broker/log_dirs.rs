@@ -98,6 +98,27 @@ fn a_partition_in_two_directories_is_refused() {
 }
 
 #[test]
+fn an_empty_directory_in_the_place_of_one_with_partitions_is_no_new_one() {
+    let disks = tempfile::tempdir().expect("a directory");
+    let (second, aside) = (disks.path().join("second"), disks.path().join("aside"));
+    let broker = start(Data::new(), &[&second]);
+    broker.client().create("t", 2, &[]);
+    assert_eq!(produced(&mut broker.client(), 0), ErrorCode::None);
+    let data = broker.stop();
+    // As a disk that is not mounted leaves its mount point.
+    fs::rename(&second, &aside).expect("moved");
+    fs::create_dir(&second).expect("a mount point");
+    let refused = refusal(data, &[&second]);
+    assert!(refused.contains("t-") && refused.contains("mount it"), "{refused}");
+    assert_eq!(fs::read_dir(&second).expect("readable").filter(|e| !is_lock(e)).count(), 0, "not formatted");
+}
+
+/// The lock file is made before anything is known of the directory.
+fn is_lock(entry: &std::io::Result<fs::DirEntry>) -> bool {
+    entry.as_ref().is_ok_and(|entry| entry.file_name() == ".lock")
+}
+
+#[test]
 fn what_lies_in_a_directory_that_cannot_be_opened_is_offline_and_never_made_anew() {
     let data = Data::new();
     let (first, second, away) = (data.path(), data.beside("second"), data.beside("away"));
