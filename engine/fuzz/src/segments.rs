@@ -1,7 +1,7 @@
 //! Bytes of segments: made, repaired, and judged by a second opinion on where they stop being whole.
 
 use bytes::Bytes;
-use plimsoll_records::{BATCH_HEADER_BYTES, Batch, crc32c};
+use plimsoll_records::{BATCH_HEADER_BYTES, Batch, BatchHeader, crc32c};
 
 use crate::seeds::golden_batches;
 
@@ -33,13 +33,28 @@ pub(crate) fn valid_prefix(bytes: &[u8]) -> Vec<Batch> {
         let header = *batch.header();
         let follows = header.base_offset >= end_offset && !(0..last_epoch).contains(&header.leader_epoch);
         let near = header.last_offset() <= i64::from(i32::MAX);
-        if !follows || !near || batch.verify_crc().is_err() {
+        let rises = header.base_offset > end_offset || header.leader_epoch > last_epoch;
+        if !follows
+            || !near
+            || batch.verify_crc().is_err()
+            || (rises && runs_over(&header, end_offset, &left))
+        {
             break;
         }
         (end_offset, last_epoch) = (header.next_offset(), last_epoch.max(header.leader_epoch));
         kept.push(batch);
     }
     kept
+}
+
+/// Whether the batch behind says that this one's offset or epoch, which no CRC covers, moved up.
+fn runs_over(header: &BatchHeader, end_offset: i64, behind: &[u8]) -> bool {
+    let next = behind.get(..BATCH_HEADER_BYTES).and_then(|bytes| BatchHeader::parse(bytes).ok());
+    next.filter(|next| next.size_bytes() <= behind.len()).is_some_and(|next| {
+        let gap = header.base_offset > end_offset;
+        (0..header.leader_epoch).contains(&next.leader_epoch)
+            || gap && header.last_offset() >= next.base_offset
+    })
 }
 
 /// The smallest golden batches, one behind the other in offset and epoch.
