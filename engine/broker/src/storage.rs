@@ -10,6 +10,14 @@ use crate::error::BrokerError;
 
 /// The store for partitions, as configured; the fallback, with a warning, if that is allowed and needed.
 pub(crate) fn partition_store(settings: &Settings) -> Result<AnyStore, BrokerError> {
+    let store = backend_store(settings)?;
+    Ok(match &settings.faults {
+        Some(faults) => store.faulty(faults.clone()),
+        None => store,
+    })
+}
+
+fn backend_store(settings: &Settings) -> Result<AnyStore, BrokerError> {
     match (open_store(&settings.io_config(settings.backend)), settings.fallback) {
         (Ok(store), _) => Ok(store),
         (Err(error), Some(fallback)) if fallback != settings.backend => {

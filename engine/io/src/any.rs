@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::config::{Backend, IoConfig, Placement, Preallocation};
 use crate::fault::IoFault;
+use crate::faulty::{Faults, Faulty, FaultyFile};
 use crate::file::{Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
 use crate::mmap::{MmapFile, MmapStore};
 use crate::page_cache::{PageCacheFile, PageCacheStore};
@@ -25,6 +26,8 @@ pub enum AnyStore {
     Uring(UringStore),
     /// In memory.
     Sim(SimStore),
+    /// Any of these, failing as planned.
+    Faulty(Box<Faulty<AnyStore>>),
 }
 
 /// A file of any backend.
@@ -38,6 +41,8 @@ pub enum AnyFile {
     Uring(UringFile),
     /// In memory.
     Sim(SimFile),
+    /// Any of these, failing as planned.
+    Faulty(Box<FaultyFile<AnyFile>>),
 }
 
 /// Builds the store that `config` names, or says why this machine cannot run it. There is no silent fallback.
@@ -69,8 +74,29 @@ macro_rules! each {
             $kind::Mmap($it) => $body,
             $kind::Uring($it) => $body,
             $kind::Sim($it) => $body,
+            $kind::Faulty($it) => $body,
         }
     };
+}
+
+/// Waits for a future of whichever backend it is. Only what contains another of its kind pays for a box.
+macro_rules! wait {
+    ($on:expr, $kind:ident, $it:ident => $future:expr) => {
+        match $on {
+            $kind::PageCache($it) => $future.await,
+            $kind::Mmap($it) => $future.await,
+            $kind::Uring($it) => $future.await,
+            $kind::Sim($it) => $future.await,
+            $kind::Faulty($it) => Box::pin($future).await,
+        }
+    };
+}
+
+impl AnyStore {
+    /// The same store with `faults` before it.
+    pub fn faulty(self, faults: Faults) -> AnyStore {
+        AnyStore::Faulty(Box::new(Faulty::new(self, faults)))
+    }
 }
 
 impl SegmentStore for AnyStore {
@@ -82,6 +108,10 @@ impl SegmentStore for AnyStore {
             AnyStore::Mmap(store) => store.create(path, reserve_bytes).await.map(AnyFile::Mmap),
             AnyStore::Uring(store) => store.create(path, reserve_bytes).await.map(AnyFile::Uring),
             AnyStore::Sim(store) => store.create(path, reserve_bytes).await.map(AnyFile::Sim),
+            AnyStore::Faulty(store) => {
+                let created = Box::pin(store.create(path, reserve_bytes)).await;
+                created.map(|file| AnyFile::Faulty(Box::new(file)))
+            }
         }
     }
 
@@ -93,19 +123,23 @@ impl SegmentStore for AnyStore {
             AnyStore::Mmap(store) => store.open(path).await.map(|(file, len)| (AnyFile::Mmap(file), len)),
             AnyStore::Uring(store) => store.open(path).await.map(|(file, len)| (AnyFile::Uring(file), len)),
             AnyStore::Sim(store) => store.open(path).await.map(|(file, len)| (AnyFile::Sim(file), len)),
+            AnyStore::Faulty(store) => {
+                let opened = Box::pin(store.open(path)).await;
+                opened.map(|(file, len)| (AnyFile::Faulty(Box::new(file)), len))
+            }
         }
     }
 
     async fn lengths(&self, paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {
-        each!(self, AnyStore, store => store.lengths(paths).await)
+        wait!(self, AnyStore, store => store.lengths(paths))
     }
 
     async fn remove(&self, path: &Path) -> Result<(), IoFault> {
-        each!(self, AnyStore, store => store.remove(path).await)
+        wait!(self, AnyStore, store => store.remove(path))
     }
 
     async fn sync_directory(&self, path: &Path) -> Result<(), IoFault> {
-        each!(self, AnyStore, store => store.sync_directory(path).await)
+        wait!(self, AnyStore, store => store.sync_directory(path))
     }
 
     fn backend(&self) -> Backend {
@@ -127,27 +161,27 @@ impl SegmentFile for AnyFile {
     }
 
     async fn rename(&self, to: &Path) -> Result<(), IoFault> {
-        each!(self, AnyFile, file => file.rename(to).await)
+        wait!(self, AnyFile, file => file.rename(to))
     }
 
     async fn is_alone(&self) -> Result<bool, IoFault> {
-        each!(self, AnyFile, file => file.is_alone().await)
+        wait!(self, AnyFile, file => file.is_alone())
     }
 
     async fn reserve(&self, upto_bytes: u64) -> Result<(), IoFault> {
-        each!(self, AnyFile, file => file.reserve(upto_bytes).await)
+        wait!(self, AnyFile, file => file.reserve(upto_bytes))
     }
 
     async fn write_at(&self, at_bytes: u64, bufs: WriteBufs) -> Done<WriteBufs> {
-        each!(self, AnyFile, file => file.write_at(at_bytes, bufs).await)
+        wait!(self, AnyFile, file => file.write_at(at_bytes, bufs))
     }
 
     async fn read_at(&self, range: Range<u64>) -> Result<Bytes, IoFault> {
-        each!(self, AnyFile, file => file.read_at(range).await)
+        wait!(self, AnyFile, file => file.read_at(range))
     }
 
     async fn prefetch(&self, range: Range<u64>) -> Result<(), IoFault> {
-        each!(self, AnyFile, file => file.prefetch(range).await)
+        wait!(self, AnyFile, file => file.prefetch(range))
     }
 
     fn slice(&self, range: Range<u64>) -> Option<Records> {
@@ -155,10 +189,10 @@ impl SegmentFile for AnyFile {
     }
 
     async fn sync(&self) -> Result<(), IoFault> {
-        each!(self, AnyFile, file => file.sync().await)
+        wait!(self, AnyFile, file => file.sync())
     }
 
     async fn truncate(&self, len_bytes: u64) -> Result<(), IoFault> {
-        each!(self, AnyFile, file => file.truncate(len_bytes).await)
+        wait!(self, AnyFile, file => file.truncate(len_bytes))
     }
 }

@@ -43,7 +43,7 @@ pub use config::{
 pub use dice::Dice;
 pub use dir::{DirectoryLock, fsync_directory, write_atomically};
 pub use fault::{FaultKind, IoFault, IoOp};
-pub use faulty::{Faults, Faulty, FaultyFile};
+pub use faulty::{Faults, Faulty, FaultyFile, Held};
 pub use file::{Chunk, Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
 pub use metered::{Meter, Metered, MeteredFile, OpSummary};
 pub use mmap::{MmapFile, MmapStore};

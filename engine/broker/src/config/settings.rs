@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use plimsoll_io::{Backend, IoConfig, PageCacheOptions, Preallocation, UringOptions};
+use plimsoll_io::{Backend, Faults, IoConfig, PageCacheOptions, Preallocation, UringOptions};
 use plimsoll_log::Durability;
 use tracing::warn;
 
@@ -35,6 +35,8 @@ pub struct Settings {
     pub preallocation: Preallocation,
     /// What an acknowledgement promises.
     pub durability: Durability,
+    /// What the partitions' files are to suffer. For tests; no key sets it.
+    pub faults: Option<Faults>,
 }
 
 impl Settings {
@@ -81,7 +83,9 @@ impl Settings {
             _ => Durability::Replicated,
         };
         check_log_dirs(text("log.dirs"))?;
-        let settings = Self { listener, advertised, backend, fallback, preallocation, durability, values };
+        let faults = None;
+        let settings =
+            Self { listener, advertised, backend, fallback, preallocation, durability, faults, values };
         settings.check_durability()?;
         settings.check_backend_keys()?;
         Ok(settings)

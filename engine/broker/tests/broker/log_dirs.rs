@@ -1,16 +1,16 @@
 //! Several log directories: what lies where, and one that fails alone.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use plimsoll_records::Codec;
-use plimsoll_wire::{ApiKey, ErrorCode, Request, Response};
+use plimsoll_wire::{ErrorCode, Request};
 
-use super::common::{Client, Data, TestBroker, batch, produce_one};
+use super::common::{Client, Data, TestBroker, batch, failing_disk, produce_one};
 
 /// `log.dirs` with the directory of `data` first, and the others.
-fn dirs(first: &Path, others: &[&Path]) -> String {
+pub(crate) fn dirs(first: &Path, others: &[&Path]) -> String {
     let all: Vec<_> = std::iter::once(&first).chain(others).map(|path| path.display().to_string()).collect();
     format!("log.dirs={}", all.join(","))
 }
@@ -29,7 +29,7 @@ fn refusal(data: Data, others: &[&Path]) -> String {
 }
 
 /// The partitions of topic "t" that lie in `dir`.
-fn held(dir: &Path) -> Vec<i32> {
+pub(crate) fn held(dir: &Path) -> Vec<i32> {
     let names = fs::read_dir(dir).expect("readable").map(|entry| entry.expect("an entry").file_name());
     let mut held: Vec<i32> =
         names.filter_map(|name| name.to_str()?.strip_prefix("t-")?.parse().ok()).collect();
@@ -37,7 +37,7 @@ fn held(dir: &Path) -> Vec<i32> {
     held
 }
 
-fn produced(client: &mut Client, partition: i32) -> ErrorCode {
+pub(crate) fn produced(client: &mut Client, partition: i32) -> ErrorCode {
     client.try_produce("t", partition, &batch(&[&format!("of {partition}")], Codec::None)).error
 }
 
@@ -154,69 +154,6 @@ fn what_lies_in_a_directory_that_cannot_be_opened_is_offline_and_never_made_anew
     }
 }
 
-/// A small disk that can be made to fail: ext4 in a file.
-struct FailingDisk {
-    mount: PathBuf,
-    _parent: tempfile::TempDir,
-}
-
-impl FailingDisk {
-    fn new() -> Result<Self, String> {
-        let parent = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let (image, mount) = (parent.path().join("image"), parent.path().join("mount"));
-        fs::create_dir(&mount).map_err(|error| error.to_string())?;
-        let file = fs::File::create(&image).map_err(|error| error.to_string())?;
-        file.set_len(64 << 20).map_err(|error| error.to_string())?;
-        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))?;
-        run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&mount))?;
-        Ok(Self { mount, _parent: parent })
-    }
-
-    /// From now on every write and sync fails, as ext4 has it after an error of its journal.
-    fn fail(&self) {
-        run(Command::new("mount").args(["-o", "remount,abort"]).arg(&self.mount)).expect("aborted");
-    }
-
-    /// Lets every write and sync wait until the guard is dropped.
-    fn freeze(&self) -> Result<Frozen<'_>, String> {
-        run(Command::new("fsfreeze").arg("--freeze").arg(&self.mount))?;
-        Ok(Frozen(self))
-    }
-
-    fn dir(&self) -> PathBuf {
-        self.mount.join("data")
-    }
-}
-
-impl Drop for FailingDisk {
-    fn drop(&mut self) {
-        run(Command::new("umount").arg("--lazy").arg(&self.mount)).expect("unmounted");
-    }
-}
-
-/// A disk on which nothing ends.
-struct Frozen<'a>(&'a FailingDisk);
-
-impl Drop for Frozen<'_> {
-    fn drop(&mut self) {
-        run(Command::new("fsfreeze").arg("--unfreeze").arg(&self.0.mount)).expect("thawed");
-    }
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    match command.output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn failing_disk() -> Option<FailingDisk> {
-    FailingDisk::new()
-        .map_err(|reason| eprintln!("skipped: a disk that fails: no file system of its own: {reason}"))
-        .ok()
-}
-
 #[test]
 fn a_failing_sync_is_never_acknowledged_and_its_directory_goes_offline_alone() {
     let Some(disk) = failing_disk() else { return };
@@ -258,37 +195,4 @@ fn without_its_first_directory_a_broker_ends_with_an_error() {
     client.send(12, &Request::Produce(produce_one("t", failing[0], &batch(&["lost"], Codec::None), -1)));
     let error = broker.ended().expect_err("it cannot go on").to_string();
     assert!(error.contains("first log directory") && error.contains("os error 30"), "{error}");
-}
-
-#[test]
-fn a_sync_that_takes_for_ever_keeps_no_other_directory_waiting() {
-    let Some(disk) = failing_disk() else { return };
-    let data = Data::new();
-    let first = data.path();
-    let dirs = dirs(&first, &[&disk.dir()]);
-    // One thread serves everybody, so that whatever blocks it would be seen.
-    let one_thread = "num.network.threads=1";
-    let broker =
-        data.start(&[&dirs, one_thread, "plimsoll.durability=fsync", "plimsoll.storage.placement=lane"]);
-    let (mut waiting, mut client) = (broker.client(), broker.client());
-    client.create("t", 2, &[]);
-    let (here, there) = (held(&first)[0], held(&disk.dir())[0]);
-    assert_eq!(
-        (produced(&mut client, here), produced(&mut client, there)),
-        (ErrorCode::None, ErrorCode::None)
-    );
-    let frozen = match disk.freeze() {
-        Ok(frozen) => frozen,
-        Err(reason) => return eprintln!("skipped: a disk that stands still: {reason}"),
-    };
-    waiting.send(12, &Request::Produce(produce_one("t", there, &batch(&["late"], Codec::None), -1)));
-    for _ in 0..20 {
-        assert_eq!(produced(&mut client, here), ErrorCode::None);
-    }
-    assert_eq!(client.fetch("t", there, 0).high_watermark, 1, "not acknowledged and not shown");
-    drop(frozen);
-    let (_, answer) = waiting.receive(ApiKey::Produce, 12);
-    let Response::Produce(answer) = answer else { panic!() };
-    assert_eq!(answer.topics[0].partitions[0].error, ErrorCode::None);
-    assert_eq!(client.read_from("t", there, 0).len(), 2);
 }

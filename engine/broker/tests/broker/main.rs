@@ -6,6 +6,7 @@ mod configs;
 mod conversation;
 mod disk_full;
 mod fetch;
+mod held_syncs;
 mod hostile;
 mod list_offsets;
 mod log_dirs;

@@ -22,6 +22,10 @@ const COMPLETIONS: u32 = 1024;
 /// How long the kernel thread of a polled ring spins without work before it sleeps, in milliseconds.
 const SQPOLL_IDLE_MS: u32 = 10;
 
+/// Kernel threads that may wait for devices on behalf of one thread's rings. The kernel's own bound is four per core:
+/// so few files of a device that stands still would hold up the syncs of all others.
+const WORKERS_MAX: u32 = 512;
+
 /// How submissions and completions of a ring are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RingKind {
@@ -63,6 +67,14 @@ fn build_deferred() -> io::Result<IoUring> {
 /// A ring as every kernel with io_uring has it.
 pub(super) fn build_plain() -> io::Result<IoUring> {
     IoUring::builder().setup_cqsize(COMPLETIONS).build(SUBMISSIONS)
+}
+
+/// Lets as many operations wait in the kernel as a runtime has blocking threads. Zero leaves the workers for sockets as
+/// they are.
+fn allow_workers(io: &IoUring) {
+    if let Err(error) = io.submitter().register_iowq_max_workers(&mut [WORKERS_MAX, 0]) {
+        tracing::info!(%error, "this kernel bounds a ring's workers by itself (Linux 5.15 lifts it)");
+    }
 }
 
 /// Pins the block arena for this ring. Where the limit of locked memory forbids it, writes work unregistered.
@@ -120,6 +132,7 @@ impl Core {
     /// Takes over a new ring: completions ring its eventfd, the block arena is registered if memory allows.
     pub(super) fn new(io: IoUring, eventfd: &OwnedFd) -> io::Result<Core> {
         io.submitter().register_eventfd(eventfd.as_raw_fd())?;
+        allow_workers(&io);
         let arena_registered = register_arena(&io);
         Ok(Core {
             io,
