@@ -42,6 +42,7 @@ pub mod layout;
 mod log;
 mod marks;
 mod mend;
+mod newest;
 mod offset_index;
 mod open_files;
 mod partition_metadata;

@@ -18,21 +18,33 @@ impl<S: SegmentStore> Log<S> {
     pub(crate) async fn mend_index(&self, base_offset: i64, at_bytes: u64) -> Result<(), ReadError> {
         let dir = self.shared.dir.display();
         tracing::warn!(%dir, base_offset, at_bytes, "a segment's index names a batch that is not there");
-        let swaps = {
+        {
             let mut state = self.shared.lock();
             if state.active.base_offset == base_offset {
                 state.active.index.forget(at_bytes);
                 return Ok(());
             }
-            state.compacting.swaps
-        };
+        }
+        self.replace_indexes(base_offset, Some(at_bytes)).await
+    }
+
+    /// Makes the indexes of a sealed segment anew.
+    pub(crate) async fn renew_indexes(&self, base_offset: i64) -> Result<(), ReadError> {
+        let dir = self.shared.dir.display();
+        tracing::warn!(%dir, base_offset, "a segment's time index does not end with its largest timestamp");
+        self.replace_indexes(base_offset, None).await
+    }
+
+    /// Rebuilds them, or where that is impossible has the entry for the batch at `at_bytes` forgotten.
+    async fn replace_indexes(&self, base_offset: i64, at_bytes: Option<u64>) -> Result<(), ReadError> {
+        let swaps = self.shared.lock().compacting.swaps;
         let Some(opened) = self.open_sealed(base_offset).await? else { return Ok(()) };
         let Opened { file, size_bytes, .. } = &*opened;
         let (index, times) = match self.rebuild_and_keep(file, base_offset, *size_bytes, swaps).await {
             Ok(rebuilt) => rebuilt,
             Err(ReadError::Corrupt { .. }) => {
                 let mut index = opened.index.clone();
-                index.forget(at_bytes);
+                at_bytes.into_iter().for_each(|at_bytes| index.forget(at_bytes));
                 (index, opened.times.clone())
             }
             Err(error) => return Err(error),

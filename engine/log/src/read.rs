@@ -228,7 +228,7 @@ impl<S: SegmentStore> Log<S> {
             let opened = Arc::new(opened?);
             // What was opened may be another log's, if this one was deleted meanwhile.
             state.check_deleted(&self.shared.dir)?;
-            if !state.sealed.remember_newest(base_offset, opened.times.last()) {
+            if state.sealed.find(base_offset).is_none() {
                 return Ok(None);
             }
             _put_out = state.open.put(Arc::clone(&opened));

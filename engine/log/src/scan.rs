@@ -10,6 +10,7 @@ use plimsoll_records::{Batch, BatchHeader};
 use crate::config::LogConfig;
 use crate::epochs::EpochCache;
 use crate::error::LogError;
+use crate::newest::carrier_of;
 use crate::producers::Producers;
 use crate::read::read_indexes;
 use crate::segment::{Active, Tail};
@@ -242,7 +243,14 @@ pub(crate) async fn continue_from<F: SegmentFile>(
     let size_bytes = entry.map_or(0, |e| u64::from(e.at_bytes));
     active.index.truncate(entry.map_or(0, |e| u64::from(e.at_bytes) + 1));
     active.times.truncate(entry.map_or(active.base_offset, |e| e.last_offset.saturating_add(1)));
-    active.tail = Tail { size_bytes, since_index_bytes: 0, newest: active.times.last(), first_timestamp };
+    let newest = active.times.last();
+    if let Some(newest) = newest {
+        let near_bytes = active.index.floor(newest.offset).map_or(0, |e| u64::from(e.at_bytes));
+        if carrier_of(&mut walker, near_bytes, newest).await?.is_none() {
+            return Ok(None);
+        }
+    }
+    active.tail = Tail { size_bytes, since_index_bytes: 0, newest, first_timestamp };
     let mut end_offset = active.base_offset;
     loop {
         let at_bytes = active.tail.size_bytes;

@@ -1,7 +1,7 @@
 //! Small files next to the segments: read whole, replaced atomically, never appended to.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use plimsoll_io::{IoFault, IoOp};
@@ -37,23 +37,6 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), IoFault> {
 pub(crate) fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, IoFault> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(IoFault::new(IoOp::Read, path, 0, e)),
-    }
-}
-
-/// Length of the file and its last `tail_bytes` bytes (all, if it has fewer), or `None` if there is none.
-pub(crate) fn read_tail(path: &Path, tail_bytes: usize) -> Result<Option<(u64, Vec<u8>)>, IoFault> {
-    let read = || -> io::Result<(u64, Vec<u8>)> {
-        let mut file = File::open(path)?;
-        let len_bytes = file.metadata()?.len();
-        file.seek(SeekFrom::Start(len_bytes.saturating_sub(tail_bytes as u64)))?;
-        let mut tail = Vec::with_capacity(tail_bytes);
-        file.take(tail_bytes as u64).read_to_end(&mut tail)?;
-        Ok((len_bytes, tail))
-    };
-    match read() {
-        Ok(tail) => Ok(Some(tail)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(IoFault::new(IoOp::Read, path, 0, e)),
     }

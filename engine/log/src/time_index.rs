@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use plimsoll_io::IoFault;
-
 use crate::offset_index::{is_relative, relative};
-use crate::side_file;
 
 /// Bytes per entry on disk.
 pub(crate) const ENTRY_BYTES: usize = 12;
@@ -102,17 +99,6 @@ impl TimeIndex {
         self.timestamps.is_empty()
     }
 
-    /// The last entry of a segment's file, without reading the others: `Some(None)` if it has none, `None` if the file
-    /// is missing or ends in something that is no entry of the segment. Blocks.
-    pub(crate) fn read_last(dir: &Path, base_offset: i64) -> Result<Option<Option<TimeEntry>>, IoFault> {
-        let path = Self::path(dir, base_offset);
-        let Some((len_bytes, tail)) = side_file::read_tail(&path, ENTRY_BYTES)? else { return Ok(None) };
-        if !len_bytes.is_multiple_of(ENTRY_BYTES as u64) {
-            return Ok(None);
-        }
-        Ok(Self::parse(base_offset, &tail).map(|index| index.last()))
-    }
-
     pub(crate) fn path(dir: &Path, base_offset: i64) -> std::path::PathBuf {
         crate::layout::segment_path(dir, base_offset, crate::layout::TIME_INDEX_SUFFIX)
     }
@@ -139,25 +125,6 @@ mod tests {
         assert_eq!(TimeIndex::parse(0, &[0; 13]), None);
         assert_eq!(TimeIndex::parse(0, &[0; 24]), None, "a zeroed tail does not rise");
         assert_eq!(TimeIndex::parse(0, &[]), Some(TimeIndex::new(0)));
-    }
-
-    #[test]
-    fn the_last_entry_is_read_without_the_others() {
-        let dir = tempfile::tempdir().expect("temp dir");
-        let read = || TimeIndex::read_last(dir.path(), 100).expect("read");
-        assert_eq!(read(), None, "no file");
-        let mut index = TimeIndex::new(100);
-        std::fs::write(TimeIndex::path(dir.path(), 100), index.to_bytes()).expect("write");
-        assert_eq!(read(), Some(None), "no timestamps");
-        for (timestamp, offset) in [(5, 103), (7, 110)] {
-            index.push(TimeEntry { timestamp, offset });
-        }
-        std::fs::write(TimeIndex::path(dir.path(), 100), index.to_bytes()).expect("write");
-        assert_eq!(read(), Some(Some(TimeEntry { timestamp: 7, offset: 110 })));
-        std::fs::write(TimeIndex::path(dir.path(), 100), [0xff; 24]).expect("write");
-        assert_eq!(read(), None, "an offset that is none of the segment's");
-        std::fs::write(TimeIndex::path(dir.path(), 100), &index.to_bytes()[..13]).expect("write");
-        assert_eq!(read(), None, "half an entry");
     }
 
     #[test]

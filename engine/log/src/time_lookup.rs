@@ -1,16 +1,16 @@
 //! Finding offsets by time.
 
-use plimsoll_io::{SegmentFile, SegmentStore};
+use plimsoll_io::SegmentStore;
 use plimsoll_records::{Batch, Decompressor, RecordLimits};
 
 use crate::error::ReadError;
 use crate::log::Log;
+use crate::newest::carrier_of;
 use crate::offset_index::OffsetIndex;
 use crate::read::batch_at;
-use crate::room::off_thread;
 use crate::state::State;
-use crate::time_index::{TimeEntry, TimeIndex};
-use crate::walk::{Found, Walker};
+use crate::time_index::TimeEntry;
+use crate::walk::Walker;
 
 const LOOKUP_CHUNK_BYTES: usize = 64 << 10;
 
@@ -102,35 +102,6 @@ impl<S: SegmentStore> Log<S> {
         Ok(best)
     }
 
-    /// The largest timestamp of a segment, reading its time index if needed. `None` if it has none or is gone.
-    pub async fn largest_timestamp(&self, base_offset: i64) -> Result<Option<i64>, ReadError> {
-        Ok(self.newest_of(base_offset).await?.map(|e| e.timestamp))
-    }
-
-    async fn newest_of(&self, base_offset: i64) -> Result<Option<TimeEntry>, ReadError> {
-        let (known, swaps) = {
-            let state = self.shared.lock();
-            (state.newest_known(base_offset), state.compacting.swaps)
-        };
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let dir = self.shared.dir.clone();
-        let look = off_thread(&self.shared.dir, move || TimeIndex::read_last(&dir, base_offset)).await?;
-        match look {
-            Some(newest) => {
-                let mut state = self.shared.lock();
-                state.check_deleted(&self.shared.dir)?;
-                // Compaction put another segment in its place meanwhile, and knows that one's.
-                if state.compacting.swaps != swaps {
-                    return Ok(state.newest_known(base_offset).flatten());
-                }
-                Ok(newest.filter(|_| state.sealed.remember_newest(base_offset, newest)))
-            }
-            None => Ok(self.open_sealed(base_offset).await?.and_then(|opened| opened.times.last())),
-        }
-    }
-
     /// The batch with the largest timestamp below `upto_offset`: from the time index where that suffices.
     async fn newest_below(&self, base_offset: i64, upto_offset: i64) -> Result<Option<TimeEntry>, ReadError> {
         let newest = self.newest_of(base_offset).await?;
@@ -187,7 +158,8 @@ impl<S: SegmentStore> Log<S> {
         if let Some(entry) = entry {
             let start = self.start_at(base_offset, |index| index.floor(entry.offset)).await?;
             let Some(mut start) = start else { return Ok(None) };
-            if let Some(at_bytes) = carrier_of(&start, entry).await? {
+            let mut walker = Walker::new(&*start.file, start.limit_bytes, LOOKUP_CHUNK_BYTES);
+            if let Some(at_bytes) = carrier_of(&mut walker, start.at_bytes, entry).await? {
                 start.at_bytes = at_bytes;
                 return Ok(Some(start));
             }
@@ -251,20 +223,6 @@ impl<S: SegmentStore> Log<S> {
     }
 }
 
-/// Where the batch begins that carries the entry. `None` if it is not there or carries another timestamp.
-async fn carrier_of<F: SegmentFile>(start: &Start<F>, entry: TimeEntry) -> Result<Option<u64>, ReadError> {
-    let mut walker = Walker::new(&*start.file, start.limit_bytes, LOOKUP_CHUNK_BYTES);
-    let mut at_bytes = start.at_bytes;
-    while let Found::Some(header) = walker.header(at_bytes).await? {
-        if header.last_offset() >= entry.offset {
-            let carried = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
-            return Ok((carried == entry).then_some(at_bytes));
-        }
-        at_bytes += header.size_bytes() as u64;
-    }
-    Ok(None)
-}
-
 impl<F> State<F> {
     /// Bases of the first segment from `from_base` on and of the one behind it.
     fn bases_from(&self, from_base: i64) -> (Option<i64>, Option<i64>) {
@@ -273,17 +231,6 @@ impl<F> State<F> {
         let active = Some(self.active.base_offset).filter(|base| *base >= from_base);
         let mut bases = sealed.chain(active);
         (bases.next(), bases.next())
-    }
-
-    /// The largest timestamp of a segment as far as it is known without reading.
-    pub(crate) fn newest_known(&self, base_offset: i64) -> Option<Option<TimeEntry>> {
-        if self.active.base_offset == base_offset {
-            return Some(self.active.tail.newest);
-        }
-        match self.sealed.find(base_offset) {
-            Some(sealed) => sealed.newest,
-            None => Some(None),
-        }
     }
 }
 

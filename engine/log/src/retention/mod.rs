@@ -6,20 +6,16 @@ mod removal;
 
 use std::sync::Arc;
 
-use plimsoll_io::{IoFault, SegmentStore};
+use plimsoll_io::SegmentStore;
 
-use crate::error::{AppendError, LogError};
+use crate::error::{AppendError, LogError, ReadError};
 use crate::layout::{self, LOG_SUFFIX};
 use crate::log::{Log, SegmentInfo};
 use crate::room::off_thread;
 use crate::side_file;
-use crate::time_index::{TimeEntry, TimeIndex};
 
 pub use delete_records::{DeleteRecordsError, HIGH_WATERMARK};
 pub use policy::{RetentionBounds, RetentionPolicy};
-
-/// How many time indexes are looked into at once. Looked into only once, so this bounds what is read in vain.
-const LOOK_SEGMENTS: usize = 256;
 
 /// What retention did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,49 +77,33 @@ impl<S: SegmentStore> Log<S> {
         let bounds = RetentionBounds { log_start_offset, high_watermark, now_ms };
         let ageless = RetentionPolicy { retention_ms: None, ..*policy };
         let mut segments = self.segments();
-        let mut from = ageless.breaches(&segments, bounds);
-        while policy.retention_ms.is_some() {
-            let unlooked = segments.iter_mut().skip(from).take(LOOK_SEGMENTS);
-            let looked = self.look_at_ages(unlooked.collect()).await?;
-            let expired = |s: &&SegmentInfo| policy.is_expired(s, now_ms);
-            if looked == 0 || segments.iter().skip(from).take(looked).take_while(expired).count() < looked {
+        let from =
+            if policy.retention_ms.is_some() { ageless.breaches(&segments, bounds) } else { usize::MAX };
+        for segment in segments.iter_mut().skip(from) {
+            segment.largest_timestamp = self.age_of(segment.base_offset).await?;
+            if !policy.is_expired(segment, now_ms) {
+                if let Some(ahead) = segment.largest_timestamp.filter(|t| *t > now_ms) {
+                    let dir = self.shared.dir.display();
+                    tracing::debug!(%dir, timestamp = ahead, "a record from the future keeps its segment from expiring");
+                }
                 break;
             }
-            from += looked;
-        }
-        if let Some(ahead) = segments.get(from).and_then(|s| s.largest_timestamp).filter(|t| *t > now_ms) {
-            let dir = self.shared.dir.display();
-            tracing::debug!(%dir, timestamp = ahead, "a record from the future keeps its segment from expiring");
         }
         let count = policy.breaches(&segments, bounds);
         Ok((segments, count))
     }
 
-    /// Fills in the largest timestamps that are not known yet, and remembers them. For a segment without timestamps
-    /// its file's time of change stands in, as in Kafka. Returns how many segments there were.
-    async fn look_at_ages(&self, mut segments: Vec<&mut SegmentInfo>) -> Result<usize, LogError> {
-        let (unknown, swaps): (Vec<(i64, bool)>, u64) = {
-            let state = self.shared.lock();
-            let ageless = segments.iter().filter(|s| s.largest_timestamp.is_none());
-            let unknown = ageless.map(|s| (s.base_offset, state.newest_known(s.base_offset).is_some()));
-            (unknown.collect(), state.compacting.swaps)
-        };
-        if unknown.is_empty() {
-            return Ok(segments.len());
+    /// The largest timestamp of a segment, never on the word of its time index alone. For one without timestamps its
+    /// file's time of change stands in, as in Kafka; also for one that can be asked neither by index nor by batches,
+    /// which were all written by then.
+    async fn age_of(&self, base_offset: i64) -> Result<Option<i64>, LogError> {
+        match self.newest_of(base_offset).await {
+            Ok(Some(newest)) => return Ok(Some(newest.timestamp)),
+            Ok(None) | Err(ReadError::Corrupt { .. } | ReadError::OutOfRange { .. }) => {}
+            Err(ReadError::Fault(fault)) => return Err(fault.into()),
         }
-        let dir = self.shared.dir.clone();
-        let look = move || unknown.into_iter().map(|(base, known)| Look::at(&dir, base, known)).collect();
-        let looks: Vec<Look> = off_thread(&self.shared.dir, look).await?;
-        let mut state = self.shared.lock();
-        for look in looks {
-            // What compaction put in its place meanwhile may be younger.
-            if let Some(newest) = look.newest.filter(|_| state.compacting.swaps == swaps) {
-                state.sealed.remember_newest(look.base_offset, newest);
-            }
-            let info = segments.iter_mut().find(|s| s.base_offset == look.base_offset);
-            info.into_iter().for_each(|info| info.largest_timestamp = look.timestamp());
-        }
-        Ok(segments.len())
+        let path = layout::segment_path(&self.shared.dir, base_offset, LOG_SUFFIX);
+        Ok(off_thread(&self.shared.dir, move || side_file::modified_ms(&path)).await?)
     }
 
     /// Rolls the active segment, all of which is to go, and waits until it is sealed.
@@ -140,30 +120,5 @@ impl<S: SegmentStore> Log<S> {
             Err(AppendError::Fault(fault)) => Err(LogError::Fault((*fault).clone())),
             Err(_) => Err(LogError::Closed),
         }
-    }
-}
-
-/// What the files of a segment tell of its age.
-struct Look {
-    base_offset: i64,
-    /// The time index's last entry; `None` if the index is missing or damaged.
-    newest: Option<Option<TimeEntry>>,
-    modified_ms: Option<i64>,
-}
-
-impl Look {
-    /// Blocks. A segment that is known to have no timestamps is only asked when it was changed.
-    fn at(dir: &std::path::Path, base_offset: i64, known: bool) -> Result<Self, IoFault> {
-        let newest = if known { Some(None) } else { TimeIndex::read_last(dir, base_offset)? };
-        let modified_ms = match newest {
-            Some(Some(_)) => None,
-            _ => side_file::modified_ms(&layout::segment_path(dir, base_offset, LOG_SUFFIX))?,
-        };
-        Ok(Self { base_offset, newest, modified_ms })
-    }
-
-    /// A missing index is no reason to keep a segment for ever: it was changed when its last batch came, or later.
-    fn timestamp(&self) -> Option<i64> {
-        self.newest.flatten().map(|entry| entry.timestamp).or(self.modified_ms)
     }
 }

@@ -97,6 +97,14 @@ pub(crate) async fn read_all<S: SegmentStore>(log: &Log<S>, max_bytes: usize) ->
     batches
 }
 
+/// Changes one bit of a file of the segment at 0.
+pub(crate) fn flip_bit(dir: &Path, suffix: &str, bit: usize) {
+    let path = dir.join(format!("{:020}.{suffix}", 0));
+    let mut bytes = std::fs::read(&path).expect("read");
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    std::fs::write(&path, bytes).expect("write");
+}
+
 /// Small segments and indexes, so that a few batches reach every corner.
 pub(crate) fn small_config() -> LogConfig {
     LogConfig {

@@ -12,6 +12,10 @@ use crate::common::*;
 
 const AGELESS: RetentionPolicy = RetentionPolicy { retention_ms: None, retention_bytes: None };
 
+const CLEAN: OpenHints = OpenHints { recovery_point: None, log_start_offset: None, clean: true };
+/// Bytes of an entry of a time index.
+const ENTRY_BYTES: usize = 12;
+
 fn by_time(retention_ms: i64) -> RetentionPolicy {
     RetentionPolicy { retention_ms: Some(retention_ms), ..AGELESS }
 }
@@ -127,24 +131,89 @@ fn e30_a_full_disk_only_puts_the_roll_off() {
 }
 
 #[test]
-fn e31_ages_are_read_once_and_without_opening_a_segment() {
+fn e31_ages_are_looked_at_once_and_only_up_to_the_first_segment_that_stays() {
     run(async {
         let temp = tempfile::tempdir().expect("temp dir");
         let (dir, store) = (temp.path().join("t-0"), inline_store());
         filled(store.clone(), &dir).await.close().await.expect("close");
-        let clean = OpenHints { clean: true, ..OpenHints::default() };
-        let log = reopen(store.clone(), &dir, clean).await;
+        let log = reopen(store.clone(), &dir, CLEAN).await;
         assert_eq!(log.segments()[0].largest_timestamp, None, "nobody has looked");
-        let opens = store.script.opens.load(std::sync::atomic::Ordering::SeqCst);
         log.apply_retention(&by_time(100_000), 40, 10_000).await.expect("retention");
         let known: Vec<_> = log.segments().iter().map(|s| s.largest_timestamp).collect();
-        assert_eq!(known, [Some(1_104), Some(2_104), Some(3_104), Some(4_104)]);
-        for base_offset in [0, 10, 20] {
-            std::fs::remove_file(dir.join(format!("{base_offset:020}.timeindex"))).expect("remove");
+        assert_eq!(known, [Some(1_104), None, None, Some(4_104)]);
+        let opens = || store.script.opens.load(std::sync::atomic::Ordering::SeqCst);
+        let before = opens();
+        for _ in 0..2 {
+            log.apply_retention(&by_time(1_000), 25, 3_500).await.expect("retention");
+            assert_eq!(
+                (bases(&log), opens()),
+                (vec![20, 30], before + 2),
+                "the one that goes, the one that stays"
+            );
         }
-        let retained = log.apply_retention(&by_time(1_000), 40, 3_500).await.expect("from memory");
-        assert_eq!((retained.removed_segments, bases(&log)), (2, vec![20, 30]));
-        assert_eq!(store.script.opens.load(std::sync::atomic::Ordering::SeqCst), opens);
+    });
+}
+
+#[test]
+fn e31_no_changed_bit_of_a_time_index_has_retention_delete_too_early_or_too_late() {
+    run(async {
+        let temp = tempfile::tempdir().expect("temp dir");
+        let (dir, store) = (temp.path().join("t-0"), inline_store());
+        filled(store.clone(), &dir).await.close().await.expect("close");
+        let times = dir.join("00000000000000000000.timeindex");
+        let right = std::fs::read(&times).expect("a time index");
+        for bit in 0..right.len() * 8 {
+            flip_bit(&dir, "timeindex", bit);
+            let log = reopen(store.clone(), &dir, CLEAN).await;
+            // Exactly as old as allowed.
+            let kept = log.apply_retention(&by_time(1_000), 40, 2_104).await.expect("retention");
+            assert_eq!(kept.removed_segments, 0, "bit {bit}");
+            assert_eq!(log.largest_timestamp(0).await.expect("a look"), Some(1_104), "bit {bit}");
+            assert_eq!(std::fs::read(&times).expect("read"), right, "bit {bit}: made anew");
+        }
+        // One bit makes the last timestamp that of a record from the future.
+        flip_bit(&dir, "timeindex", (right.len() - ENTRY_BYTES) * 8 + 6);
+        let log = reopen(store, &dir, CLEAN).await;
+        let gone = log.apply_retention(&by_time(1_000), 40, 2_105).await.expect("retention");
+        assert_eq!((gone.removed_segments, bases(&log)), (1, vec![10, 20, 30]));
+    });
+}
+
+#[test]
+fn e31_a_changed_time_index_of_the_active_segment_does_not_have_it_rolled_and_deleted() {
+    run(async {
+        let temp = tempfile::tempdir().expect("temp dir");
+        let (dir, store) = (temp.path().join("t-0"), inline_store());
+        let log = reopen(store.clone(), &dir, OpenHints::default()).await;
+        append(&log, batch_at(1_000, 5, 100)).await.expect("append");
+        log.close().await.expect("close");
+        for bit in (0..ENTRY_BYTES * 8).step_by(5) {
+            flip_bit(&dir, "timeindex", bit);
+            let log = reopen(store.clone(), &dir, CLEAN).await;
+            assert_eq!(log.largest_timestamp(0).await.expect("a look"), Some(1_004), "bit {bit}");
+            assert_eq!(
+                log.apply_retention(&by_time(1_000), 5, 2_004).await.expect("retention").removed_segments,
+                0
+            );
+            log.close().await.expect("close");
+        }
+    });
+}
+
+#[test]
+fn e31_of_a_changed_batch_and_its_index_the_later_timestamp_counts() {
+    run(async {
+        let temp = tempfile::tempdir().expect("temp dir");
+        let (dir, store) = (temp.path().join("t-0"), inline_store());
+        filled(store.clone(), &dir).await.close().await.expect("close");
+        // The largest timestamp in the header of the second batch, which the CRC covers.
+        let at_bytes = batch(5, 100).size_bytes() as u64 + 35;
+        assert!(store.sim.corrupt(&dir.join("00000000000000000000.log"), at_bytes, &0_i64.to_be_bytes()));
+        let log = reopen(store, &dir, CLEAN).await;
+        let kept = log.apply_retention(&by_time(1_000), 40, 2_104).await.expect("retention");
+        assert_eq!(kept.removed_segments, 0);
+        let gone = log.apply_retention(&by_time(1_000), 40, 2_105).await.expect("retention");
+        assert_eq!((gone.removed_segments, bases(&log)), (1, vec![10, 20, 30]));
     });
 }
 

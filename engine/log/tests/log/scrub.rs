@@ -82,3 +82,38 @@ fn a_log_that_checks_reads_serves_no_bit_of_a_batch_that_changed() {
         assert_eq!(read_all(&log, 10_000).await.len(), 60);
     });
 }
+
+#[test]
+fn no_changed_bit_of_an_index_leads_a_reader_or_a_lookup_astray() {
+    run(async {
+        let temp = tempfile::tempdir().expect("temp dir");
+        let (dir, store) = (temp.path().join("t-0"), inline_store());
+        let size_bytes = batch(5, 100).size_bytes() as u32;
+        let config = || LogConfig {
+            segment_bytes: 6 * size_bytes,
+            index_interval_bytes: size_bytes,
+            ..small_config()
+        };
+        let (log, _) = open(store.clone(), &dir, config(), None, false).await;
+        for i in 0..9 {
+            append(&log, batch_at(1_000 + 10 * i, 5, 100)).await.expect("append");
+        }
+        log.close().await.expect("close");
+        for suffix in ["index", "timeindex"] {
+            let path = dir.join(format!("{:020}.{suffix}", 0));
+            let right = std::fs::read(&path).expect("an index");
+            assert!(right.len() >= 16, "several entries");
+            for bit in (0..right.len() * 8).step_by(5) {
+                flip_bit(&dir, suffix, bit);
+                let (log, _) = open(store.clone(), &dir, config(), None, true).await;
+                for i in (0..9).rev() {
+                    let found = log.offset_for_timestamp(1_000 + 10 * i, i64::MAX).await.expect("a lookup");
+                    assert_eq!(found.map(|f| f.offset), Some(5 * i), "{suffix} bit {bit}");
+                    let out = log.read(5 * i + 4, 5 * i + 5, 1 << 20, true).await.expect("a read");
+                    assert_eq!(out.first_offset, Some(5 * i), "{suffix} bit {bit}");
+                }
+                std::fs::write(&path, &right).expect("put back");
+            }
+        }
+    });
+}
