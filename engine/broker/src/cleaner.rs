@@ -75,7 +75,7 @@ impl Cleaner {
         let Some(due) = self.dirtiest(broker).await else { return false };
         let name = format!("{}-{}", due.key.topic, due.key.partition);
         match self.clean(&due).await {
-            Ok(Some(first_dirty_offset)) => remember(broker, &due, first_dirty_offset),
+            Ok(Some(first_dirty_offset)) => remember(broker, &due, first_dirty_offset).await,
             Ok(None) => {}
             // Changed under the cleaning, or gone: the next round looks again.
             Err(CompactError::Busy | CompactError::Interrupted | CompactError::Closed) => {}
@@ -88,7 +88,7 @@ impl Cleaner {
     }
 
     async fn dirtiest(&self, broker: &Broker) -> Option<Due> {
-        let known = broker.log_dirs().cleaned();
+        let known = broker.log_dirs().cleaned().await;
         let mut dirtiest: Option<Due> = None;
         for topic in broker.catalog.all() {
             let Some(policy) = topic.settings.compaction else { continue };
@@ -146,13 +146,13 @@ impl Cleaner {
 }
 
 /// Writes the new checkpoint of the log's directory, without partitions that are gone.
-fn remember(broker: &Broker, due: &Due, first_dirty_offset: i64) {
+async fn remember(broker: &Broker, due: &Due, first_dirty_offset: i64) {
     let dir = due.partition.directory();
     let written = dir.cleaned.update(|checkpoint| {
         checkpoint.offsets.insert(due.key.clone(), first_dirty_offset);
         checkpoint.offsets.retain(|key, _| broker.catalog.by_name(&key.topic).is_some());
     });
-    if let Err(failed) = dir.heed(written) {
+    if let Err(failed) = dir.heed(written.await) {
         error!("{} could not be written; logs are cleaned again: {failed}", layout::CLEANER_CHECKPOINT);
     }
 }

@@ -22,7 +22,7 @@ pub(crate) async fn run(broker: &Arc<Broker>, mut stopped: watch::Receiver<bool>
             () = tokio::time::sleep(every) => {}
         }
         if apply(broker).await > 0
-            && let Err(failed) = broker.checkpoint()
+            && let Err(failed) = broker.checkpoint().await
         {
             error!("log starts could not be written down: {failed}");
         }

@@ -166,7 +166,7 @@ async fn housekeeping(broker: &Arc<Broker>, mut stopped: watch::Receiver<bool>) 
             _ = stopped.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(every) => {}
         }
-        if let Err(failed) = broker.checkpoint() {
+        if let Err(failed) = broker.checkpoint().await {
             error!("recovery points could not be written; a crash would scan more: {failed}");
         }
         broker.expire_producers();

@@ -123,17 +123,27 @@ impl LogDir {
     /// crash from then on, also while opening, is seen as one.
     pub(super) fn take_notes(&self) -> Result<Notes, BrokerError> {
         let clean = take_clean_shutdown(&self.path)?;
-        Ok(Notes { points: self.recovery_points.read()?, starts: self.log_starts.read()?, clean })
+        Ok(Notes {
+            points: self.recovery_points.read_at_start()?,
+            starts: self.log_starts.read_at_start()?,
+            clean,
+        })
     }
 
-    /// Writes recovery points and log starts down.
-    pub(crate) fn checkpoint(
+    /// Writes down below which offset each log is known to be whole.
+    pub(crate) async fn note_recovery_points(
         &self,
-        points: impl FnOnce() -> OffsetCheckpoint,
-        starts: impl FnOnce() -> OffsetCheckpoint,
+        gather: impl FnOnce() -> OffsetCheckpoint,
     ) -> Result<(), BrokerError> {
-        let written = self.recovery_points.write(points).and_then(|()| self.log_starts.write(starts));
-        self.heed(written)
+        self.heed(self.recovery_points.write(gather).await)
+    }
+
+    /// Writes down where each log starts.
+    pub(crate) async fn note_log_starts(
+        &self,
+        gather: impl FnOnce() -> OffsetCheckpoint,
+    ) -> Result<(), BrokerError> {
+        self.heed(self.log_starts.write(gather).await)
     }
 
     /// Leaves the clean-shutdown marker, as the last thing that is done here.

@@ -36,14 +36,21 @@ pub(super) fn partitions(dir: &LogDir, image: &Image) -> Result<Vec<String>, Bro
 }
 
 /// Removes a partition's files from `dir`, or at least gives them a name that stands in nobody's way.
-pub(crate) fn remove_partition(dir: &LogDir, name: &str) {
-    let path = dir.path().join(name);
-    let Err(error) = std::fs::remove_dir_all(&path) else { return };
+pub(crate) async fn remove_partition(dir: &LogDir, name: &str) {
+    let (path, aside) = (dir.path().join(name), dir.path().join(stray_name(name)));
+    let removed = tokio::task::spawn_blocking(move || remove_or_set_aside(&path, &aside)).await;
+    if let Err(error) = removed {
+        warn!("{name} was not removed to its end: {error}");
+    }
+}
+
+fn remove_or_set_aside(path: &Path, aside: &Path) {
+    let Err(error) = std::fs::remove_dir_all(path) else { return };
     if error.kind() == std::io::ErrorKind::NotFound {
         return;
     }
     warn!("{} could not be removed: {error}", path.display());
-    if let Err(error) = std::fs::rename(&path, dir.path().join(stray_name(name))) {
+    if let Err(error) = std::fs::rename(path, aside) {
         warn!("{} could not be set aside either: {error}", path.display());
     }
 }

@@ -135,9 +135,12 @@ impl LogDirs {
     }
 
     /// From where on compacted logs are dirty, as far as it was written down.
-    pub(crate) fn cleaned(&self) -> BTreeMap<TopicPartition, i64> {
-        let read = |dir: &Arc<LogDir>| dir.heed(dir.cleaned.read()).unwrap_or_default().offsets;
-        self.online().flat_map(read).collect()
+    pub(crate) async fn cleaned(&self) -> BTreeMap<TopicPartition, i64> {
+        let mut cleaned = BTreeMap::new();
+        for dir in self.online() {
+            cleaned.extend(dir.heed(dir.cleaned.read().await).unwrap_or_default().offsets);
+        }
+        cleaned
     }
 
     /// Where to put `count` new partitions: each goes where the fewest are, those before it counted.

@@ -1,39 +1,11 @@
 //! What goes by itself and on request: retention, compaction, DeleteRecords.
 
-use std::time::{Duration, Instant};
-
 use plimsoll_records::{Batch, BatchBuilder, Codec, Compressor};
-use plimsoll_wire::messages::DeleteRecordsRequest;
-use plimsoll_wire::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
-use plimsoll_wire::{ErrorCode, Request, Response};
+use plimsoll_wire::ErrorCode;
 
-use super::common::{Client, TestBroker, batch, each_backend, timed, topic_name};
+use super::common::{Client, TestBroker, batch, each_backend, timed, until};
 
 const HIGH_WATERMARK: i64 = -1;
-
-/// The low watermark, or the error.
-fn delete(client: &mut Client, version: i16, topic: &str, offset: i64) -> Result<i64, ErrorCode> {
-    let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(offset);
-    let topic = DeleteRecordsTopic::default().with_name(topic_name(topic)).with_partitions(vec![partition]);
-    let request = DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(1_000);
-    let Response::DeleteRecords(response) = client.ask(version, &Request::DeleteRecords(request)) else {
-        panic!("another answer")
-    };
-    let result = response.topics[0].partitions[0].clone();
-    match ErrorCode::from_code(result.error_code) {
-        ErrorCode::None => Ok(result.low_watermark),
-        code => Err(code),
-    }
-}
-
-/// Waits for what happens in the background, but not for ever.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} did not happen within a minute");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 fn keyed(key: &str, value: &str) -> Batch {
     let mut builder = BatchBuilder::new(Codec::None);
@@ -53,15 +25,15 @@ fn e30_delete_records_moves_the_start_also_across_a_crash_on_every_backend() {
         for number in 0..10 {
             client.produce("t", 0, &batch(&[&format!("a{number}"), &format!("b{number}")], Codec::None));
         }
-        assert_eq!(delete(&mut client, 2, "t", 7), Ok(7), "inside a batch");
-        assert_eq!(delete(&mut client, 0, "t", 3), Ok(7), "never back");
-        assert_eq!(delete(&mut client, 1, "t", 21), Err(ErrorCode::OffsetOutOfRange));
-        assert_eq!(delete(&mut client, 1, "unknown", 0), Err(ErrorCode::UnknownTopicOrPartition));
+        assert_eq!(client.delete_records(2, "t", 0, 7), Ok(7), "inside a batch");
+        assert_eq!(client.delete_records(0, "t", 0, 3), Ok(7), "never back");
+        assert_eq!(client.delete_records(1, "t", 0, 21), Err(ErrorCode::OffsetOutOfRange));
+        assert_eq!(client.delete_records(1, "unknown", 0, 0), Err(ErrorCode::UnknownTopicOrPartition));
         let first = client.read_from("t", 0, 7).first().cloned();
         let crashed = broker.data().crash_image().start(&settings);
         let mut client = crashed.client();
         assert_eq!(client.read_from("t", 0, 7).first().cloned(), first);
-        assert_eq!(delete(&mut client, 2, "t", HIGH_WATERMARK), Ok(20));
+        assert_eq!(client.delete_records(2, "t", 0, HIGH_WATERMARK), Ok(20));
         assert!(client.read_from("t", 0, 20).is_empty());
     });
 }
@@ -71,9 +43,9 @@ fn records_of_a_topic_that_only_compacts_are_not_deleted_on_request() {
     let broker = TestBroker::start(&[]);
     let mut client = broker.client();
     client.create("t", 1, &[("cleanup.policy", "compact")]);
-    assert_eq!(delete(&mut client, 2, "t", HIGH_WATERMARK), Err(ErrorCode::PolicyViolation));
+    assert_eq!(client.delete_records(2, "t", 0, HIGH_WATERMARK), Err(ErrorCode::PolicyViolation));
     client.create("both", 1, &[("cleanup.policy", "compact,delete")]);
-    assert_eq!(delete(&mut client, 2, "both", HIGH_WATERMARK), Ok(0));
+    assert_eq!(client.delete_records(2, "both", 0, HIGH_WATERMARK), Ok(0));
 }
 
 #[test]
@@ -92,7 +64,8 @@ fn old_segments_go_by_age_and_by_size() {
             );
         }
     }
-    let start = |client: &mut Client, topic: &str| delete(client, 2, topic, 0).expect("a watermark");
+    let start =
+        |client: &mut Client, topic: &str| client.delete_records(2, topic, 0, 0).expect("a watermark");
     until("retention by age", || start(&mut client, "old") == 20);
     until("retention by size", || start(&mut client, "large") > 10);
     assert!(start(&mut client, "large") < 20, "the newest stay");

@@ -1,5 +1,6 @@
 //! A whole broker in a temporary directory, asked over its socket. Tests of a rule of Kafka's bear its number.
 
+mod checkpoints;
 mod cleanup;
 mod common;
 mod configs;

@@ -2,12 +2,14 @@
 
 use plimsoll_records::Batch;
 use plimsoll_wire::fetch::{FetchPartition, FetchRequest, FetchTopic, PartitionFetchResponse};
+use plimsoll_wire::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use plimsoll_wire::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 use plimsoll_wire::produce::{
     PartitionProduce, PartitionProduceResponse, ProduceRecords, ProduceRequest, TopicProduce,
 };
-use plimsoll_wire::{NoSlice, Request, Response};
+use plimsoll_wire::{ErrorCode, NoSlice, Request, Response};
 
-use super::client::text;
+use super::client::{text, topic_name};
 use super::{Client, Values, values};
 
 /// A Produce request with one batch, by name.
@@ -46,7 +48,36 @@ pub(crate) fn fetch_one(topic: &str, partition: i32, offset: i64) -> FetchReques
     }
 }
 
+/// A DeleteRecords request of one partition.
+pub(crate) fn delete_records_request(topic: &str, partition: i32, offset: i64) -> DeleteRecordsRequest {
+    let partition = DeleteRecordsPartition::default().with_partition_index(partition).with_offset(offset);
+    let topic = DeleteRecordsTopic::default().with_name(topic_name(topic)).with_partitions(vec![partition]);
+    DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(1_000)
+}
+
+/// The first partition's low watermark, or its error.
+pub(crate) fn low_watermark(response: &DeleteRecordsResponse) -> Result<i64, ErrorCode> {
+    let result = &response.topics[0].partitions[0];
+    match ErrorCode::from_code(result.error_code) {
+        ErrorCode::None => Ok(result.low_watermark),
+        code => Err(code),
+    }
+}
+
 impl Client {
+    /// Moves a partition's start and returns it.
+    pub(crate) fn delete_records(
+        &mut self,
+        version: i16,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<i64, ErrorCode> {
+        let request = Request::DeleteRecords(delete_records_request(topic, partition, offset));
+        let Response::DeleteRecords(response) = self.ask(version, &request) else { panic!() };
+        low_watermark(&response)
+    }
+
     /// Produces one batch with acks=all and returns the answer.
     pub(crate) fn try_produce(
         &mut self,
