@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use plimsoll_io::{SegmentStore, drop_cached, open_store};
 use plimsoll_log::records::Codec;
-use plimsoll_log::{Log, LogConfig, OpenHints, layout};
+use plimsoll_log::{Log, LogConfig, LogError, OpenHints, Producers, layout, snapshot, write_topic_id};
 use plimsoll_results::VerifyCounts;
 use uuid::Uuid;
 
@@ -184,10 +184,13 @@ fn segment_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Writes a log of segments with one small batch each, as a clean stop leaves it. Returns the last one's base offset.
+/// Writes a log of segments with one small batch each, as a clean stop leaves it: with a producer snapshot at each
+/// segment's end, without which opening would read every segment. Returns the last one's base offset.
 fn many_segments(dir: &Path, segments: usize) -> Result<i64, BenchError> {
     let pool = BatchPool::build(STARTUP_BATCH_BYTES, Codec::None, 1)?;
+    let snapshot = snapshot::encode(&Producers::default());
     fs::create_dir_all(dir)?;
+    write_topic_id(dir, Uuid::nil()).map_err(LogError::from)?;
     let (mut base_offset, mut last) = (0, 0);
     for number in 0..segments {
         let mut batch = pool.turn(number);
@@ -199,6 +202,7 @@ fn many_segments(dir: &Path, segments: usize) -> Result<i64, BenchError> {
         let timestamp = batch.header().max_timestamp.to_be_bytes();
         fs::write(path(layout::TIME_INDEX_SUFFIX), [&timestamp[..], &[0; 4]].concat())?;
         (last, base_offset) = (base_offset, batch.header().next_offset());
+        fs::write(layout::segment_path(dir, base_offset, layout::SNAPSHOT_SUFFIX), &snapshot)?;
     }
     Ok(last)
 }
