@@ -8,6 +8,7 @@ mod alias;
 mod broker;
 mod corpus;
 mod exit;
+mod interrupt;
 mod measure;
 mod options;
 mod pages;

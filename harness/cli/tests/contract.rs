@@ -1,10 +1,14 @@
 //! The contract for scripts: what is on stdout, which exit code, what is left in the bundle.
 
+mod support;
+
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use support::{code, document, output_of, plimsoll, text};
 
 /// A run short enough for a test, long enough for its figures to exist.
 const SHORT: &[&str] = &[
@@ -16,31 +20,6 @@ const SHORT: &[&str] = &[
     "load.rate=5_000/s",
     "--no-ceiling",
 ];
-
-fn plimsoll(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
-    command.args(arguments).stdin(Stdio::null()).env_remove("PLIMSOLL_LOG");
-    command
-}
-
-fn output_of(arguments: &[&str]) -> Output {
-    plimsoll(arguments).output().expect("runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The one document on stdout; anything before or behind it fails.
-fn document(output: &Output) -> Value {
-    let stdout = text(&output.stdout);
-    serde_json::from_str(&stdout)
-        .unwrap_or_else(|error| panic!("{error}\nstdout: {stdout}\nstderr: {}", text(&output.stderr)))
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("not killed")
-}
 
 #[test]
 fn a_good_run_is_ok_on_stdout_in_the_bundle_and_in_the_exit_code() {
@@ -313,140 +292,4 @@ fn help_names_every_verb_and_pages_are_made() {
     assert!(text(&output_of(&["completions", "bash"]).stdout).contains("plimsoll"));
     assert!(text(&output_of(&["man"]).stdout).contains("plimsoll"));
     assert_eq!(code(&output_of(&["--version"])), 0);
-}
-
-/// What scripts read from each row of `storage bench --json`.
-const BENCH_KEYS: &[&str] = &[
-    "backend",
-    "durability",
-    "survives",
-    "preallocation",
-    "placement",
-    "direct",
-    "batch_bytes",
-    "pairs",
-    "mb_per_s",
-    "floor_mb_per_s",
-    "percent_of_floor",
-    "percent_low",
-    "percent_high",
-    "cpu_s_per_gb",
-    "floor_cpu_s_per_gb",
-    "verify_ok",
-];
-
-/// A bench of tiny trials beside the sources: a directory for temporary files may lie in memory.
-fn bench(more: &[&str]) -> (Output, tempfile::TempDir) {
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let runs = dir.path().join("runs");
-    let places = ["--dir", dir.path().to_str().expect("utf-8"), "--output", runs.to_str().expect("utf-8")];
-    let tiny =
-        ["storage", "bench", "--json", "--batch", "16KiB", "--bytes", "256KiB", "--pairs", "2", "--no-fio"];
-    (output_of(&[&tiny[..], &places, more].concat()), dir)
-}
-
-#[test]
-fn storage_bench_prints_an_array_of_rows_with_every_key_and_leaves_a_bundle() {
-    let (output, dir) = bench(&["--phase", "append"]);
-    let rows = document(&output);
-    let rows = rows.as_array().expect("an array");
-    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    assert!((4..=6).contains(&rows.len()), "page-cache and mmap run everywhere: {} rows", rows.len());
-    for row in rows {
-        let missing: Vec<_> = BENCH_KEYS.iter().filter(|key| row.get(**key).is_none()).collect();
-        assert!(missing.is_empty(), "{missing:?} in {row:#}");
-        assert_eq!((&row["verify_ok"], &row["pairs"]), (&Value::from(true), &Value::from(2)), "{row:#}");
-        assert_eq!(row["survives"] == "power", row["durability"] == "fsync", "{row:#}");
-        assert!(row["percent_low"].as_f64() <= row["percent_high"].as_f64(), "{row:#}");
-    }
-    let bundle =
-        std::fs::read_dir(dir.path().join("runs")).expect("runs").next().expect("one").expect("entry");
-    for file in ["bench.json", "env.json", "report.html", "throughput-cpu.svg", "sync-latency.svg"] {
-        assert!(bundle.path().join(file).exists(), "{file}");
-    }
-    let page = std::fs::read_to_string(bundle.path().join("report.html")).expect("a page");
-    assert!(!page.contains("src=\"http") && !page.contains("href=\"http"), "the page loads something");
-    let left = std::fs::read_dir(dir.path()).expect("the directory").count();
-    assert_eq!(left, 1, "trials leave nothing but the bundle");
-}
-
-#[test]
-fn storage_bench_sees_what_was_damaged_or_lost() {
-    for (fault, count) in [("flip-bit", "corrupted"), ("skip-batch", "lost")] {
-        let (output, _dir) = bench(&[
-            "--phase",
-            "append",
-            "--backend",
-            "page-cache",
-            "--durability",
-            "fsync",
-            "--sabotage",
-            fault,
-        ]);
-        let rows = document(&output);
-        assert_eq!((code(&output), &rows[0]["verify_ok"]), (1, &Value::from(false)), "{fault}: {rows:#}");
-        assert!(rows[0]["verify"][count].as_u64() > Some(0), "{fault}: {rows:#}");
-    }
-}
-
-#[test]
-fn storage_bench_measures_a_lagging_consumer_against_none() {
-    let (output, _dir) = bench(&[
-        "--phase",
-        "append",
-        "--backend",
-        "page-cache,mmap",
-        "--durability",
-        "replicated",
-        "--readers",
-        "tail,cold",
-    ]);
-    let rows = document(&output);
-    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    for row in rows.as_array().expect("an array") {
-        assert!(row["append_p999_percent_of_alone"]["percent"].as_f64() > Some(0.0), "{row:#}");
-        assert!(row["read_mb_per_s"].is_number() && row["verify_ok"] == true, "{row:#}");
-    }
-}
-
-#[test]
-fn storage_bench_times_every_phase_of_a_log() {
-    let (output, _dir) = bench(&[
-        "--phase",
-        "tail,catch-up,recovery,startup",
-        "--backend",
-        "page-cache,mmap",
-        "--durability",
-        "replicated",
-        "--segments",
-        "40",
-        "--partitions",
-        "2",
-    ]);
-    let rows = document(&output);
-    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    let rows = rows.as_array().expect("an array");
-    assert_eq!(rows.len(), 12, "{rows:#?}");
-    for row in rows {
-        let phase = row["phase"].as_str().expect("a phase");
-        assert_eq!(row["verify_ok"], true, "{row:#}");
-        assert!(row["percent_of_floor"].as_f64() > Some(0.0), "{row:#}");
-        let reads = phase == "tail" || phase.starts_with("catch-up");
-        assert_eq!((row["read"].is_object(), row["open_ms"].is_number()), (reads, !reads), "{row:#}");
-        let expected = if phase == "startup" { Some(2 * 40) } else { row["verify"]["acked"].as_u64() };
-        assert_eq!(row["verify"]["seen"].as_u64(), expected, "{row:#}");
-    }
-}
-
-#[test]
-fn storage_bench_refuses_what_it_cannot_mean() {
-    for wrong in
-        [&["--quick", "--pairs", "3"][..], &["--batch", "12"], &["--backend", "tape"], &["--phase", "sleep"]]
-    {
-        let output = output_of(&[&["storage", "bench", "--json"][..], wrong].concat());
-        assert_eq!(code(&output), 64, "{wrong:?}: {}", text(&output.stderr));
-        assert_eq!(document(&output)["status"], "failed", "{wrong:?}");
-    }
-    let plan = document(&output_of(&["storage", "bench", "--quick", "--dry-run", "--json"]));
-    assert_eq!(plan.as_array().map(Vec::len), Some(12));
 }

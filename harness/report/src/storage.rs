@@ -117,12 +117,23 @@ pub struct FiguresPage {
     pub remarks: Vec<String>,
     /// Head of the table.
     pub head: Vec<String>,
-    /// Its rows, as texts.
-    pub rows: Vec<Vec<String>>,
+    /// Its rows.
+    pub rows: Vec<FiguresRow>,
     /// Below the table.
     pub notes: Vec<String>,
     /// Facts about the machine.
     pub machine: Vec<(String, String)>,
+}
+
+/// A row of a page's table.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct FiguresRow {
+    /// As texts, in the order of the head.
+    pub cells: Vec<String>,
+    /// Why it is not whole.
+    pub remark: Option<String>,
+    /// Nothing failed.
+    pub good: bool,
 }
 
 /// Makes one HTML file that refers to nothing outside itself.

@@ -17,6 +17,7 @@ use plimsoll_load::run::prepare_payload;
 use plimsoll_report::{CardStyle, ReportData, card, html};
 use plimsoll_results::{Bundle, BundleWriter, Exit, RunDocument};
 
+use crate::interrupt::on_ctrl_c;
 use crate::options::MeasureOptions;
 use pairs::Measured;
 use plan::Plan;
@@ -41,7 +42,8 @@ fn execute(plan: Plan, options: &MeasureOptions) -> anyhow::Result<Exit> {
         return Ok(Exit::Pass);
     }
     let cancel = CancelToken::new();
-    stop_on_ctrl_c(&cancel)?;
+    let token = cancel.clone();
+    on_ctrl_c("stopping", move || token.cancel())?;
     let document = measure(&plan, options, &cancel)?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&document)?);
@@ -87,28 +89,6 @@ fn write_report(bundle: &BundleWriter) -> anyhow::Result<()> {
     let page = html(&ReportData::from_bundle(&read)?)?;
     let path = bundle.report_path();
     std::fs::write(&path, page).with_context(|| path.display().to_string())
-}
-
-/// Ctrl-C once stops and keeps what was measured; twice ends at once.
-fn stop_on_ctrl_c(cancel: &CancelToken) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let cancel = cancel.clone();
-    let thread = std::thread::Builder::new().name("signals".into());
-    thread.spawn(move || {
-        runtime.block_on(async {
-            for asked_before in [false, true] {
-                if tokio::signal::ctrl_c().await.is_err() {
-                    return;
-                }
-                if asked_before {
-                    std::process::exit(i32::from(Exit::Failed.code()));
-                }
-                eprintln!("stopping; what was measured is kept. Once more to end at once");
-                cancel.cancel();
-            }
-        });
-    })?;
-    Ok(())
 }
 
 fn style() -> CardStyle {

@@ -9,7 +9,7 @@ use plimsoll_log::records::Batch;
 use plimsoll_results::VerifyCounts;
 
 use super::batches::BatchPool;
-use super::trial::BenchError;
+use super::error::BenchError;
 
 /// What one read asks for when a log is read back.
 const READ_BYTES: usize = 4 << 20;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::batches::BatchPool;
 use super::cell::{Cell, Readers};
 use super::check;
-use super::trial::BenchError;
+use super::error::BenchError;
 use crate::floor::Laps;
 
 /// Logs of one trial and the producer in front of them, which leaves at most a window of batches unacknowledged.

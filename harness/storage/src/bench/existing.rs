@@ -14,10 +14,12 @@ use super::batches::BatchPool;
 use super::cell::STARTUP_BATCH_BYTES;
 use super::check;
 use super::engine::{Engine, partition_dir};
+use super::error::{BenchError, io_error};
+use super::figures::{Figures, Side, Trial};
 use super::phase::Phase;
 use super::readers;
-use super::trial::{BenchError, Figures, Side, Trial, Visit, io_error, on_own_thread};
 use super::usage::Usage;
+use super::visit::{Visit, on_own_thread};
 use crate::floor::{Laps, read_files};
 
 /// Segments of a log that is to be recovered.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::batches::BatchPool;
 use super::cell::{Cell, Readers};
 use super::engine::{Engine, partition_dir};
-use super::trial::BenchError;
+use super::error::BenchError;
 use crate::floor::{Laps, READ_BYTES, touch};
 
 /// What readers have read.

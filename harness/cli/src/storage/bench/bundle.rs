@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use jiff::Timestamp;
 use plimsoll_report::{
-    Chart, CostPoint, FiguresPage, figures_page, svg, sync_latency, throughput_against_cpu,
+    Chart, CostPoint, FiguresPage, FiguresRow, figures_page, svg, sync_latency, throughput_against_cpu,
 };
 use plimsoll_results::{Machine, Status, ToolBuild, bundle_id};
-use plimsoll_storage::bench::{Outcome, Plan, Row};
+use plimsoll_storage::bench::{Measured, Outcome, Plan, Row, TimeSpent};
 use serde::Serialize;
 
 use super::table;
@@ -37,9 +37,8 @@ struct Document<'a> {
     seed: u64,
     pairs_planned: usize,
     trial_bytes: u64,
+    spent: TimeSpent,
     rows: &'a [Row],
-    unavailable: Vec<(String, &'a str)>,
-    failed: Vec<(String, &'a str)>,
 }
 
 /// Writes the bundle and returns the page.
@@ -69,65 +68,53 @@ fn standalone(svg: &str) -> String {
 
 fn document<'a>(id: &'a str, results: &Results<'a>) -> Document<'a> {
     let Results { plan, outcome, .. } = *results;
-    let unavailable =
-        outcome.unavailable.iter().map(|(cell, why)| (cell.to_string(), why.as_str())).collect();
     Document {
-        schema: "storage-bench/1.0",
+        schema: "storage-bench/1.1",
         id,
         started_at: results.started.to_string(),
-        seconds: outcome.seconds,
+        seconds: outcome.spent.total().as_secs_f64(),
         status: status(outcome),
-        status_reasons: results.remarks.to_vec(),
+        status_reasons: reasons(results),
         tool: plimsoll_probe::tool_build("plimsoll", env!("CARGO_PKG_VERSION")),
         seed: plan.seed,
         pairs_planned: plan.pairs,
         trial_bytes: plan.trial_bytes,
+        spent: outcome.spent,
         rows: &outcome.rows,
-        unavailable,
-        failed: outcome.failed.iter().map(|(cell, why)| (cell.to_string(), why.as_str())).collect(),
     }
 }
 
-/// All rows, and for each cell that failed one with its error.
-pub(super) fn rows(outcome: &Outcome) -> serde_json::Result<Vec<serde_json::Value>> {
-    let mut rows = outcome.rows.iter().map(serde_json::to_value).collect::<serde_json::Result<Vec<_>>>()?;
-    rows.extend(outcome.failed.iter().map(|(cell, error)| {
-        serde_json::json!({
-            "phase": cell.phase.to_string(),
-            "backend": cell.io.backend.to_string(),
-            "durability": cell.durability,
-            "batch_bytes": cell.batch_bytes,
-            "row": cell.to_string(),
-            "error": error,
-            "verify_ok": false,
-        })
-    }));
-    Ok(rows)
+/// Why the status is what it is, and what to know before believing a figure.
+fn reasons(results: &Results<'_>) -> Vec<String> {
+    let stopped = results.outcome.aborted.then(|| "It was stopped before its end.".to_owned());
+    let short = results.outcome.rows.iter();
+    let short = short.filter_map(|row| Some(format!("{}: {}", table::name(row), table::shortfall(row)?)));
+    stopped.into_iter().chain(short).chain(results.remarks.iter().cloned()).collect()
 }
 
 /// How the bench ended.
 pub(super) fn status(outcome: &Outcome) -> Status {
-    let sound = outcome.failed.is_empty() && outcome.rows.iter().all(|row| row.verify_ok);
-    match (sound, outcome.aborted || outcome.rows.is_empty()) {
+    let empty = outcome.measured().next().is_none();
+    match (outcome.is_sound(), outcome.aborted) {
         (false, _) => Status::Failed,
         (true, true) => Status::Aborted,
+        (true, false) if empty => Status::Failed,
         (true, false) => Status::Ok,
     }
 }
 
 fn charts(results: &Results<'_>) -> Vec<Chart> {
-    let rows = &results.outcome.rows;
-    let appends = || rows.iter().filter(|row| row.phase == "append");
-    let points: Vec<CostPoint> = appends().map(point).collect();
-    let pairs = rows.iter().map(|row| row.pairs).max().unwrap_or(0);
+    let appends = || results.outcome.measured().filter(|(row, _)| row.setting.phase == "append");
+    let points: Vec<CostPoint> = appends().map(|(row, it)| point(row, it)).collect();
+    let pairs = appends().map(|(row, _)| row.pairs).max().unwrap_or(0);
     let captions = |what: &str| {
         let basis = format!(
             "{what} {pairs} pairs per row; durability and what a record survives are named per group."
         );
         vec![basis, table::DISK.replace('\n', " ")]
     };
-    let synced = appends().filter(|row| !row.sync_histogram.is_empty());
-    let curves: Vec<_> = synced.map(|row| (table::name(row), &row.sync_histogram)).collect();
+    let synced = appends().filter(|(_, it)| !it.sync_histogram.is_empty());
+    let curves: Vec<_> = synced.map(|(row, it)| (table::name(row), &it.sync_histogram)).collect();
     vec![
         throughput_against_cpu(&points, captions("Medians of the engine's and its floor's trials.")),
         sync_latency(
@@ -137,11 +124,11 @@ fn charts(results: &Results<'_>) -> Vec<Chart> {
     ]
 }
 
-fn point(row: &Row) -> CostPoint {
+fn point(row: &Row, it: &Measured) -> CostPoint {
     CostPoint {
-        group: format!("{} {}", row.backend, table::durability(row)),
-        engine: (row.cpu_s_per_gb, row.mb_per_s * 1e6),
-        floor: (row.floor_cpu_s_per_gb, row.floor_mb_per_s * 1e6),
+        group: format!("{} {}", row.setting.backend, table::durability(row)),
+        engine: (it.cpu_s_per_gb, it.mb_per_s * 1e6),
+        floor: (it.floor_cpu_s_per_gb, it.floor_mb_per_s * 1e6),
     }
 }
 
@@ -166,8 +153,16 @@ fn page_of(results: &Results<'_>) -> FiguresPage {
         sentence: table::verdict(results.outcome),
         remarks: results.remarks.to_vec(),
         head: table::HEAD.map(str::to_owned).to_vec(),
-        rows: results.outcome.rows.iter().map(|row| table::cells(row).to_vec()).collect(),
-        notes: vec![table::LEGEND.to_owned(), table::DISK.replace('\n', " ")],
+        rows: results.outcome.rows.iter().map(figures_row).collect(),
+        notes: vec![
+            table::LEGEND.to_owned(),
+            table::DISK.replace('\n', " "),
+            table::spent(&results.outcome.spent),
+        ],
         machine: facts.into_iter().flatten().collect(),
     }
+}
+
+fn figures_row(row: &Row) -> FiguresRow {
+    FiguresRow { cells: table::cells(row).to_vec(), remark: table::shortfall(row), good: row.is_sound() }
 }

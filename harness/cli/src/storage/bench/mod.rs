@@ -6,17 +6,18 @@ mod progress;
 mod table;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use jiff::Timestamp;
 use plimsoll_probe::{Observed, warnings};
-use plimsoll_results::{Exit, Machine};
+use plimsoll_results::{Exit, Machine, Status};
 use plimsoll_storage::bench::{Outcome, Plan, idle_page_monitors, run as measure};
 
 pub(crate) use options::BenchOptions;
 
 use crate::exit::UsageError;
+use crate::interrupt::on_ctrl_c;
 use bundle::Results;
 use progress::Watch;
 
@@ -27,25 +28,23 @@ pub(crate) fn run(options: &BenchOptions) -> anyhow::Result<Exit> {
     if options.dry_run {
         return dry_run(options, &plan);
     }
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    on_ctrl_c("stopping after this pair", move || stopped.store(true, Ordering::Relaxed))?;
     let machine = plimsoll_probe::machine(&plan.dir, None);
     check_space(&plan, &machine)?;
     let remarks = remarks(&machine);
     remarks.iter().for_each(|remark| eprintln!("note: {remark}"));
     let started = Timestamp::now();
-    let stop = Arc::new(AtomicBool::new(false));
-    stop_on_ctrl_c(&stop)?;
     let mut watch = Watch::new(stop, options.json);
     let outcome = measure(&plan, &mut watch);
     watch.end();
     let outcome = outcome?;
-    for (cell, reason) in &outcome.unavailable {
-        eprintln!("{cell}: does not run here: {reason}");
-    }
     let results = Results { plan: &plan, outcome: &outcome, machine: &machine, remarks: &remarks, started };
     let report = bundle::write(&options.output, &results)?;
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&bundle::rows(&outcome)?)?);
-        eprintln!("report: {}", report.display());
+        println!("{}", serde_json::to_string_pretty(&outcome.rows)?);
+        eprintln!("{}\nreport: {}", table::spent(&outcome.spent), report.display());
     } else {
         println!("{}report: {}", table::rows(&outcome), report.display());
     }
@@ -77,9 +76,7 @@ fn remarks(machine: &Machine) -> Vec<String> {
 }
 
 fn exit(outcome: &Outcome) -> Exit {
-    let sound =
-        outcome.failed.is_empty() && !outcome.rows.is_empty() && outcome.rows.iter().all(|row| row.verify_ok);
-    if sound && !outcome.aborted { Exit::Pass } else { Exit::Failed }
+    if bundle::status(outcome) == Status::Ok { Exit::Pass } else { Exit::Failed }
 }
 
 /// A directory of this bench's own, removed at the end.
@@ -101,22 +98,4 @@ fn check_space(plan: &Plan, machine: &Machine) -> anyhow::Result<()> {
     let text =
         format!("the trials need {needed} MB of disk and {free} MB are free: lower --bytes or set --dir");
     Err(UsageError(text).into())
-}
-
-/// Ctrl-C once stops after the pair under way and keeps what there is; twice ends at once.
-fn stop_on_ctrl_c(stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
-    use std::sync::atomic::Ordering;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let stop = Arc::clone(stop);
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        runtime.block_on(async {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                if stop.swap(true, Ordering::Relaxed) {
-                    std::process::exit(i32::from(Exit::Failed.code()));
-                }
-                eprintln!("stopping after this pair; what was measured is kept. Once more to end at once");
-            }
-        });
-    })?;
-    Ok(())
 }

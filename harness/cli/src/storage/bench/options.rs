@@ -113,8 +113,8 @@ pub(crate) struct BenchOptions {
     /// Prints the rows and the plan, and ends.
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Damages what was written before it is checked, to see that the check finds it.
-    #[arg(long, hide = true, value_parser = ["flip-bit", "skip-batch"])]
+    /// Damages what was written before it is checked, or fails a row, to see that it shows.
+    #[arg(long, hide = true, value_parser = ["flip-bit", "skip-batch", "fail-first", "fail-second"])]
     sabotage: Option<String>,
 }
 
@@ -129,6 +129,8 @@ impl BenchOptions {
         };
         let sabotage = self.sabotage.as_deref().map(|word| match word {
             "skip-batch" => Sabotage::SkipBatch,
+            "fail-first" => Sabotage::FailAfter { pairs: 0 },
+            "fail-second" => Sabotage::FailAfter { pairs: 1 },
             _ => Sabotage::FlipBit,
         });
         let (cells, seed, dir) = (matrix.cells(), self.seed, dir.to_owned());
