@@ -159,5 +159,5 @@ async fn remember(broker: &Broker, due: &Due, first_dirty_offset: i64) {
 
 /// What is stable: below the high watermark and every transaction that is still open (rule E33).
 fn cleanable_upto(partition: &Partition) -> i64 {
-    partition.log().last_stable_offset(partition.bounds().high_watermark)
+    partition.bounds().last_stable
 }

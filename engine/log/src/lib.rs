@@ -91,7 +91,7 @@ pub use plimsoll_records as records;
 pub use producers::{
     BatchMeta, Origin, ProducerEntry, ProducerError, Producers, Verdict, WINDOW_BATCHES, Window,
 };
-pub use read::ReadOut;
+pub use read::{CommittedRead, ReadOut};
 pub use recover::{OpenHints, RecoveryReport};
 pub use retention::{DeleteRecordsError, HIGH_WATERMARK, Retained, RetentionBounds, RetentionPolicy};
 pub use retired::SegmentCounts;

@@ -85,6 +85,11 @@ impl OffsetIndex {
         self.entry(after.checked_sub(1)?)
     }
 
+    /// The first entry that does not start below `at_bytes`.
+    pub fn ceil_position(&self, at_bytes: u64) -> Option<OffsetEntry> {
+        self.entry(self.entries.partition_point(|e| u64::from(e.1) < at_bytes))
+    }
+
     /// The last entry.
     pub fn last(&self) -> Option<OffsetEntry> {
         self.entry(self.entries.len().checked_sub(1)?)

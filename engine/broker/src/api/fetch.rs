@@ -1,12 +1,13 @@
-//! Fetch: whole batches up to the high watermark, waiting for them if the client wants to.
+//! Fetch: whole batches as far as the client may see, waiting for them if it wants to.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_log::ReadError;
+use plimsoll_log::{AbortedTxn, ReadError};
 use plimsoll_records::CodecId;
 use plimsoll_wire::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, PartitionFetchResponse, TopicFetchResponse,
+    AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, PartitionFetchResponse,
+    TopicFetchResponse,
 };
 use plimsoll_wire::{ErrorCode, StrBytes, Uuid};
 use tokio::time::Instant;
@@ -15,7 +16,7 @@ use super::session::{Context, Key};
 use super::{check_epoch, take_turns};
 use crate::broker::Broker;
 use crate::net::StoredSlice;
-use crate::partition::{Bounds, Partition, Watcher};
+use crate::partition::{Bounds, Fetched, Isolation, Partition, Watcher};
 
 /// From this version on requests carry topic ids and no names (KIP-516).
 const IDS_FROM_VERSION: i16 = 13;
@@ -34,12 +35,17 @@ pub(super) async fn handle(
     version: i16,
     request: FetchRequest,
 ) -> FetchResponse<StoredSlice> {
+    let isolation = match Isolation::try_from(request.isolation_level) {
+        Ok(isolation) => isolation,
+        Err(error) => return FetchResponse { error, ..FetchResponse::default() },
+    };
     let by_id = version >= IDS_FROM_VERSION;
     let context = match broker.fetch_sessions.begin(&request, by_id) {
         Ok(context) => context,
         Err(error) => return FetchResponse { error, ..FetchResponse::default() },
     };
     let limits = Limits {
+        isolation,
         bytes: usize::try_from(request.max_bytes).unwrap_or_default(),
         min_bytes: usize::try_from(request.min_bytes).unwrap_or_default(),
         deadline: Instant::now()
@@ -51,6 +57,7 @@ pub(super) async fn handle(
 
 #[derive(Clone, Copy)]
 struct Limits {
+    isolation: Isolation,
     bytes: usize,
     min_bytes: usize,
     deadline: Instant,
@@ -58,12 +65,13 @@ struct Limits {
 
 /// Reads until there is enough, an error, or no more time (rule E21).
 async fn read_until(broker: &Broker, context: &Context, version: i16, limits: Limits) -> Vec<Row> {
-    let max_bytes = limits.bytes.min(broker.settings.count("fetch.max.bytes"));
+    let bytes = limits.bytes.min(broker.settings.count("fetch.max.bytes"));
+    let limits = Limits { bytes, ..limits };
     let watcher = Watcher::default();
     loop {
         // Watch before reading: what comes in between is then not missed.
         let may_wait = Instant::now() < limits.deadline;
-        let (rows, found) = read_all(broker, context, version, max_bytes, may_wait.then_some(&watcher)).await;
+        let (rows, found) = read_all(broker, context, version, limits, may_wait.then_some(&watcher)).await;
         let enough = found.bytes >= limits.min_bytes || found.must_answer;
         if enough || !may_wait || context.is_empty() {
             return rows;
@@ -84,19 +92,19 @@ async fn read_all(
     broker: &Broker,
     context: &Context,
     version: i16,
-    max_bytes: usize,
+    limits: Limits,
     watcher: Option<&Watcher>,
 ) -> (Vec<Row>, Found) {
     let mut found = Found::default();
     let mut rows = Vec::with_capacity(context.partitions().len());
     for (key, wanted) in context.partitions() {
-        let budget = max_bytes.saturating_sub(found.bytes);
+        let budget = limits.bytes.saturating_sub(found.bytes);
         let answer = match locate(broker, key, version) {
             Ok(partition) => {
                 if let Some(watcher) = watcher {
                     partition.watch(watcher);
                 }
-                read_one(&partition, wanted, budget, found.bytes == 0).await
+                read_one(&partition, wanted, limits.isolation, budget, found.bytes == 0).await
             }
             Err(error) => {
                 PartitionFetchResponse { index: key.partition, error, ..PartitionFetchResponse::default() }
@@ -127,6 +135,7 @@ fn locate(broker: &Broker, key: &Key, version: i16) -> Result<Arc<Partition>, Er
 async fn read_one(
     partition: &Partition,
     wanted: &FetchPartition,
+    isolation: Isolation,
     budget: usize,
     at_least_one: bool,
 ) -> PartitionFetchResponse<StoredSlice> {
@@ -135,7 +144,7 @@ async fn read_one(
         index,
         error,
         high_watermark: bounds.high_watermark,
-        last_stable_offset: bounds.high_watermark,
+        last_stable_offset: bounds.last_stable,
         log_start_offset: bounds.log_start,
         ..PartitionFetchResponse::default()
     };
@@ -143,9 +152,10 @@ async fn read_one(
         return PartitionFetchResponse { index, error, ..PartitionFetchResponse::default() };
     }
     let max_bytes = usize::try_from(wanted.partition_max_bytes).unwrap_or_default().min(budget);
-    match partition.read(wanted.fetch_offset, max_bytes, at_least_one).await {
-        Ok((bounds, out)) => PartitionFetchResponse {
-            records: vec![StoredSlice::part(out.records)],
+    match partition.read(wanted.fetch_offset, isolation, max_bytes, at_least_one).await {
+        Ok(Fetched { bounds, records, aborted }) => PartitionFetchResponse {
+            records: vec![StoredSlice::part(records)],
+            aborted_transactions: aborted.map(|all| all.iter().map(on_the_wire).collect()),
             ..failed(ErrorCode::None, bounds)
         },
         Err(ReadError::OutOfRange { .. }) => failed(ErrorCode::OffsetOutOfRange, partition.bounds()),
@@ -159,6 +169,10 @@ async fn read_one(
             failed(code, partition.bounds())
         }
     }
+}
+
+fn on_the_wire(aborted: &AbortedTxn) -> AbortedTransaction {
+    AbortedTransaction { producer_id: aborted.producer_id, first_offset: aborted.first_offset }
 }
 
 /// Drops what an incremental session does not repeat and groups the rest by topic.

@@ -10,7 +10,7 @@ use tracing::error;
 
 use super::check_epoch;
 use crate::broker::Broker;
-use crate::partition::Partition;
+use crate::partition::{Isolation, Partition};
 
 /// Timestamps with a meaning of their own.
 const LATEST: i64 = -1;
@@ -28,13 +28,14 @@ pub(super) async fn handle(
     version: i16,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
+    let isolation = Isolation::try_from(request.isolation_level);
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in &topic.partitions {
             let found = match broker.catalog.by_name(&topic.name.0) {
                 Some(topic) => match topic.partition(asked.partition_index) {
-                    Ok(partition) => look_up(partition, version, asked).await,
+                    Ok(partition) => look_up(partition, version, isolation, asked).await,
                     Err(code) => Err(code),
                 },
                 None => Err(ErrorCode::UnknownTopicOrPartition),
@@ -62,22 +63,26 @@ fn answer(version: i16, index: i32, found: Result<Found, ErrorCode>) -> ListOffs
 async fn look_up(
     partition: &Partition,
     version: i16,
+    isolation: Result<Isolation, ErrorCode>,
     asked: &ListOffsetsPartition,
 ) -> Result<Found, ErrorCode> {
+    let isolation = isolation?;
     check_epoch(asked.current_leader_epoch, partition.leader_epoch())?;
     let bounds = partition.bounds();
+    // A consumer is shown no end, and no record by its time, that it may not read (rule E20).
+    let visible = bounds.visible(isolation);
     let epoch = partition.leader_epoch();
     match asked.timestamp {
-        LATEST => Ok((-1, bounds.high_watermark, epoch)),
+        LATEST => Ok((-1, visible, epoch)),
         EARLIEST => Ok((-1, bounds.log_start, partition.epoch_at(bounds.log_start))),
         EARLIEST_LOCAL if version >= 8 => Ok((-1, bounds.log_start, partition.epoch_at(bounds.log_start))),
         LATEST_TIERED if version >= 9 => Ok(NOTHING),
         MAX_TIMESTAMP if version >= 7 => {
-            let found = partition.log().max_timestamp(bounds.high_watermark).await;
+            let found = partition.log().max_timestamp(visible).await;
             Ok(stored(found)?.map_or(NOTHING, |at| (at.timestamp, at.offset, at.leader_epoch)))
         }
         time if time >= 0 => {
-            let found = partition.log().offset_for_timestamp(time, bounds.high_watermark).await;
+            let found = partition.log().offset_for_timestamp(time, visible).await;
             Ok(stored(found)?.map_or(NOTHING, |at| (at.timestamp, at.offset, at.leader_epoch)))
         }
         _ => Err(ErrorCode::UnsupportedVersion),

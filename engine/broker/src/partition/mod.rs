@@ -1,19 +1,22 @@
 //! One partition as its leader sees it: a log, an epoch, and those who wait for it to grow.
 
+mod isolation;
 mod watchers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use plimsoll_io::Records;
 use plimsoll_log::{
-    AnyLog, AppendError, AppendRequest, Appended, Durability, Level, Log, LogError, Marks, OpenHints, Origin,
-    ReadError, ReadOut, RecoveryReport, WaitError,
+    AbortedTxn, AnyLog, AppendError, AppendRequest, Appended, CommittedRead, Durability, Level, Log,
+    LogError, Marks, OpenHints, Origin, ReadError, RecoveryReport, WaitError,
 };
 use plimsoll_records::Batch;
 use plimsoll_wire::Uuid;
 
 use crate::config::TopicSettings;
 use crate::log_dirs::LogDir;
+pub(crate) use isolation::Isolation;
 pub(crate) use watchers::Watcher;
 use watchers::Watchers;
 
@@ -61,7 +64,18 @@ pub(crate) struct AppendTicket {
 pub(crate) struct Bounds {
     pub(crate) log_start: i64,
     pub(crate) high_watermark: i64,
+    /// Below it every transaction is decided (rule E20).
+    pub(crate) last_stable: i64,
     pub(crate) log_end: i64,
+}
+
+/// What a fetch found.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetched {
+    pub(crate) bounds: Bounds,
+    pub(crate) records: Records,
+    /// What a `read_committed` consumer must leave out; others are told nothing.
+    pub(crate) aborted: Option<Vec<AbortedTxn>>,
 }
 
 impl Partition {
@@ -147,9 +161,11 @@ impl Partition {
     /// Log start, high watermark and log end, taken together.
     pub(crate) fn bounds(&self) -> Bounds {
         let marks = self.log.marks();
+        let high_watermark = marks.at(self.level);
         Bounds {
             log_start: marks.start_offset,
-            high_watermark: marks.at(self.level),
+            high_watermark,
+            last_stable: self.log.last_stable_offset(high_watermark),
             log_end: marks.accepted,
         }
     }
@@ -181,20 +197,29 @@ impl Partition {
         }
     }
 
-    /// Reads whole batches from `offset` up to the high watermark (rules E17–E19).
+    /// Reads whole batches from `offset` as far as `isolation` lets a consumer see (rules E17–E20).
     pub(crate) async fn read(
         &self,
         offset: i64,
+        isolation: Isolation,
         max_bytes: usize,
         at_least_one: bool,
-    ) -> Result<(Bounds, ReadOut), ReadError> {
+    ) -> Result<Fetched, ReadError> {
         let bounds = self.bounds();
+        let upto_offset = bounds.visible(isolation);
         let out_of_range = offset < bounds.log_start || offset > bounds.log_end;
-        if !out_of_range && offset >= bounds.high_watermark {
-            return Ok((bounds, ReadOut::default()));
-        }
-        let out = self.log.read(offset, bounds.high_watermark, max_bytes, at_least_one).await?;
-        Ok((bounds, out))
+        let read = match isolation {
+            _ if !out_of_range && offset >= upto_offset => CommittedRead::default(),
+            Isolation::Uncommitted => {
+                let out = self.log.read(offset, upto_offset, max_bytes, at_least_one).await?;
+                CommittedRead { out, ..CommittedRead::default() }
+            }
+            Isolation::Committed => {
+                self.log.read_committed(offset, upto_offset, max_bytes, at_least_one).await?
+            }
+        };
+        let aborted = (isolation == Isolation::Committed).then_some(read.aborted);
+        Ok(Fetched { bounds, records: read.out.records, aborted })
     }
 
     /// Wakes everybody who waits for progress, since there will be none.

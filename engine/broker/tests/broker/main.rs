@@ -9,6 +9,7 @@ mod disk_full;
 mod fetch;
 mod held_syncs;
 mod hostile;
+mod isolation;
 mod list_offsets;
 mod log_dirs;
 mod produce;

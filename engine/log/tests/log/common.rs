@@ -15,7 +15,9 @@ use plimsoll_io::{
     Backend, Done, IoFault, IoLimits, IoOp, Preallocation, Records, SegmentFile, SegmentStore, SimConfig,
     SimFile, SimStore, WriteBufs,
 };
-use plimsoll_log::{AppendError, AppendRequest, Appended, Log, LogConfig, OpenHints, Origin, RecoveryReport};
+use plimsoll_log::{
+    AppendError, AppendRequest, Appended, Log, LogConfig, OpenHints, Origin, ReadOut, RecoveryReport,
+};
 use plimsoll_records::{Batch, BatchBuilder, Codec, Compressor, ProducerStamp};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -85,15 +87,21 @@ pub(crate) async fn read_all<S: SegmentStore>(log: &Log<S>, max_bytes: usize) ->
     let (mut offset, mut batches) = (marks.start_offset, Vec::new());
     while offset < marks.written {
         let out = log.read(offset, i64::MAX, max_bytes, true).await.expect("read");
-        let mut bytes = out.records.to_bytes().expect("bytes");
-        assert!(!bytes.is_empty(), "a read below `written` finds a batch: {offset} of {marks:?}");
-        while let Some(batch) = Batch::split_from(&mut bytes).expect("batch") {
-            batch.verify_crc().expect("crc");
-            offset = batch.header().next_offset();
-            batches.push(batch);
-        }
-        assert!(bytes.is_empty(), "reads return whole batches");
+        let found = batches_of(&out);
+        offset = found.last().expect("a read below `written` finds a batch").header().next_offset();
+        batches.extend(found);
     }
+    batches
+}
+
+/// What a read found, every batch whole.
+pub(crate) fn batches_of(out: &ReadOut) -> Vec<Batch> {
+    let (mut bytes, mut batches) = (out.records.to_bytes().expect("bytes"), Vec::new());
+    while let Some(batch) = Batch::split_from(&mut bytes).expect("batch") {
+        batch.verify_crc().expect("crc");
+        batches.push(batch);
+    }
+    assert!(bytes.is_empty(), "reads return whole batches");
     batches
 }
 

@@ -128,7 +128,27 @@ async fn compare(log: &Log<TestStore>, model: &Model, reloaded: bool) {
             let found = found.iter().map(|a| (a.producer_id, a.first_offset, a.last_offset));
             assert_eq!(found.collect::<Vec<_>>(), model.aborted(from, upto), "{from}..{upto}");
         }
+        compare_read(log, model, from, |_| i64::MAX).await;
     }
+}
+
+/// What a `read_committed` consumer gets from `from` on, and the offset behind the last record. Nothing that was aborted
+/// among these records is missing, and nothing is told of transactions behind `bound`.
+async fn compare_read(log: &Log<TestStore>, model: &Model, from: i64, bound: impl Fn(i64) -> i64) -> i64 {
+    let stable_offset = log.last_stable_offset(model.end_offset());
+    let read = log.read_committed(from, stable_offset, 300, true).await.expect("read");
+    let next_offset = batches_of(&read.out).last().map_or(from, |batch| batch.header().next_offset());
+    let found: Vec<_> = read.aborted.iter().map(|a| (a.producer_id, a.first_offset, a.last_offset)).collect();
+    if next_offset == from {
+        assert!(from >= stable_offset && read.aborted.is_empty());
+        return from;
+    }
+    for needed in model.aborted(from, next_offset) {
+        assert!(found.contains(&needed), "{from}..{next_offset} without {needed:?}");
+    }
+    let allowed = model.aborted(from, bound(next_offset).min(stable_offset));
+    assert!(found.iter().all(|found| allowed.contains(found)), "{from}..{next_offset} with all of {found:?}");
+    next_offset
 }
 
 async fn add(log: &Log<TestStore>, model: &mut Model, id: i64, records: i64, kind: Kind) {
@@ -223,6 +243,52 @@ fn e19_aborted_transactions_are_found_over_all_segments_and_after_every_kind_of_
         let (log, report) = open(store, &dir, tiny_config(), Some(recovery_point), false).await;
         assert_eq!(report.segments_scanned, 1, "the others are trusted with what lies beside them");
         compare(&log, &model, true).await;
+    });
+}
+
+#[test]
+fn e19_a_reads_list_of_aborted_transactions_ends_where_the_offset_index_knows_the_batches_do() {
+    run(async {
+        let dir = tempfile::tempdir().expect("temp dir");
+        // Every batch has an index entry.
+        let config = LogConfig { index_interval_bytes: 0, ..tiny_config() };
+        let (log, _) = open(inline_store(), &dir.path().join("t-0"), config, None, false).await;
+        let model = filled(&log).await;
+        let (mut from, stable_offset) = (0, log.last_stable_offset(model.end_offset()));
+        // The entry of the batch behind the last one read has that batch's last offset.
+        let behind = |next_offset: i64| {
+            let next = model.0.iter().find(|entry| entry.first_offset >= next_offset);
+            next.map_or(i64::MAX, |entry| entry.last_offset)
+        };
+        while from < stable_offset {
+            from = compare_read(&log, &model, from, behind).await;
+        }
+        assert!(model.aborted(0, stable_offset).len() > 3, "or the bound would mean nothing");
+        assert_eq!(from, stable_offset);
+    });
+}
+
+#[test]
+fn e19_an_offset_index_that_changed_on_the_device_hides_no_aborted_transaction() {
+    run(async {
+        let (parent, store) = (tempfile::tempdir().expect("temp dir"), inline_store());
+        let dir = parent.path().join("t-0");
+        let config = LogConfig { index_interval_bytes: 0, ..tiny_config() };
+        let (log, _) = open(store.clone(), &dir, config.clone(), None, false).await;
+        let model = filled(&log).await;
+        log.close().await.expect("close");
+        let first = layout::segment_path(&dir, 0, layout::INDEX_SUFFIX);
+        let right = std::fs::read(&first).expect("index");
+        for bit in 0..right.len() * 8 {
+            flip_bit(&dir, layout::INDEX_SUFFIX, bit);
+            let (log, _) = open(store.clone(), &dir, config.clone(), None, true).await;
+            let (mut from, end_offset) = (0, log.segments()[0].next_offset);
+            while from < end_offset {
+                from = compare_read(&log, &model, from, |_| i64::MAX).await;
+            }
+            drop(log);
+            std::fs::write(&first, &right).expect("mended");
+        }
     });
 }
 
