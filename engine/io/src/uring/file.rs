@@ -16,9 +16,9 @@ use crate::page_cache::checked_len;
 use crate::residency;
 use crate::slice::{FileSlice, Records};
 
+use super::build::RingKind;
 use super::request::{Body, Finished, Request};
 use super::ring;
-use super::state::RingKind;
 use super::tail::FileTail;
 
 /// Blocks per direct write: with the larger arena blocks that is 16 MiB.
@@ -100,7 +100,7 @@ impl UringFile {
 
     /// Reads from the device: the enclosing blocks go into a pool block, of which the part asked for is handed out
     /// without copying it. `behind` is appended, in room that the block has for it.
-    async fn read(&self, range: Range<u64>, behind: &[Bytes]) -> Result<Bytes, IoFault> {
+    pub(super) async fn read(&self, range: Range<u64>, behind: &[Bytes]) -> Result<Bytes, IoFault> {
         let len_bytes = (range.end - range.start) as usize;
         let behind_bytes: usize = behind.iter().map(Bytes::len).sum();
         let align_bytes = self.limits.align_bytes;

@@ -10,6 +10,8 @@
 //!
 //! [`UringOptions`] names the variants: buffered instead of direct, a polling kernel thread, syncs by system call.
 
+mod backlog;
+mod build;
 mod file;
 mod part;
 mod probe;

@@ -4,7 +4,7 @@ use std::io;
 
 use io_uring::{IoUring, Probe, opcode};
 
-use super::state::{RingKind, build};
+use super::build::{RingKind, build};
 
 /// Operations the backend submits.
 const NEEDED: [(u8, &str); 6] = [

@@ -14,8 +14,8 @@ use crate::open_file::OpenFile;
 
 use super::part::{End, Memory, Part, block_parts};
 
-/// Reads are cut into pieces of this size, so that a long one keeps several in flight.
-const READ_PART_BYTES: usize = 512 << 10;
+/// Reads are cut into pieces of this size: what may be in flight beside writes is counted in them.
+const READ_PART_BYTES: usize = 256 << 10;
 
 /// The index under which each ring registers the block arena.
 const ARENA_BUFFER: u16 = 0;
@@ -96,6 +96,15 @@ impl Request {
 
     pub(super) fn parts(&self) -> usize {
         self.parts.len()
+    }
+
+    pub(super) fn is_read(&self) -> bool {
+        matches!(self.body, Body::Read(_))
+    }
+
+    /// What is still to be transferred of a part.
+    pub(super) fn left_bytes(&self, index: usize) -> usize {
+        self.parts.get(index).map_or(0, |part| part.len_bytes - part.done_bytes)
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -24,10 +24,11 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{self, Handle, RuntimeFlavor};
 
-use super::request::{Finished, Request};
 #[cfg(test)]
-use super::state::build_plain;
-use super::state::{Core, RingKind, build};
+use super::build::build_plain;
+use super::build::{RingKind, build};
+use super::request::{Finished, Request};
+use super::state::Core;
 
 thread_local! {
     /// Usually one. Several only while runtimes nest or follow each other on this thread.

@@ -1,114 +1,23 @@
 //! A ring's own state: requests on their way to the kernel and back.
 
-use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 use io_uring::{IoUring, cqueue, squeue};
 
-use crate::pool::arena_range;
-
+use super::backlog::{Backlog, Place};
+use super::build::{COMPLETIONS, allow_workers, register_arena};
 use super::request::{Finished, Next, Request};
-
-/// Submissions that fit between two calls into the kernel.
-const SUBMISSIONS: u32 = 256;
-
-/// Completions that fit before the kernel must queue them elsewhere.
-const COMPLETIONS: u32 = 1024;
-
-/// How long the kernel thread of a polled ring spins without work before it sleeps, in milliseconds.
-const SQPOLL_IDLE_MS: u32 = 10;
-
-/// Kernel threads that may wait for devices on behalf of one thread's rings. The kernel's own bound is four per core:
-/// so few files of a device that stands still would hold up the syncs of all others.
-const WORKERS_MAX: u32 = 512;
-
-/// How submissions and completions of a ring are run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RingKind {
-    /// By the ring's thread, in its calls into the kernel.
-    Deferred,
-    /// By a kernel thread that polls.
-    Sqpoll,
-}
-
-/// A ring of this kind.
-pub(super) fn build(kind: RingKind) -> io::Result<IoUring> {
-    match kind {
-        RingKind::Deferred => build_deferred(),
-        RingKind::Sqpoll => build_sqpoll(),
-    }
-}
-
-fn build_sqpoll() -> io::Result<IoUring> {
-    IoUring::builder().setup_cqsize(COMPLETIONS).setup_sqpoll(SQPOLL_IDLE_MS).build(SUBMISSIONS)
-}
-
-/// A ring with the cheapest way of running completions that this kernel has.
-fn build_deferred() -> io::Result<IoUring> {
-    let deferred = IoUring::builder()
-        .setup_cqsize(COMPLETIONS)
-        .setup_single_issuer()
-        .setup_defer_taskrun()
-        .setup_taskrun_flag()
-        .build(SUBMISSIONS);
-    match deferred {
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            tracing::info!("this kernel has no deferred task runs (Linux 6.1): the ring uses plain ones");
-            build_plain()
-        }
-        other => other,
-    }
-}
-
-/// A ring as every kernel with io_uring has it.
-pub(super) fn build_plain() -> io::Result<IoUring> {
-    IoUring::builder().setup_cqsize(COMPLETIONS).build(SUBMISSIONS)
-}
-
-/// Lets as many operations wait in the kernel as a runtime has blocking threads. Zero leaves the workers for sockets as
-/// they are.
-fn allow_workers(io: &IoUring) {
-    if let Err(error) = io.submitter().register_iowq_max_workers(&mut [WORKERS_MAX, 0]) {
-        tracing::info!(%error, "this kernel bounds a ring's workers by itself (Linux 5.15 lifts it)");
-    }
-}
-
-/// Pins the block arena for this ring. Where the limit of locked memory forbids it, writes work unregistered.
-fn register_arena(io: &IoUring) -> bool {
-    let Some((start, len)) = arena_range() else { return false };
-    let buffer = libc::iovec { iov_base: start.cast(), iov_len: len };
-    // SAFETY: the arena is mapped for the life of the process, so it outlives the ring.
-    match unsafe { io.submitter().register_buffers(&[buffer]) } {
-        Ok(()) => true,
-        Err(error) => {
-            warn_unregistered(len, &error);
-            false
-        }
-    }
-}
-
-fn warn_unregistered(len_bytes: usize, error: &io::Error) {
-    static SAID: AtomicBool = AtomicBool::new(false);
-    if !SAID.swap(true, Ordering::Relaxed) {
-        tracing::warn!(
-            %error,
-            len_bytes,
-            "io_uring buffers could not be registered; writes use plain ones (raise the limit of locked memory)"
-        );
-    }
-}
 
 /// The ring's own state. Borrowed only in calls that neither wait nor run foreign code, but for waking.
 pub(super) struct Core {
     io: IoUring,
     requests: Vec<Option<Request>>,
     free: Vec<u32>,
-    /// Parts to submit when there is room: request and part.
-    backlog: VecDeque<(u32, u32)>,
+    /// Parts to submit when there is room.
+    backlog: Backlog,
     /// Wakers of requests that are over, called once nothing is borrowed.
     to_wake: Vec<Waker>,
     /// Submissions whose completion has not been seen.
@@ -138,7 +47,7 @@ impl Core {
             io,
             requests: Vec::new(),
             free: Vec::new(),
-            backlog: VecDeque::new(),
+            backlog: Backlog::default(),
             to_wake: Vec::new(),
             with_kernel: 0,
             arena_registered,
@@ -178,7 +87,7 @@ impl Core {
     }
 
     pub(super) fn insert(&mut self, request: Request) -> u32 {
-        let parts = request.parts() as u32;
+        let (parts, is_read) = (request.parts() as u32, request.is_read());
         let key = match self.free.pop() {
             Some(key) => key,
             None => {
@@ -189,7 +98,10 @@ impl Core {
         if let Some(place) = self.requests.get_mut(key as usize) {
             *place = Some(request);
         }
-        self.backlog.extend((0..parts).map(|part| (key, part)));
+        match is_read {
+            true => self.backlog.add_read(key, parts),
+            false => self.backlog.add_write(key, parts),
+        }
         key
     }
 
@@ -220,19 +132,32 @@ impl Core {
     fn fill_queue(&mut self) -> usize {
         let mut moved = 0;
         while self.with_kernel < COMPLETIONS as usize {
-            let Some((key, part)) = self.backlog.pop_front() else { break };
-            let registered = self.arena_registered;
-            let entry = self.request(key).and_then(|request| request.entry(part as usize, registered));
+            let requests = &self.requests;
+            let of = |key: u32| requests.get(key as usize).and_then(Option::as_ref);
+            let left_bytes =
+                |(key, part): Place| of(key).map_or(0, |request| request.left_bytes(part as usize));
+            let Some((key, part)) = self.backlog.take(left_bytes) else { break };
+            let entry = of(key).and_then(|request| request.entry(part as usize, self.arena_registered));
             let Some(entry) = entry else { continue };
-            let entry = entry.user_data(u64::from(key) << 32 | u64::from(part));
-            if !self.push(&entry) {
-                self.backlog.push_front((key, part));
+            if !self.push(&entry.user_data(u64::from(key) << 32 | u64::from(part))) {
+                self.put_back(key, part);
                 break;
             }
             self.with_kernel += 1;
             moved += 1;
         }
         moved
+    }
+
+    /// Takes what is left of a part, which the kernel does not have, into the backlog again.
+    fn put_back(&mut self, key: u32, part: u32) {
+        let Some(request) = self.requests.get(key as usize).and_then(Option::as_ref) else { return };
+        if request.is_read() {
+            self.backlog.end_read(request.left_bytes(part as usize));
+            self.backlog.rest_of_read((key, part));
+        } else {
+            self.backlog.rest_of_write((key, part));
+        }
     }
 
     fn push(&mut self, entry: &squeue::Entry) -> bool {
@@ -275,10 +200,15 @@ impl Core {
     }
 
     fn complete(&mut self, key: u32, part: u32, result: i32) {
-        let Some(request) = self.request(key) else { return };
+        let Some(request) = self.requests.get_mut(key as usize).and_then(Option::as_mut) else { return };
+        let is_read = request.is_read();
+        if is_read {
+            self.backlog.end_read(request.left_bytes(part as usize));
+        }
         match request.completed(part as usize, result) {
             Next::Wait => {}
-            Next::Again => self.backlog.push_back((key, part)),
+            Next::Again if is_read => self.backlog.rest_of_read((key, part)),
+            Next::Again => self.backlog.rest_of_write((key, part)),
             Next::Over if request.abandoned => drop(self.remove(key)),
             Next::Over => {
                 let waker = request.waker.take();

@@ -63,7 +63,7 @@ async fn one_write_of_many_blocks_fills_the_queue_more_than_once() {
     let Some(store) = store() else { return };
     let directory = directory();
     let file = new_file(&store, &directory).await;
-    let ring = ring::current(state::RingKind::Deferred).unwrap();
+    let ring = ring::current(build::RingKind::Deferred).unwrap();
     // More parts than the submission queue takes at once.
     let bufs = WriteBufs::Blocks((0..600u32).map(|index| block(index as u8, 4096)).collect());
     let request = Request::write(Arc::clone(&file.open), 0, bufs, BLOCK_ALIGN_BYTES);
@@ -74,6 +74,34 @@ async fn one_write_of_many_blocks_fills_the_queue_more_than_once() {
             .zip(0u32..)
             .all(|(chunk, index)| chunk[0] == index as u8 && chunk[4095] == index as u8)
     );
+}
+
+#[tokio::test]
+async fn a_long_read_gives_way_to_writes_and_comes_whole() {
+    const READ_BYTES: u64 = 4 << 20;
+    let Some(store) = store() else { return };
+    let directory = directory();
+    let file = new_file(&store, &directory).await;
+    for mib in 0..4u8 {
+        file.write_at(u64::from(mib) << 20, blocks(mib + 1, 1 << 20)).await.result.unwrap();
+    }
+    let mut reads = [0, 1].map(|_| Box::pin(file.read(0..READ_BYTES, &[])));
+    for read in &mut reads {
+        assert!(poll_once(read.as_mut()).is_pending(), "sixteen parts, one after the other");
+    }
+    for index in 0..20u8 {
+        let at_bytes = READ_BYTES + u64::from(index) * 65_536;
+        file.write_at(at_bytes, blocks(index, 65_536)).await.result.unwrap();
+    }
+    for read in reads {
+        let bytes = read.await.unwrap();
+        assert!(bytes.chunks(1 << 20).zip(1u8..).all(|(mib, fill)| mib.iter().all(|byte| *byte == fill)));
+    }
+}
+
+/// Starts it and waits for nothing.
+fn poll_once<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
 }
 
 #[tokio::test]
