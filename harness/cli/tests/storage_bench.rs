@@ -143,11 +143,14 @@ fn storage_bench_times_every_phase_of_a_log() {
         "40",
         "--partitions",
         "2",
+        "--verify-on-read",
+        "off,on",
     ]);
     let rows = document(&output);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     let rows = rows.as_array().expect("an array");
-    assert_eq!(rows.len(), 12, "{rows:#?}");
+    assert_eq!(rows.len(), 12 + 6, "{rows:#?}");
+    assert_eq!(rows.iter().filter(|row| row["verify_on_read"] == true).count(), 6, "{rows:#?}");
     for row in rows {
         let phase = row["phase"].as_str().expect("a phase");
         assert_eq!(row["verify_ok"], true, "{row:#}");

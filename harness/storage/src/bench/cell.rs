@@ -77,6 +77,8 @@ pub struct Cell {
     pub partitions: usize,
     /// Who reads meanwhile.
     pub readers: Readers,
+    /// The engine checks every batch before it hands it out; only phases that read.
+    pub verify_on_read: bool,
 }
 
 impl Cell {
@@ -109,6 +111,7 @@ impl Cell {
         LogConfig {
             durability,
             flush: self.flush,
+            verify_on_read: self.verify_on_read,
             reserve_step_min_bytes: STEP_BYTES,
             reserve_step_max_bytes: STEP_BYTES,
             ..LogConfig::default()
@@ -130,6 +133,9 @@ impl Cell {
         if !self.phase.appends() {
             self.durability = DurabilityMode::Replicated;
             self.io.preallocation = Preallocation::default();
+        }
+        if !self.phase.reads() {
+            self.verify_on_read = false;
         }
         if self.phase == Phase::Startup {
             (self.batch_bytes, self.codec, self.partitions) = (STARTUP_BATCH_BYTES, Codec::None, 1);
@@ -175,6 +181,9 @@ impl fmt::Display for Cell {
         }
         if self.readers != Readers::None {
             write!(f, " readers={}", self.readers)?;
+        }
+        if self.verify_on_read {
+            f.write_str(" verify-on-read")?;
         }
         Ok(())
     }

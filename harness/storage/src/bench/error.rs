@@ -31,6 +31,9 @@ pub enum BenchError {
     /// [`Sabotage::FailAfter`](super::Sabotage::FailAfter).
     #[error("it was made to fail")]
     Sabotage,
+    /// A trial's thread panicked, which stderr says more about.
+    #[error("a trial panicked: that is a defect of this program")]
+    Panicked,
     /// The file system refused the bench itself or its floor.
     #[error("{what}: {source}")]
     Io {

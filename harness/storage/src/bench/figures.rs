@@ -87,7 +87,7 @@ impl Figures {
         Pooled::new([&self.laps.append]).read_us(Quantile::P999)
     }
 
-    /// It met memory that the host had not backed.
+    /// Shows memory that the host had not backed.
     pub(crate) fn is_cold(&self, cell: &Cell) -> bool {
         let limit = if cell.io.backend == Backend::Mmap { COLD_SYS_S_PER_GB_MAP } else { COLD_SYS_S_PER_GB };
         let sys_s_per_gb = self.sys_s.unwrap_or(0.0) / (self.bytes as f64 / 1e9);

@@ -29,6 +29,8 @@ pub struct Matrix {
     pub partitions: Vec<usize>,
     /// Readers.
     pub readers: Vec<Readers>,
+    /// Rows that read with and without a check of every batch.
+    pub verify_on_read: Vec<bool>,
     /// Page-cache rows with and without `RWF_DONTCACHE`.
     pub dontcache: Vec<bool>,
     /// io_uring rows around and through the page cache.
@@ -58,6 +60,7 @@ impl Matrix {
             codecs: vec![Codec::None],
             partitions: vec![1],
             readers: vec![Readers::None],
+            verify_on_read: vec![false],
             dontcache: vec![false],
             direct: vec![true],
             depths: vec![UringOptions::default().depth],
@@ -80,6 +83,7 @@ impl Matrix {
         vary(&mut cells, &self.codecs, |cell, it| cell.codec = it);
         vary(&mut cells, &self.partitions, |cell, it| cell.partitions = it);
         vary(&mut cells, &self.readers, |cell, it| cell.readers = it);
+        vary(&mut cells, &self.verify_on_read, |cell, it| cell.verify_on_read = it);
         vary(&mut cells, &self.dontcache, |cell, it| cell.io.page_cache.dontcache = it);
         vary(&mut cells, &self.direct, |cell, it| cell.io.io_uring.direct = it);
         vary(&mut cells, &self.depths, |cell, it| cell.io.io_uring.depth = it);
@@ -106,6 +110,7 @@ impl Matrix {
             codec: Codec::None,
             partitions: 1,
             readers: Readers::None,
+            verify_on_read: false,
         }
     }
 }
@@ -159,6 +164,18 @@ mod tests {
         for cell in matrix.cells() {
             assert_eq!(cell.flush.messages.is_some(), cell.durability == DurabilityMode::Replicated);
         }
+    }
+
+    #[test]
+    fn checks_of_what_is_read_make_rows_only_where_somebody_reads() {
+        let mut matrix = Matrix { backends: vec![Backend::PageCache], ..Matrix::quick() };
+        matrix.batch_bytes = vec![64 << 10];
+        matrix.durabilities = vec![DurabilityMode::Replicated];
+        matrix.verify_on_read = vec![false, true];
+        matrix.phases = vec![Phase::Append, Phase::Tail, Phase::CatchUpCached, Phase::Recovery];
+        let names: Vec<String> = matrix.cells().iter().map(Cell::to_string).collect();
+        assert_eq!(names.len(), 1 + 2 + 2 + 1, "{names:#?}");
+        assert_eq!(names.iter().filter(|name| name.ends_with("verify-on-read")).count(), 2, "{names:#?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A [`Matrix`] expands to [`Cell`]s, one per row of the result. [`run`] visits all cells in rounds of random order;
 //! in each visit the engine and the [`floor`](crate::floor) of its technique write the same batches one after the
-//! other, the first of them by a seeded coin. Every trial begins on warm memory and without a dirty backlog
+//! other, the first of them by a seeded coin. Every trial begins on warm memory (`warm`) and without a dirty backlog
 //! (`memory`), is timed and charged for the whole process's CPU (`usage`), and is read back batch by batch
 //! (`check`) before its figures count. [`Row`] holds what became of a cell: medians, and the ratio of the pairs
 //! with its interval.
@@ -25,11 +25,13 @@ mod readers;
 mod row;
 mod schedule;
 mod share;
+mod shelf;
 mod state;
 mod stopwatch;
 mod syscalls;
 mod usage;
 mod visit;
+mod warm;
 mod writing;
 
 pub use batches::BatchPool;

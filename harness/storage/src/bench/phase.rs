@@ -43,6 +43,11 @@ impl Phase {
         matches!(self, Phase::Append | Phase::Tail)
     }
 
+    /// Whether a consumer reads in the timed part.
+    pub fn reads(self) -> bool {
+        matches!(self, Phase::Tail | Phase::CatchUpCached | Phase::CatchUpCold)
+    }
+
     /// Whether the timed part is the opening of a log, so that its milliseconds are the figure.
     pub fn opens(self) -> bool {
         matches!(self, Phase::Recovery | Phase::RecoveryPoint | Phase::Startup)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::cell::Cell;
 use super::row::{Row, RowStatus};
+use super::shelf::Contents;
 use super::stopwatch::TimeSpent;
 
 /// A deliberate fault, to see what becomes of it.
@@ -57,10 +58,20 @@ pub struct Outcome {
 }
 
 impl Plan {
-    /// The most that lies on the disk at once: a trial, the old log of a lagging reader, and space taken ahead.
+    /// The most that lies on the disk at once: a trial, the old log of a lagging reader, space taken ahead, and the logs
+    /// that are written once and read by many rows.
     pub fn disk_bytes(&self) -> u64 {
         let partitions = self.cells.iter().map(|cell| cell.partitions).max().unwrap_or(1) as u64;
-        self.trial_bytes * 5 / 2 + (partitions * (64 << 20)).min(1 << 30)
+        let mut stored: Vec<Contents> = Vec::new();
+        for cell in self.cells.iter().filter(|cell| !cell.phase.appends()) {
+            let contents = Contents::of(cell);
+            if !stored.contains(&contents) {
+                stored.push(contents);
+            }
+        }
+        self.trial_bytes * 5 / 2
+            + (partitions * (64 << 20)).min(1 << 30)
+            + stored.iter().map(|contents| contents.disk_bytes(self.trial_bytes, self.segments)).sum::<u64>()
     }
 }
 

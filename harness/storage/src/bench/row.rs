@@ -33,6 +33,8 @@ pub struct Setting {
     pub partitions: usize,
     /// Who read meanwhile.
     pub readers: String,
+    /// The engine checked every batch before it handed it out; the floor checks nothing.
+    pub verify_on_read: bool,
     /// Batches left unacknowledged, and under `fsync` the group of one sync.
     pub window_batches: usize,
 }
@@ -95,6 +97,7 @@ impl Setting {
             codec: cell.codec.to_string(),
             partitions: cell.partitions,
             readers: cell.readers.to_string(),
+            verify_on_read: cell.verify_on_read,
             window_batches: cell.window(),
         }
     }

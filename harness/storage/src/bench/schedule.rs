@@ -7,9 +7,11 @@ use plimsoll_log::records::Codec;
 use super::batches::BatchPool;
 use super::dice::Dice;
 use super::error::BenchError;
+use super::figures::Trial;
 use super::observer::{Observer, Progress};
 use super::phase::Phase;
 use super::plan::{Outcome, Plan, Sabotage};
+use super::shelf::Shelf;
 use super::state::{CellState, End};
 use super::stopwatch::{Activity, Stopwatch};
 use super::syscalls::Syscalls;
@@ -54,6 +56,7 @@ struct Bench<'a> {
     trial_bytes: u64,
     syscalls: Syscalls,
     watch: Stopwatch,
+    shelf: Shelf,
 }
 
 impl<'a> Bench<'a> {
@@ -75,6 +78,7 @@ impl<'a> Bench<'a> {
             trial_bytes: plan.trial_bytes,
             syscalls: Syscalls::begin(),
             watch,
+            shelf: Shelf::default(),
         })
     }
 
@@ -113,51 +117,41 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// One pair of a cell, repeated while it meets cold memory.
+    /// One pair of a cell.
     fn visit(&mut self, index: usize, observer: &mut impl Observer) -> Result<(), BenchError> {
         let heads = self.dice.below(2) == 0;
-        let planned = self.plan.pairs * self.plan.cells.len();
-        let Some(state) = self.states.get_mut(index).filter(|state| state.end.is_none()) else {
-            return Ok(());
-        };
+        let Bench { plan, states, pools, shelf, .. } = self;
+        let pairs_planned = plan.pairs * plan.cells.len();
+        let Some(state) = states.get_mut(index).filter(|state| state.end.is_none()) else { return Ok(()) };
         let what = state.cell.to_string();
-        observer.progress(&Progress { pairs_done: self.done, pairs_planned: planned, what: &what });
-        if let Some(Sabotage::FailAfter { pairs }) = self.plan.sabotage
+        observer.progress(&Progress { pairs_done: self.done, pairs_planned, what: &what });
+        if let Some(Sabotage::FailAfter { pairs }) = plan.sabotage
             && (index, pairs) == (0, state.trials.len())
         {
             return Err(BenchError::Sabotage);
         }
         let key = (state.cell.batch_bytes, state.cell.codec);
-        let Some((_, pool)) = self.pools.iter().find(|(known, _)| *known == key) else { return Ok(()) };
+        let Some((_, pool)) = pools.iter().find(|(known, _)| *known == key) else { return Ok(()) };
         let batches = (self.trial_bytes / pool.size_mean_bytes().max(1) as u64).max(1);
         let cell = state.cell.clone();
         let visit = Visit {
             cell: &cell,
             pool,
-            dir: &self.plan.dir,
+            dir: &plan.dir,
             batches: usize::try_from(batches).unwrap_or(usize::MAX),
-            sabotage: self.plan.sabotage,
+            sabotage: plan.sabotage,
             syscalls: &self.syscalls,
             watch: &self.watch,
-            segments: self.plan.segments,
+            segments: plan.segments,
         };
-        let first = state.first_side(heads);
-        let mut trial = match visit.pair(first) {
+        let trial = match measure(&visit, state, heads, shelf, observer) {
             Err(BenchError::Unavailable(reason)) => {
                 state.end = Some(End::Unavailable(reason.to_string()));
                 return Ok(());
             }
             other => other?,
         };
-        for _ in 0..REPEATS_MAX {
-            if !trial.cold || observer.cancelled() {
-                break;
-            }
-            state.repeated += 1;
-            observer.note(&format!("{what}: memory was cold, the pair is repeated"));
-            trial = visit.pair(first)?;
-        }
-        if self.plan.fio && state.cell.phase == Phase::Append && state.trials.is_empty() {
+        if plan.fio && cell.phase == Phase::Append && state.trials.is_empty() {
             self.watch.begin(Activity::Fio);
             match visit.fio() {
                 Ok(mb_per_s) => state.fio_mb_per_s = Some(mb_per_s),
@@ -168,6 +162,35 @@ impl<'a> Bench<'a> {
         state.trials.push(trial);
         self.done += 1;
         Ok(())
+    }
+}
+
+/// A pair, repeated while it meets cold memory.
+fn measure(
+    visit: &Visit<'_>,
+    state: &mut CellState,
+    heads: bool,
+    shelf: &mut Shelf,
+    observer: &mut impl Observer,
+) -> Result<Trial, BenchError> {
+    let first = state.first_side(heads);
+    let mut repeats = 0;
+    loop {
+        let before = visit.watch.spent();
+        let trial = if visit.cell.phase.appends() {
+            visit.pair(first)?
+        } else {
+            let stored = shelf.take(visit)?;
+            let trial = visit.pair_over(&stored, first)?;
+            shelf.put_back(visit.cell, stored);
+            trial
+        };
+        if !trial.cold || repeats == REPEATS_MAX || observer.cancelled() {
+            return Ok(trial);
+        }
+        visit.watch.throw_away(&before);
+        (repeats, state.repeated) = (repeats + 1, state.repeated + 1);
+        observer.note(&format!("{}: memory was cold, the pair is repeated", visit.cell));
     }
 }
 

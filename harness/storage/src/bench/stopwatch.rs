@@ -23,7 +23,7 @@ pub(crate) enum Activity {
 /// Wall-clock seconds by what they were for; together all there were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct TimeSpent {
-    /// The timed parts of all trials, repeated ones too.
+    /// The timed parts of all trials that count.
     pub measuring_s: f64,
     /// Warming memory, making files and filling the first window, removing files.
     pub preparing_s: f64,
@@ -33,6 +33,8 @@ pub struct TimeSpent {
     pub waiting_s: f64,
     /// fio's runs.
     pub fio_s: f64,
+    /// Pairs that were thrown away, because they met cold memory.
+    pub repeating_s: f64,
 }
 
 /// One activity at a time: the next one ends the one before.
@@ -62,6 +64,14 @@ impl Stopwatch {
         state.now = activity;
     }
 
+    /// What was done since it was `before` was for nothing.
+    pub(crate) fn throw_away(&self, before: &TimeSpent) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.charge();
+        let lost = state.spent.total().saturating_sub(before.total());
+        state.spent = TimeSpent { repeating_s: before.repeating_s + lost.as_secs_f64(), ..*before };
+    }
+
     /// All up to now.
     pub(crate) fn spent(&self) -> TimeSpent {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,8 +96,8 @@ impl State {
 impl TimeSpent {
     /// All of it.
     pub fn total(&self) -> Duration {
-        let seconds = [self.measuring_s, self.preparing_s, self.verifying_s, self.waiting_s, self.fio_s];
-        Duration::from_secs_f64(seconds.iter().sum())
+        let TimeSpent { measuring_s, preparing_s, verifying_s, waiting_s, fio_s, repeating_s } = *self;
+        Duration::from_secs_f64(measuring_s + preparing_s + verifying_s + waiting_s + fio_s + repeating_s)
     }
 }
 
@@ -105,6 +115,9 @@ mod tests {
         let spent = watch.spent();
         assert!(spent.preparing_s > 0.0 && spent.waiting_s > 0.0 && spent.measuring_s > 0.0, "{spent:?}");
         assert_eq!(spent.fio_s, 0.0);
+        watch.throw_away(&TimeSpent::default());
+        let thrown = watch.spent();
+        assert!(thrown.repeating_s >= spent.total().as_secs_f64() && thrown.waiting_s == 0.0, "{thrown:?}");
         assert!(spent.total() <= begun.elapsed() + Duration::from_millis(1), "{spent:?}");
     }
 }

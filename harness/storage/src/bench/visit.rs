@@ -38,16 +38,9 @@ pub(crate) struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// Measures both sides, `first` first.
+    /// Measures both sides of a row that writes, `first` first.
     pub(crate) fn pair(&self, first: Side) -> Result<Trial, BenchError> {
-        if !self.cell.phase.appends() {
-            return self.pair_over_files(first);
-        }
-        if !self.cell.direct() {
-            let bytes = self.file_max_bytes() * self.cell.partitions as u64;
-            memory::warm(self.dir, bytes, self.cell.batch_bytes)
-                .map_err(io_error("warming memory failed"))?;
-        }
+        self.warm()?;
         let mut floor = None;
         if first == Side::Floor {
             floor = Some(self.floor()?);
@@ -64,8 +57,9 @@ impl Visit<'_> {
             Some(floor) => floor,
             None => self.floor()?,
         };
-        let cold =
-            self.cell.phase == Phase::Append && (engine.is_cold(self.cell) || floor.is_cold(self.cell));
+        // A reader's copies cost as much as cold memory.
+        let timed_alone = self.cell.phase == Phase::Append;
+        let cold = timed_alone && (engine.is_cold(self.cell) || floor.is_cold(self.cell));
         Ok(Trial { engine, alone, floor, verify, first, cold })
     }
 
@@ -101,10 +95,17 @@ impl Visit<'_> {
         batches * (self.pool.size_max_bytes() as u64).next_multiple_of(4096)
     }
 
-    pub(crate) fn scratch(&self) -> Result<tempfile::TempDir, BenchError> {
+    /// Waits until the disk has taken the dirty backlog.
+    pub(crate) fn settle(&self) -> Result<(), BenchError> {
         self.watch.begin(Activity::Waiting);
         memory::settle(self.dir).map_err(io_error("writing out the dirty backlog failed"))?;
         self.watch.begin(Activity::Preparing);
+        Ok(())
+    }
+
+    /// An empty directory, with nothing dirty around it.
+    pub(crate) fn scratch(&self) -> Result<tempfile::TempDir, BenchError> {
+        self.settle()?;
         tempfile::Builder::new().prefix("trial-").tempdir_in(self.dir).map_err(io_error("no trial directory"))
     }
 
@@ -113,11 +114,22 @@ impl Visit<'_> {
     }
 }
 
+/// Runs `work` as a broker's runtime would, on a thread of its own.
+pub(crate) fn on_own_runtime<T: Send, F: Future<Output = Result<T, BenchError>>>(
+    work: impl FnOnce() -> F + Send,
+) -> Result<T, BenchError> {
+    on_own_thread(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        tokio::task::LocalSet::new().block_on(&runtime, work())
+    })
+}
+
+/// A ring belongs to the thread that made it, and ends with it.
 pub(crate) fn on_own_thread<T: Send>(
     work: impl FnOnce() -> Result<T, BenchError> + Send,
 ) -> Result<T, BenchError> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("bench".into()).spawn_scoped(scope, work)?;
-        thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
+        thread.join().unwrap_or(Err(BenchError::Panicked))
     })
 }

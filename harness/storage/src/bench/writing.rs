@@ -18,20 +18,15 @@ use super::plan::Sabotage;
 use super::readers::{self, Reading};
 use super::stopwatch::Activity;
 use super::usage::Usage;
-use super::visit::{Visit, on_own_thread};
+use super::visit::{Visit, on_own_runtime, on_own_thread};
 use crate::floor::fio::{self, FioJob};
 use crate::floor::{Floor, Laps, Work};
 
 impl Visit<'_> {
-    /// On a thread of its own, as a ring belongs to the thread that made it.
     pub(crate) fn engine(&self, cell: &Cell) -> Result<(Figures, VerifyCounts), BenchError> {
         let scratch = self.scratch()?;
         let store = open_store(&self.cell.io)?;
-        on_own_thread(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, self.engine_over(&store, cell, scratch.path()))
-        })
+        on_own_runtime(|| self.engine_over(&store, cell, scratch.path()))
     }
 
     async fn engine_over<S: SegmentStore>(
@@ -69,7 +64,10 @@ impl Visit<'_> {
         }
         let verify = engine.read_back().await?;
         self.watch.begin(Activity::Preparing);
-        engine.close().await?;
+        // Nothing of them need reach the device any more, as closing would make it.
+        for log in engine.logs() {
+            log.delete().await?;
+        }
         let figures = Figures::new(bytes, self.batches, seconds, after.since(&before), laps);
         Ok((Figures { read_bytes, segments, ..figures }, verify))
     }

@@ -56,6 +56,9 @@ pub(crate) struct BenchOptions {
     /// Who reads beside the producer: none, tail, cold. Rows with readers also run without them, in the same pairs.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "none")]
     readers: Vec<Readers>,
+    /// Rows of tail and catch-up: the engine checks the CRC of every batch before it hands it out: off, on.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "off", value_parser = switch)]
+    verify_on_read: Vec<bool>,
     /// io_uring: writes in flight per file.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1024))]
     depth: Vec<u16>,
@@ -96,7 +99,7 @@ pub(crate) struct BenchOptions {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Three backends, both durabilities, two batch sizes, in less than 50 seconds.
-    #[arg(long, conflicts_with_all = ["phase", "segments", "backend", "durability", "preallocation", "placement", "batch", "codec", "partitions", "readers", "depth", "direct", "buffered", "sqpoll", "ring_sync", "dontcache", "writeback", "flush_messages", "flush_ms", "pairs", "bytes", "seconds"])]
+    #[arg(long, conflicts_with_all = ["phase", "segments", "backend", "durability", "preallocation", "placement", "batch", "codec", "partitions", "readers", "verify_on_read", "depth", "direct", "buffered", "sqpoll", "ring_sync", "dontcache", "writeback", "flush_messages", "flush_ms", "pairs", "bytes", "seconds"])]
     quick: bool,
     /// Leaves out fio, which otherwise runs once per row where it is installed.
     #[arg(long)]
@@ -153,6 +156,7 @@ impl BenchOptions {
             codecs: self.codec.clone(),
             partitions: self.partitions.iter().map(|count| usize::from(*count)).collect(),
             readers: self.readers.clone(),
+            verify_on_read: self.verify_on_read.clone(),
             dontcache: self.dontcache.clone(),
             direct: match (self.direct, self.buffered) {
                 (true, true) => vec![true, false],

@@ -132,6 +132,7 @@ pub(super) fn spent(spent: &TimeSpent) -> String {
         ("verifying", spent.verifying_s),
         ("waiting for the disk", spent.waiting_s),
         ("fio", spent.fio_s),
+        ("pairs thrown away", spent.repeating_s),
     ];
     let parts = parts.iter().filter(|(_, seconds)| *seconds > 0.0);
     let parts = parts.map(|(what, s)| format!("{what} {s:.1} s ({:.0} %)", s / total_s.max(1e-9) * 100.0));
@@ -167,6 +168,7 @@ pub(super) fn name(row: &Row) -> String {
         (it.codec != "none").then(|| it.codec.clone()),
         (it.partitions > 1).then(|| format!("{} partitions", it.partitions)),
         (it.readers != "none").then(|| format!("{} reader", it.readers)),
+        it.verify_on_read.then(|| "verify-on-read".to_owned()),
     ];
     for word in more.into_iter().flatten() {
         let _ = write!(name, " {word}");
