@@ -17,7 +17,6 @@
 mod allocation;
 pub mod config;
 mod damage;
-
 pub mod metadata;
 pub mod records;
 pub mod recovery;
@@ -34,42 +33,53 @@ pub use damage::Damage;
 pub use seeds::{Seeds, golden_batches};
 pub use tally::Tally;
 
+/// What is tried: made by [`fuzz_targets!`].
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Takes any bytes and must return.
+    pub run: fn(&[u8]),
+    /// Well-formed inputs.
+    pub seeds: fn() -> Seeds,
+    /// Inputs for each test, unless a bound from outside says otherwise.
+    pub iterations: usize,
+}
+
 /// Makes a module with two tests of each target: `name => function, seeds;`, or with a number of inputs for
 /// each test, `name => function, seeds, iterations;`, where the usual 1000 would take too long.
 ///
-/// The calling crate needs `bolero`. `seeds` is an expression of type [`Seeds`], evaluated once per test.
+/// The calling crate needs `bolero`. `seeds` is an expression of type [`Seeds`], evaluated once per test. Beside each
+/// module stands a function of its name, which gives the [`Target`].
 #[macro_export]
 macro_rules! fuzz_targets {
     ($($name:ident => $target:expr, $seeds:expr $(, $iterations:expr)?;)*) => {$(
+        fn $name() -> $crate::Target {
+            $crate::Target { run: $target, seeds: || $seeds, iterations: [$($iterations,)? 1000][0] }
+        }
+
         mod $name {
-            #[allow(unused_imports, reason = "targets and seeds may be written without a path")]
-            use super::*;
-
-            const ITERATIONS: usize = [$($iterations,)? 1000][0];
-
             #[test]
             fn bytes_from_nowhere() {
-                let target: fn(&[u8]) = $target;
+                let $crate::Target { run, iterations, .. } = super::$name();
                 let tally = $crate::Tally::new(concat!(stringify!($name), "::bytes_from_nowhere"));
-                bolero::check!().with_iterations(ITERATIONS).for_each(|bytes| {
+                bolero::check!().with_iterations(iterations).for_each(|bytes| {
                     tally.count();
-                    target(bytes);
+                    run(bytes);
                 });
             }
 
             #[test]
             fn damaged_seeds() {
-                let target: fn(&[u8]) = $target;
+                let $crate::Target { run, seeds, iterations } = super::$name();
                 let tally = $crate::Tally::new(concat!(stringify!($name), "::damaged_seeds"));
-                let seeds: $crate::Seeds = $seeds;
-                seeds.iter().for_each(target);
+                let seeds = seeds();
+                seeds.iter().for_each(run);
                 bolero::check!()
-                    .with_iterations(ITERATIONS)
+                    .with_iterations(iterations)
                     .with_type::<(u16, Vec<(u32, u8)>, Option<u32>)>()
                     .for_each(|(seed, bytes, cut)| {
                         tally.count();
                         let damage = $crate::Damage { seed: *seed, bytes, cut: *cut };
-                        target(&damage.apply(&seeds));
+                        run(&damage.apply(&seeds));
                     });
             }
         }
