@@ -123,10 +123,11 @@ fn parse_line(line: &str) -> Option<EpochEntry> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn cache(entries: &[(i32, i64)]) -> EpochCache {
+    /// Terms of these epochs, each from its offset on.
+    pub(crate) fn cache(entries: &[(i32, i64)]) -> EpochCache {
         let mut cache = EpochCache::default();
         for &(epoch, start) in entries {
             cache.assign(epoch, start);

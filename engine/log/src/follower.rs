@@ -56,15 +56,8 @@ impl EpochCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::epochs::tests::cache;
     use proptest::prelude::*;
-
-    fn cache(entries: &[(i32, i64)]) -> EpochCache {
-        let mut cache = EpochCache::default();
-        for &(epoch, start) in entries {
-            cache.assign(epoch, start);
-        }
-        cache
-    }
 
     #[test]
     fn e27_a_follower_cuts_at_the_lower_end_of_an_epoch_that_both_know() {

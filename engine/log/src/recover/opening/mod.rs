@@ -1,4 +1,7 @@
-//! Going through the segments of a log that is opened: trust, scan, cut.
+//! Going through the segments of a log that is opened: [`trust`], scan, [`cut`].
+
+mod cut;
+mod trust;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -6,8 +9,6 @@ use std::sync::Arc;
 
 use plimsoll_io::{Backend, IoFault, Preallocation, SegmentFile, SegmentStore};
 
-use super::RecoveryReport;
-use super::survey::{Found, Survey};
 use crate::config::{Durability, LogConfig};
 use crate::epochs::EpochCache;
 use crate::error::LogError;
@@ -15,13 +16,15 @@ use crate::layout::{self, LOG_SUFFIX};
 use crate::offset_index::OffsetIndex;
 use crate::producers::Producers;
 use crate::read::read_indexes;
-use crate::scan::{self, Continuity, Cut, OnDisk, Rebuilt, Scanned};
+use crate::recover::RecoveryReport;
+use crate::recover::survey::{Found, Survey};
+use crate::scan::{self, Continuity, OnDisk, Rebuilt, Scanned};
 use crate::segment::{Active, Sealed};
 use crate::side_file;
 use crate::snapshots::Snapshots;
 use crate::state::now_ms;
 use crate::time_index::TimeIndex;
-use crate::transactions::{self, SealedTransactions, TransactionIndex};
+use crate::transactions::{self, SealedTransactions};
 
 /// The state of opening.
 pub(super) struct Opening<'a, S: SegmentStore> {
@@ -115,77 +118,6 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         Ok(None)
     }
 
-    /// How many segments need no scan. Never the last. A segment below the recovery point must also have its
-    /// index files: a truncation removes them, and the checkpoint may be older than that.
-    fn trusted_count(&self, recovery_point: i64) -> usize {
-        let next_bases = self.segments.iter().skip(1).map(|s| s.base_offset);
-        let pairs = self.segments.iter().zip(next_bases);
-        let trusted = |segment: &Found, next: i64| {
-            recovery_point == i64::MAX || (next <= recovery_point && segment.indexed)
-        };
-        pairs.take_while(|(segment, next)| trusted(segment, *next)).count()
-    }
-
-    /// How many of the first `count` segments end before the next one begins, going by the end of the last of
-    /// them. A stray segment may begin inside it, and trust would take that for the log's end.
-    async fn without_overlap(&self, mut count: usize, clean: bool) -> Result<usize, LogError> {
-        while let Some((last, next)) =
-            count.checked_sub(1).and_then(|i| self.segments.get(i).zip(self.segments.get(count)))
-        {
-            let last = self.open(last).await?;
-            let resumed = scan::resume(&last, self.dir, &self.config, self.rebuilt.now_ms).await?;
-            // Indexes that do not fit are rebuilt when they are read; only after a crash are they a reason to scan.
-            if resumed.map_or(clean, |found| found.end_offset <= next.base_offset) {
-                break;
-            }
-            count -= 1;
-        }
-        Ok(count)
-    }
-
-    /// Takes the first `count` segments as they are.
-    fn trust(&mut self, count: usize) -> Vec<Sealed> {
-        let mut sealed = Vec::with_capacity(count);
-        for _ in 0..count {
-            let Some(found) = self.segments.pop_front() else { break };
-            let Found { base_offset, len_bytes, indexed, aborted } = found;
-            self.aborted.found(base_offset, indexed, aborted);
-            let next_offset = self.segments.front().map_or(base_offset, |next| next.base_offset);
-            sealed.push(Sealed {
-                base_offset,
-                next_offset,
-                size_bytes: len_bytes,
-                newest: None,
-                damage: None,
-            });
-            self.end_offset = next_offset;
-        }
-        sealed
-    }
-
-    /// Producer state up to `upto_offset`: the nearest snapshot, and the batches behind it.
-    async fn replay(&mut self, upto_offset: i64) -> Result<(), LogError> {
-        let now_ms = self.rebuilt.now_ms;
-        let loaded = self.snapshots.load_newest(upto_offset, now_ms)?;
-        let (from_offset, mut producers) = loaded.unwrap_or((self.end_offset, Producers::default()));
-        for (i, segment) in self.segments.iter().enumerate() {
-            let end_offset = self.segments.get(i + 1).map_or(upto_offset, |s| s.base_offset.min(upto_offset));
-            if segment.base_offset < upto_offset && end_offset > from_offset {
-                let OnDisk { file, len_bytes, .. } = self.open(segment).await?;
-                let range = (from_offset, upto_offset);
-                scan::replay_producers(&*file, (0, len_bytes), range, &mut producers, now_ms, drop).await?;
-            }
-        }
-        self.rebuilt.producers = producers;
-        Ok(())
-    }
-
-    /// Continues the last segment from its indexes, after a clean stop. `None` if they do not fit it.
-    async fn resume_last(&self) -> Result<Option<Scanned<S::File>>, LogError> {
-        let Some(last) = self.segments.back() else { return Ok(None) };
-        scan::resume(&self.open(last).await?, self.dir, &self.config, self.rebuilt.now_ms).await
-    }
-
     async fn scan(&mut self, found: &Found, was_sealed: bool) -> Result<Scanned<S::File>, LogError> {
         // A sealed segment ends with its last batch; only behind that of another may something old be left.
         let recycles = self.store.preallocation() == Preallocation::Recycle;
@@ -213,7 +145,7 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
             return Ok(());
         }
         #[cfg(test)]
-        super::tests::FORGOTTEN.with_borrow_mut(|paths| paths.push(path.to_owned()));
+        crate::recover::tests::FORGOTTEN.with_borrow_mut(|paths| paths.push(path.to_owned()));
         let of = path.to_owned();
         crate::room::off_thread(path, move || plimsoll_io::drop_cached(&of)).await
     }
@@ -244,81 +176,6 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
             newest: Some(tail.newest),
             damage: None,
         })
-    }
-
-    /// Notes a cut, and removes the segments that no longer continue the log: all behind one that lost data, and
-    /// those that begin inside it. Zeroes at a segment's end lose nothing if the next segment continues where it
-    /// stopped, or if it was sealed so.
-    async fn drop_if_broken(
-        &mut self,
-        cut: &Cut,
-        base_offset: i64,
-        was_sealed: bool,
-    ) -> Result<(), LogError> {
-        match cut {
-            Cut::Nothing => {}
-            Cut::Padding { len_bytes } => self.report.padding_bytes += len_bytes,
-            Cut::Lost { len_bytes, problem } => {
-                self.report.truncated_bytes += len_bytes;
-                return self.drop_next(self.segments.len(), base_offset, problem).await;
-            }
-        }
-        let overlapping = self.segments.iter().take_while(|s| s.base_offset < self.end_offset).count();
-        if overlapping > 0 {
-            self.drop_next(overlapping, base_offset, &self.discontinuity()).await?;
-        }
-        let hole = self.segments.front().is_some_and(|next| next.base_offset > self.end_offset);
-        if hole && !was_sealed {
-            self.drop_next(self.segments.len(), base_offset, &self.discontinuity()).await?;
-        }
-        Ok(())
-    }
-
-    fn discontinuity(&self) -> String {
-        let next_base = self.segments.front().map_or(self.end_offset, |next| next.base_offset);
-        format!("ends at offset {}, the next segment begins at {next_base}", self.end_offset)
-    }
-
-    /// Removes the next `count` segments because of a `problem` in the one at `base_offset`.
-    async fn drop_next(&mut self, count: usize, base_offset: i64, problem: &str) -> Result<(), LogError> {
-        let path = layout::segment_path(self.dir, base_offset, LOG_SUFFIX);
-        let bad = format!("{}: {problem}", path.display());
-        tracing::warn!(bad, segments_removed = count, "cutting the log where it stops being whole");
-        self.report.first_bad.get_or_insert(bad);
-        for Found { base_offset, len_bytes, .. } in self.segments.drain(..count) {
-            self.report.segments_removed += 1;
-            self.report.truncated_bytes += len_bytes;
-            self.store.remove(&layout::segment_path(self.dir, base_offset, LOG_SUFFIX)).await?;
-            side_file::remove_if_present(&OffsetIndex::path(self.dir, base_offset))?;
-            side_file::remove_if_present(&TimeIndex::path(self.dir, base_offset))?;
-            side_file::remove_if_present(&TransactionIndex::path(self.dir, base_offset))?;
-        }
-        // One that came back after a power cut could begin where the log ends by then.
-        Ok(self.store.sync_directory(self.dir).await?)
-    }
-
-    /// Throws away the segments at `bases`, all there are, because the log's start lies behind its end.
-    pub(super) async fn restart_at(
-        &mut self,
-        start_offset: i64,
-        bases: &[i64],
-    ) -> Result<Active<S::File>, LogError> {
-        let problem = format!("the log ends at {}, before its start {start_offset}", self.end_offset);
-        tracing::warn!(dir = %self.dir.display(), problem, "going on with an empty log");
-        self.report.first_bad.get_or_insert(format!("{}: {problem}", self.dir.display()));
-        // Newest first: a crash in between leaves a shorter log, never one with a hole.
-        for base_offset in bases.iter().rev() {
-            self.store.remove(&layout::segment_path(self.dir, *base_offset, LOG_SUFFIX)).await?;
-            self.forget_indexes(*base_offset)?;
-            side_file::remove_if_present(&TransactionIndex::path(self.dir, *base_offset))?;
-            self.report.segments_removed += 1;
-        }
-        self.snapshots.cut(i64::MIN)?;
-        self.rebuilt.producers = Producers::default();
-        self.aborted = SealedTransactions::default();
-        self.rebuilt.epochs.clear();
-        self.end_offset = start_offset;
-        self.first_segment().await
     }
 
     async fn first_segment(&self) -> Result<Active<S::File>, LogError> {

@@ -1,4 +1,4 @@
-use plimsoll_records::{Attributes, BatchHeader};
+use plimsoll_records::{Attributes, BatchHeader, sequence_add};
 use proptest::prelude::*;
 
 use super::*;
