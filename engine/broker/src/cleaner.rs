@@ -12,6 +12,7 @@ use tracing::{error, info};
 
 use crate::api::now_ms;
 use crate::broker::Broker;
+use crate::housekeeping::rests;
 use crate::partition::Partition;
 
 /// How full the map of keys may become, as in Kafka.
@@ -47,10 +48,8 @@ pub(crate) async fn run(broker: &Arc<Broker>, mut stopped: watch::Receiver<bool>
             true => Duration::ZERO,
             false => backoff,
         };
-        tokio::select! {
-            biased;
-            _ = stopped.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(rest) => {}
+        if rests(rest, &mut stopped).await {
+            return;
         }
     }
 }

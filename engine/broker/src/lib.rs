@@ -13,6 +13,7 @@ mod catalog;
 mod cleaner;
 pub mod config;
 mod error;
+mod housekeeping;
 mod log_dirs;
 mod net;
 mod partition;

@@ -10,30 +10,30 @@ use tracing::{error, info};
 use crate::api::now_ms;
 use crate::broker::Broker;
 use crate::catalog::Topic;
+use crate::housekeeping::rests;
+use crate::log_dirs::LogDir;
 use crate::partition::Partition;
 
-/// Applies every topic's retention each `log.retention.check.interval.ms`, until told to stop.
-pub(crate) async fn run(broker: &Arc<Broker>, mut stopped: watch::Receiver<bool>) {
+/// Applies every topic's retention in one directory each `log.retention.check.interval.ms`, until told to stop.
+pub(crate) async fn run(broker: Arc<Broker>, dir: Arc<LogDir>, mut stopped: watch::Receiver<bool>) {
     let every = Duration::from_millis(broker.settings.int("log.retention.check.interval.ms").unsigned_abs());
-    loop {
-        tokio::select! {
-            biased;
-            _ = stopped.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(every) => {}
+    while !rests(every, &mut stopped).await {
+        if dir.is_offline() {
+            return;
         }
-        if apply(broker).await > 0
-            && let Err(failed) = broker.checkpoint().await
+        if apply(&broker, &dir).await > 0
+            && let Err(failed) = broker.note_log_starts(&dir).await
         {
             error!("log starts could not be written down: {failed}");
         }
     }
 }
 
-/// Goes over every partition once. Returns how many segments went.
-async fn apply(broker: &Broker) -> usize {
+/// Goes over every partition in the directory once. Returns how many segments went.
+async fn apply(broker: &Broker, dir: &Arc<LogDir>) -> usize {
     let mut removed = 0;
     for topic in broker.catalog.all() {
-        for partition in topic.online() {
+        for partition in topic.online().filter(|partition| Arc::ptr_eq(partition.directory(), dir)) {
             removed += of_partition(&topic, partition).await;
             tokio::task::yield_now().await;
         }

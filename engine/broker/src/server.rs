@@ -15,9 +15,9 @@ use crate::broker::Broker;
 use crate::cleaner;
 use crate::config::{Endpoint, Settings};
 use crate::error::BrokerError;
+use crate::housekeeping::{expire_producers, keep_house};
 use crate::log_dirs::supervise;
 use crate::net::ConnectionLimits;
-use crate::retention;
 use crate::workers::{Arrival, Workers, runtime};
 
 /// A broker that listens but does not serve yet.
@@ -83,8 +83,8 @@ impl Server {
         };
         let ((), (), (), (), supervised) = tokio::join!(
             accept(listener, workers.doors(), &self.settings, stopped.clone()),
-            housekeeping(&broker, stopped.clone()),
-            retention::run(&broker, stopped.clone()),
+            keep_house(&broker, &stopped),
+            expire_producers(&broker, stopped.clone()),
             cleaner::run(&broker, stopped.clone()),
             supervised
         );
@@ -153,23 +153,6 @@ async fn accept(
         if door.send((stream, peer, place)).await.is_err() {
             error!("a network thread is gone; the connection from {peer} is dropped");
         }
-    }
-}
-
-/// Writes recovery points down and forgets silent producers, again and again.
-async fn housekeeping(broker: &Arc<Broker>, mut stopped: watch::Receiver<bool>) {
-    let every =
-        Duration::from_millis(broker.settings.int("log.flush.offset.checkpoint.interval.ms").unsigned_abs());
-    loop {
-        tokio::select! {
-            biased;
-            _ = stopped.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(every) => {}
-        }
-        if let Err(failed) = broker.checkpoint().await {
-            error!("recovery points could not be written; a crash would scan more: {failed}");
-        }
-        broker.expire_producers();
     }
 }
 

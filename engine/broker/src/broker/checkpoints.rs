@@ -21,7 +21,7 @@ impl Broker {
     }
 
     /// The same of one directory.
-    pub(super) async fn checkpoint_of(&self, dir: &Arc<LogDir>) -> Result<(), BrokerError> {
+    pub(crate) async fn checkpoint_of(&self, dir: &Arc<LogDir>) -> Result<(), BrokerError> {
         dir.note_recovery_points(|| self.gather(dir, |partition| partition.log().recovery_point())).await?;
         self.note_log_starts(dir).await
     }

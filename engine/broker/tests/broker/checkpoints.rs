@@ -54,7 +54,8 @@ fn a_checkpoint_whose_disk_stands_still_keeps_nobody_waiting_but_who_asked_for_i
     let (first, dirs) = (data.path(), dirs(&data.path(), &[&disk.dir()]));
     // One thread serves everybody; the main one writes recovery points all the time.
     let often = "log.flush.offset.checkpoint.interval.ms=1";
-    let broker = data.start(&[&dirs, "num.network.threads=1", often]);
+    let synced = "plimsoll.durability=fsync";
+    let broker = data.start(&[&dirs, "num.network.threads=1", often, synced]);
     let (mut waiting, mut client) = (broker.client(), broker.client());
     fill(&mut client);
     let (here, there) = (held(&first)[0], held(&disk.dir())[0]);
@@ -69,6 +70,11 @@ fn a_checkpoint_whose_disk_stands_still_keeps_nobody_waiting_but_who_asked_for_i
         // Whom the main thread lets in.
         broker.client().expect_served();
     }
+    let point = first.join("recovery-point-offset-checkpoint");
+    let line = format!("t {here} 21\n");
+    until("the other directory's recovery point", || {
+        fs::read_to_string(&point).is_ok_and(|text| text.contains(&line))
+    });
     drop(frozen);
     let (_, answer) = waiting.receive(ApiKey::DeleteRecords, 2);
     let Response::DeleteRecords(answer) = answer else { panic!() };
