@@ -83,7 +83,14 @@ impl<S: SegmentStore> Log<S> {
         }
         loop {
             match self.admit(&mut batch, origin)? {
-                Admission::Accepted(appended) => return self.confirm(appended),
+                Admission::Accepted(appended) => {
+                    let (appended, write_due) = self.confirm(appended)?;
+                    if write_due {
+                        // The device would idle while whoever appends batch after batch fills memory.
+                        tokio::task::yield_now().await;
+                    }
+                    return Ok(appended);
+                }
                 Admission::Duplicate(original) => return Ok(original),
                 Admission::Needs(need) => self.provide(need).await?,
             }
@@ -120,8 +127,8 @@ impl<S: SegmentStore> Log<S> {
         Ok(admission)
     }
 
-    /// Pumps, and looks whether the batch survived it.
-    fn confirm(&self, appended: Appended) -> Result<Appended, AppendError> {
+    /// Pumps, and looks whether the batch survived it. Says also whether the pump should get this thread now.
+    fn confirm(&self, appended: Appended) -> Result<(Appended, bool), AppendError> {
         pump::drive(&self.shared);
         let state = self.shared.lock();
         if let Some(fault) = &state.marks.fault {
@@ -130,7 +137,7 @@ impl<S: SegmentStore> Log<S> {
         let cut = state.space_cut.as_ref().filter(|cut| cut.generation > appended.generation);
         match cut.filter(|cut| cut.end_offset <= appended.last_offset) {
             Some(cut) => Err(AppendError::NoSpace(Arc::clone(&cut.fault))),
-            None => Ok(appended),
+            None => Ok((appended, state.has_write_due())),
         }
     }
 
@@ -185,7 +192,11 @@ impl<S: SegmentStore> Log<S> {
             if level == Level::Durable {
                 state.sync.wanted = state.sync.wanted.max(upto_offset);
             }
-            state.waiters.add(level, upto_offset)
+            let receiver = state.waiters.add(level, upto_offset);
+            if level == Level::Durable {
+                pump::wake(state);
+            }
+            receiver
         };
         sync_task::kick(&self.shared);
         receiver.await.unwrap_or(Err(WaitError::Closed))

@@ -148,6 +148,11 @@ impl Waiters {
         }
     }
 
+    /// The largest offset that somebody wants durable.
+    pub(crate) fn last_durable(&self) -> Option<i64> {
+        self.durable.last_key_value().map(|((upto, _), _)| *upto)
+    }
+
     fn len(&self) -> usize {
         self.written.len() + self.durable.len()
     }

@@ -1,19 +1,19 @@
 //! The pump: takes accepted batches to the file and moves `written`.
 //!
 //! Whoever appends pumps. The first poll happens in place: with a backend that writes inline everything is over
-//! then, and no task was spawned. Otherwise the rest runs as a local task. There is at most one pump per log,
-//! because it owns the [`WriteLine`] that is otherwise parked in the state.
+//! then, and no task was spawned. Otherwise the rest runs as a local task. Direct writes, which are never over at
+//! once, begin in that task: the batches that are ready now share them. There is at most one pump per log, because it
+//! owns the [`WriteLine`] that is otherwise parked in the state.
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use plimsoll_io::{Done, FaultKind, IoFault, IoOp, SegmentFile, SegmentStore, WriteBufs};
 
-use crate::config::Durability;
-use crate::state::Shared;
+use crate::state::{Shared, State};
 use crate::sync_task;
 use crate::write_line::{Ending, Write, WriteLine};
 
@@ -34,6 +34,8 @@ pub(crate) struct Pump<S: SegmentStore> {
     line: Option<WriteLine<S::File>>,
     flights: VecDeque<Flight>,
     in_flight_max: usize,
+    /// Somebody waits for a sync of what ends here.
+    awaited_bytes: u64,
     /// Writes up to here were in flight when the first of them landed: one sync is for all of them.
     group_end_bytes: Option<u64>,
     failed: Option<IoFault>,
@@ -43,37 +45,45 @@ pub(crate) struct Pump<S: SegmentStore> {
 /// Takes everything accepted towards the file. Needs a tokio `LocalSet` where the backend does not write inline.
 pub(crate) fn drive<S: SegmentStore>(shared: &Arc<Shared<S>>) {
     let mut state = shared.lock();
-    let Some(line) = state.line.take() else {
-        let waker = state.pump_waker.take();
-        drop(state);
-        waker.into_iter().for_each(Waker::wake);
-        return;
-    };
+    let Some(line) = state.line.take() else { return wake(state) };
+    let direct = line.is_direct();
+    state.pump_due = direct;
     drop(state);
     let mut pump = Pump::new(Arc::clone(shared), line);
-    if Pin::new(&mut pump).poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+    if direct || Pin::new(&mut pump).poll(&mut Context::from_waker(Waker::noop())).is_pending() {
         tokio::task::spawn_local(pump);
     }
+}
+
+/// Wakes the pump's task, if it sleeps and could begin a write.
+pub(crate) fn wake<F>(mut state: MutexGuard<'_, State<F>>) {
+    let waker = state.pump_waker.take();
+    state.pump_due |= waker.is_some();
+    drop(state);
+    waker.into_iter().for_each(Waker::wake);
 }
 
 impl<S: SegmentStore> Pump<S> {
     fn new(shared: Arc<Shared<S>>, line: WriteLine<S::File>) -> Self {
         let in_flight_max = line.file.limits().in_flight_max.max(1);
         let (flights, group_end_bytes) = (VecDeque::new(), None);
-        let (failed, repair) = (None, None);
-        Self { shared, line: Some(line), flights, in_flight_max, group_end_bytes, failed, repair }
+        let (failed, repair, awaited_bytes) = (None, None, 0);
+        let line = Some(line);
+        Self { shared, line, flights, in_flight_max, awaited_bytes, group_end_bytes, failed, repair }
     }
 
     /// Takes what was accepted since; parks the line and says true if there is nothing to do at all.
     fn refill(&mut self, context: &Context<'_>) -> bool {
         let mut state = self.shared.lock();
+        state.pump_due = false;
         if state.marks.fault.is_some() {
             // The line is gone for good; what is in flight must still come back.
             state.pending.clear();
             self.line = None;
         }
         let Some(line) = self.line.as_mut() else { return self.flights.is_empty() };
-        line.extend(&mut state.pending);
+        line.extend(state.pending.drain());
+        self.awaited_bytes = state.awaited_bytes();
         if line.is_empty() && self.flights.is_empty() {
             state.line = self.line.take();
             drop(state);
@@ -90,17 +100,18 @@ impl<S: SegmentStore> Pump<S> {
     ///
     /// A direct write that ends inside a block holds up the next one, which has to write that block again. So only
     /// the write that begins when no other is in flight takes all there is; those beside it end at a block's border,
-    /// and as long as batches keep coming no block is written twice. Under `durability=fsync` nobody goes on before
-    /// the group is synced: it ends with everything.
+    /// and as long as batches keep coming no block is written twice. What somebody wants synced does not wait for the
+    /// writes beside it: the group's last write goes out with them.
     fn launch(&mut self) {
         let Some(line) = self.line.as_mut() else { return };
-        let alone = self.flights.is_empty() && self.shared.config.durability == Durability::Fsync;
         while self.flights.len() < self.in_flight_max {
             // At most one write touches a given block.
             if line.shares_block() && self.flights.back().is_some_and(|f| f.partial) {
                 return;
             }
-            let ending = if alone || self.flights.is_empty() { Ending::Partial } else { Ending::Whole };
+            let everything = self.flights.is_empty() || line.at_bytes() < self.awaited_bytes;
+            let beside = self.flights.len();
+            let ending = if everything { Ending::Partial } else { Ending::Whole { beside } };
             let Some(Write { at_bytes, bufs, end_bytes, partial }) = line.next(ending) else { return };
             let file = Arc::clone(&line.file);
             let write: InFlight = Box::pin(async move { file.write_at(at_bytes, bufs).await });

@@ -21,7 +21,7 @@ use crate::producers::{ProducerUndo, Producers};
 use crate::segment::{Active, Opened, SealedSegments, Tail};
 use crate::snapshots::Snapshots;
 use crate::transactions::{SealedTransactions, TransactionIndex};
-use crate::write_line::WriteLine;
+use crate::write_line::{BLOCK_BYTES, WriteLine};
 
 /// Told of every change of `written`, `durable`, `start_offset`, generation or fault.
 pub type Observer = Arc<dyn Fn(&Marks) + Send + Sync>;
@@ -49,6 +49,34 @@ pub(crate) struct Unwritten {
     pub(crate) next_offset: i64,
     pub(crate) tail_before: Tail,
     pub(crate) producer: Option<ProducerUndo>,
+}
+
+/// Pieces of accepted batches, in the order of the file.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    pieces: Vec<Chunk>,
+    len_bytes: usize,
+}
+
+impl Pending {
+    fn push(&mut self, piece: Chunk) {
+        self.len_bytes += piece.as_slice().len();
+        self.pieces.push(piece);
+    }
+
+    /// Hands over all pieces.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Chunk> {
+        self.len_bytes = 0;
+        self.pieces.drain(..)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.drain().for_each(drop);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
 }
 
 /// A segment on its way from active to sealed.
@@ -88,11 +116,13 @@ pub(crate) struct State<F> {
     pub(crate) active: Active<F>,
     pub(crate) open: OpenSegments<F>,
     /// Accepted pieces that no pump has taken yet.
-    pub(crate) pending: Vec<Chunk>,
+    pub(crate) pending: Pending,
     pub(crate) unwritten: VecDeque<Unwritten>,
     /// Parked here while no pump runs; whoever takes it is the pump.
     pub(crate) line: Option<WriteLine<F>>,
     pub(crate) pump_waker: Option<Waker>,
+    /// A pump is a task that will run and take what is pending, once the runtime's thread gets to it.
+    pub(crate) pump_due: bool,
     pub(crate) sync: SyncState,
     pub(crate) ahead: Ahead<F>,
     /// Rolled and not yet synced, oldest first. Bounded: see [`Need::Sealed`](crate::admit::Need::Sealed).
@@ -218,6 +248,18 @@ impl<F> State<F> {
     pub(crate) fn enqueue(&mut self, batch: &Batch) {
         self.pending.push(Chunk::Inline(*batch.prefix()));
         self.pending.push(Chunk::Shared(batch.rest().clone()));
+    }
+
+    /// Whether a whole write is ready for a pump that only needs this thread to begin it.
+    pub(crate) fn has_write_due(&self) -> bool {
+        self.pump_due && self.pending.len_bytes >= BLOCK_BYTES
+    }
+
+    /// Where the file must be written up to for everyone who waits for a sync.
+    pub(crate) fn awaited_bytes(&self) -> u64 {
+        let Some(upto_offset) = self.waiters.last_durable() else { return 0 };
+        let reached = self.unwritten.partition_point(|batch| batch.next_offset < upto_offset);
+        self.unwritten.get(reached).map_or(0, |batch| batch.end_bytes)
     }
 
     /// Bytes accepted and not yet written.

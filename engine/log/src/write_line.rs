@@ -8,9 +8,10 @@ use plimsoll_io::{Block, Chunk, SegmentFile, WriteBufs};
 
 /// Most bytes of one direct write: the largest block that the registered pool holds, so that each write is one
 /// submission.
-const BLOCK_BYTES: usize = 256 << 10;
+pub(crate) const BLOCK_BYTES: usize = 256 << 10;
 
-/// Fewest bytes worth a direct write of their own while others are in flight.
+/// Fewest bytes worth a direct write beside another one; beside several, so many times as much: a busy device gets
+/// full blocks, an idle one is not kept waiting.
 const BESIDE_MIN_BYTES: usize = 64 << 10;
 
 /// What a direct write may end with.
@@ -19,8 +20,11 @@ pub(crate) enum Ending {
     /// All that is queued: its last block may be partial.
     Partial,
     /// A block's border: what is left waits for the rest of its block, so that the write behind shares nothing with
-    /// this one. Nothing at all if too little is queued.
-    Whole,
+    /// this one. Nothing at all if too little is queued for a write `beside` so many others.
+    Whole {
+        /// Writes in flight.
+        beside: usize,
+    },
 }
 
 /// One write, ready to go.
@@ -64,14 +68,24 @@ impl<F: SegmentFile> WriteLine<F> {
     }
 
     /// Takes accepted pieces, leaving the vector's memory to its owner.
-    pub(crate) fn extend(&mut self, pieces: &mut Vec<Chunk>) {
-        for piece in pieces.drain(..) {
+    pub(crate) fn extend(&mut self, pieces: impl Iterator<Item = Chunk>) {
+        for piece in pieces {
             self.queue_bytes += piece.as_slice().len();
             self.queue.push_back(piece);
         }
     }
 
     /// Nothing left to hand out.
+    /// Writes go around the page cache, in whole blocks.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.align_bytes > 1
+    }
+
+    /// End of the data handed out as writes.
+    pub(crate) fn at_bytes(&self) -> u64 {
+        self.at_bytes
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.queue_bytes == 0
     }
@@ -94,8 +108,9 @@ impl<F: SegmentFile> WriteLine<F> {
         let whole_bytes = fitting_bytes - fitting_bytes % self.align_bytes;
         match ending {
             Ending::Partial => Some(self.fill_block(fitting_bytes)),
-            Ending::Whole => (whole_bytes >= BESIDE_MIN_BYTES.min(self.write_max_bytes))
-                .then(|| self.fill_block(whole_bytes)),
+            Ending::Whole { beside } => (whole_bytes
+                >= (beside.max(1) * BESIDE_MIN_BYTES).min(self.write_max_bytes))
+            .then(|| self.fill_block(whole_bytes)),
         }
     }
 

@@ -61,11 +61,15 @@ impl<'a, F: SegmentFile> CleanedWriter<'a, F> {
         self.pieces.push(Chunk::Inline(*batch.prefix()));
         self.pieces.push(Chunk::Shared(batch.rest().clone()));
         self.queued_bytes += batch.size_bytes() as u64;
-        if self.queued_bytes >= WRITE_BYTES { self.write_out(Ending::Whole).await } else { Ok(()) }
+        if self.queued_bytes >= WRITE_BYTES {
+            self.write_out(Ending::Whole { beside: 1 }).await
+        } else {
+            Ok(())
+        }
     }
 
     async fn write_out(&mut self, ending: Ending) -> Result<(), IoFault> {
-        self.line.extend(&mut self.pieces);
+        self.line.extend(self.pieces.drain(..));
         self.reserve().await?;
         while let Some(write) = self.line.next(ending) {
             self.segment.file.write_at(write.at_bytes, write.bufs).await.result?;

@@ -22,7 +22,7 @@ use crate::pump::block_tail;
 use crate::room::off_thread;
 use crate::scan::Rebuilt;
 use crate::side_file;
-use crate::state::{Shared, State, SyncState};
+use crate::state::{Pending, Shared, State, SyncState};
 use crate::swap;
 use crate::write_line::WriteLine;
 
@@ -102,10 +102,11 @@ impl<S: SegmentStore> Log<S> {
             sealed: sealed.into(),
             active,
             open: OpenSegments::of(config.open_files.as_ref()),
-            pending: Vec::new(),
+            pending: Pending::default(),
             unwritten: VecDeque::new(),
             line: Some(line),
             pump_waker: None,
+            pump_due: false,
             sync: SyncState::default(),
             ahead: Ahead::default(),
             sealing: VecDeque::new(),

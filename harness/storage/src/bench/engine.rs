@@ -7,12 +7,13 @@ use std::time::Instant;
 use plimsoll_io::SegmentStore;
 use plimsoll_log::{AppendRequest, Level, Log, LogConfig, OpenHints, Origin, RetentionPolicy, SegmentCounts};
 use plimsoll_results::{DurabilityMode, VerifyCounts};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::batches::BatchPool;
 use super::cell::{Cell, Readers};
 use super::check;
-use super::error::BenchError;
+use super::error::{BenchError, io_error};
 use crate::floor::Laps;
 
 /// Logs of one trial and the producer in front of them, which leaves at most a window of batches unacknowledged.
@@ -185,10 +186,15 @@ impl<'a, S: SegmentStore> Engine<'a, S> {
     }
 
     async fn group_commit(&mut self, laps: &mut Laps) -> Result<(), BenchError> {
-        let handed_over = Instant::now();
-        self.drain(laps).await?;
+        let (handed_over, mut durable) = (Instant::now(), JoinSet::new());
         for log in &self.logs {
-            log.wait(self.generation, Level::Durable, log.marks().accepted).await?;
+            let (log, generation) = (log.clone(), self.generation);
+            let wait = async move { log.wait(generation, Level::Durable, log.marks().accepted).await };
+            durable.spawn_local(wait);
+        }
+        self.drain(laps).await?;
+        while let Some(waited) = durable.join_next().await {
+            waited.map_err(|error| io_error("a wait for a sync ended early")(error.into()))??;
         }
         laps.synced(handed_over);
         Ok(())
