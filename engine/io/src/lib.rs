@@ -11,6 +11,7 @@
 
 mod any;
 mod block;
+mod by_name;
 mod cache;
 mod config;
 mod dice;

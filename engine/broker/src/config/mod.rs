@@ -8,12 +8,14 @@ mod keys;
 pub mod properties;
 mod settings;
 mod topic;
+mod values;
 
 use std::path::PathBuf;
 
 pub use keys::{KEYS, Key, Kind, unenforced};
-pub use settings::{Endpoint, Settings};
+pub use settings::Settings;
 pub use topic::{TOPIC_KEYS, TopicKey, TopicSettings};
+pub use values::Endpoint;
 
 /// A configuration that cannot be used. Every message names the place and the way out.
 #[derive(Debug, thiserror::Error)]

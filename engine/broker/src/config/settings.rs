@@ -5,19 +5,10 @@ use std::path::{Path, PathBuf};
 
 use plimsoll_io::{Backend, Faults, IoConfig, PageCacheOptions, Preallocation, UringOptions};
 use plimsoll_log::Durability;
-use tracing::warn;
 
-use super::keys::{self, KEYS, Key};
-use super::{ConfigError, Source, properties, suggestion};
-
-/// A host and a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Host name or address; empty means all interfaces.
-    pub host: String,
-    /// Port; 0 means any free one.
-    pub port: u16,
-}
+use super::keys::{KEYS, Key};
+use super::values::{Endpoint, check_log_dirs, derive_retention, endpoint, parsed, set};
+use super::{ConfigError, Source, properties};
 
 /// Everything a broker is told, defaults filled in.
 #[derive(Clone, Debug)]
@@ -195,107 +186,6 @@ impl Settings {
     pub fn node_id(&self) -> i32 {
         i32::try_from(self.int("node.id")).unwrap_or(i32::MAX)
     }
-}
-
-/// `log.retention.ms` where only minutes or hours are said, as Kafka derives it: the finest wins.
-fn derive_retention(values: &mut BTreeMap<&'static str, (String, Source)>) {
-    const UNITS_MS: [(&str, i64); 2] =
-        [("log.retention.minutes", 60_000), ("log.retention.hours", 3_600_000)];
-    if values.get("log.retention.ms").is_some_and(|(text, _)| !text.is_empty()) {
-        return;
-    }
-    let said = UNITS_MS.into_iter().find_map(|(key, unit_ms)| {
-        let (text, source) = values.get(key)?;
-        let number: i64 = text.parse().ok()?;
-        Some((if number < 0 { -1 } else { number.saturating_mul(unit_ms) }, *source))
-    });
-    let (retention_ms, source) = said.unwrap_or((-1, Source::Default));
-    values.insert("log.retention.ms", (retention_ms.to_string(), source));
-}
-
-fn set(
-    values: &mut BTreeMap<&'static str, (String, Source)>,
-    place: &str,
-    name: &str,
-    value: &str,
-) -> Result<(), ConfigError> {
-    let name = match name {
-        "broker.id" => "node.id",
-        "log.dir" => "log.dirs",
-        other => other,
-    };
-    let Some(key) = keys::key(name) else {
-        return match keys::unenforced(name) {
-            Some(reason) => {
-                warn!("{place}: `{name}` has no effect here: {reason}");
-                Ok(())
-            }
-            None => Err(ConfigError::UnknownKey {
-                place: place.to_owned(),
-                key: name.to_owned(),
-                suggestion: suggestion(name, KEYS.iter().map(|key| key.name)),
-            }),
-        };
-    };
-    key.kind.check(value).map_err(|reason| ConfigError::BadValue {
-        place: place.to_owned(),
-        key: name.to_owned(),
-        value: value.to_owned(),
-        reason,
-    })?;
-    values.insert(key.name, (value.to_owned(), Source::Static));
-    Ok(())
-}
-
-fn parsed<T: std::str::FromStr>(key: &str, value: &str) -> Result<T, ConfigError>
-where
-    T::Err: std::fmt::Display,
-{
-    value.parse().map_err(|error: T::Err| ConfigError::BadValue {
-        place: "configuration".into(),
-        key: key.into(),
-        value: value.into(),
-        reason: error.to_string(),
-    })
-}
-
-fn check_log_dirs(value: &str) -> Result<(), ConfigError> {
-    let paths: Vec<_> = value.split(',').map(str::trim).collect();
-    let named = |path: &&str| paths.iter().filter(|other| *other == path).count();
-    let reason = if paths.contains(&"") {
-        "it takes the paths of directories, separated by commas"
-    } else if paths.iter().any(|path| named(path) > 1) {
-        "it names a directory twice"
-    } else {
-        return Ok(());
-    };
-    Err(ConfigError::BadValue {
-        place: "configuration".into(),
-        key: "log.dirs".into(),
-        value: value.into(),
-        reason: reason.into(),
-    })
-}
-
-/// Parses `PLAINTEXT://host:port`; other listeners (`CONTROLLER://…`) may stand beside it in Kafka's
-/// files and are refused here, since nothing would listen there.
-fn endpoint(key: &str, value: &str) -> Result<Endpoint, ConfigError> {
-    let bad = |reason: String| ConfigError::BadValue {
-        place: "configuration".into(),
-        key: key.into(),
-        value: value.into(),
-        reason,
-    };
-    if value.contains(',') {
-        return Err(bad("this version serves one listener; name one `PLAINTEXT://host:port`".into()));
-    }
-    let address = value.trim().strip_prefix("PLAINTEXT://").ok_or_else(|| {
-        bad("the only security protocol here is PLAINTEXT: write `PLAINTEXT://host:port`".into())
-    })?;
-    let (host, port) = address.rsplit_once(':').ok_or_else(|| bad("the port is missing".into()))?;
-    let port = port.parse().map_err(|_| bad(format!("`{port}` is no port; write a number up to 65535")))?;
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Ok(Endpoint { host, port })
 }
 
 #[cfg(test)]

@@ -10,11 +10,12 @@ mod view;
 
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::by_name::by_name;
 use crate::config::{Backend, Placement, Preallocation};
 use crate::fault::{FaultKind, IoFault, IoOp};
 use crate::file::{Done, IoLimits, SegmentFile, SegmentStore, WriteBufs};
@@ -81,24 +82,10 @@ impl SegmentStore for MmapStore {
         Ok((self.file(mapped), len_bytes))
     }
 
-    async fn lengths(&self, paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {
-        OpenFile::lengths(paths).await
-    }
-
-    async fn remove(&self, path: &Path) -> Result<(), IoFault> {
-        OpenFile::remove(path).await
-    }
-
-    async fn sync_directory(&self, path: &Path) -> Result<(), IoFault> {
-        OpenFile::sync_directory(path).await
-    }
+    by_name!();
 
     fn backend(&self) -> Backend {
         Backend::Mmap
-    }
-
-    fn preallocation(&self) -> Preallocation {
-        self.preallocation
     }
 }
 

@@ -20,10 +20,11 @@ mod ring;
 mod state;
 mod tail;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::block::BLOCK_ALIGN_BYTES;
+use crate::by_name::by_name;
 use crate::config::{Backend, Preallocation, UringOptions};
 use crate::fault::{FaultKind, IoFault};
 use crate::file::SegmentStore;
@@ -83,24 +84,10 @@ impl SegmentStore for UringStore {
         Ok((self.file(open)?, len_bytes))
     }
 
-    async fn lengths(&self, paths: Vec<PathBuf>) -> Result<Vec<u64>, IoFault> {
-        OpenFile::lengths(paths).await
-    }
-
-    async fn remove(&self, path: &Path) -> Result<(), IoFault> {
-        OpenFile::remove(path).await
-    }
-
-    async fn sync_directory(&self, path: &Path) -> Result<(), IoFault> {
-        OpenFile::sync_directory(path).await
-    }
+    by_name!();
 
     fn backend(&self) -> Backend {
         Backend::IoUring
-    }
-
-    fn preallocation(&self) -> Preallocation {
-        self.preallocation
     }
 }
 
