@@ -23,6 +23,7 @@
     log_micros: (x) => scaled(x * 1000, [["ns", 1], ["µs", 1e3], ["ms", 1e6], ["s", 1e9]]),
     seconds: (x) => Number(x.toFixed(2)) + " s",
     count: (x) => scaled(x, [["", 1], ["k", 1e3], ["M", 1e6], ["G", 1e9]]),
+    bytes_per_s: (x) => show.bytes(x) + "/s",
     bytes: (x) => scaled(x, [["B", 1], ["kB", 1e3], ["MB", 1e6], ["GB", 1e9], ["TB", 1e12]]),
     percent: (x) => three(x) + " %",
   };
@@ -54,6 +55,8 @@
     });
     for (const series of option.series) {
       series.color = color(series.color);
+      if (series.itemStyle) series.itemStyle.borderColor = color(series.itemStyle.borderColor);
+      if (series.label) series.label.color = fg;
       if (series.markLine) {
         series.markLine.lineStyle.color = color("--mark");
         for (const mark of series.markLine.data) Object.assign(mark.label, { color: fg, rotate: 0, position: "end", distance: 3, fontSize: 11 });
@@ -68,26 +71,28 @@
     }
     Object.assign(option.tooltip, {
       backgroundColor: color("--card"), borderColor: faint, textStyle: { color: fg, fontSize: 12 },
-      formatter: (points) => readout(points, meta),
+      formatter: (points) => readout([].concat(points), meta, option),
     });
     return option;
   };
 
-  const readout = (points, meta) => {
+  const readout = (points, meta, option) => {
     const box = document.createElement("div");
     const head = document.createElement("strong");
-    head.textContent = show[meta.x](points[0].axisValue);
+    const [{ axisValue, value }] = points;
+    head.textContent = axisValue === undefined ? show[meta.x](value[0]) + " " + option.xAxis.at(-1).name : show[meta.x](axisValue);
     box.append(head);
     const seen = new Set();
     for (const point of points) {
-      const key = point.axisIndex + point.seriesName;
-      if (point.data[1] === null || seen.has(key)) continue;
+      const panel = option.series[point.seriesIndex].yAxisIndex;
+      const key = panel + point.seriesName;
+      if (point.value[1] === null || seen.has(key)) continue;
       seen.add(key);
       const row = document.createElement("div");
       const dot = document.createElement("span");
       dot.textContent = "● ";
       dot.style.color = point.color;
-      row.append(dot, point.seriesName + ": " + show[meta.y[point.axisIndex]](point.data[1]));
+      row.append(dot, [point.seriesName, point.name].filter(Boolean).join(" ") + ": " + show[meta.y[panel]](point.value[1]));
       box.append(row);
     }
     return box;

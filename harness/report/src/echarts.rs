@@ -33,7 +33,7 @@ pub fn echarts_option(chart: &Chart) -> Value {
         "yAxis": chart.panels.iter().enumerate().map(|(i, p)| y_axis(&p.y, i)).collect::<Vec<_>>(),
         "series": series(chart),
         "axisPointer": { "link": [{ "xAxisIndex": "all" }] },
-        "tooltip": { "trigger": "axis", "confine": true },
+        "tooltip": { "trigger": trigger(chart), "confine": true },
         "dataZoom": data_zoom(&panels, zoom),
         "plimsoll": {
             "height_px": height_px,
@@ -42,6 +42,12 @@ pub fn echarts_option(chart: &Chart) -> Value {
             "y_toggle": chart.y_toggle,
         },
     })
+}
+
+/// Points are read one by one, lines at one place of the shared axis.
+fn trigger(chart: &Chart) -> &'static str {
+    let marked = |panel: &Panel| panel.series.iter().any(|series| series.marker != Marker::None);
+    if chart.panels.iter().any(marked) { "item" } else { "axis" }
 }
 
 fn height(chart: &Chart, panel: &Panel) -> f64 {
@@ -85,10 +91,19 @@ fn titles(chart: &Chart, tops: &[f64], first: f64) -> Vec<Value> {
 fn legends(chart: &Chart, tops: &[f64], first: f64) -> Vec<Value> {
     let legend = |(index, (panel, top)): (usize, (&Panel, &f64))| {
         let single = chart.panels.len() == 1;
-        json!({ "data": panel.legend(), "top": row_above(index, *top, first), "padding": [3, 0],
+        let entries: Vec<Value> = panel.legend().into_iter().map(|name| legend_entry(panel, name)).collect();
+        json!({ "data": entries, "top": row_above(index, *top, first), "padding": [3, 0],
             "right": 28, "left": if single { json!(78) } else { json!("auto") }, "itemGap": 14 })
     };
     chart.panels.iter().zip(tops).enumerate().map(legend).collect()
+}
+
+/// A line as it is drawn, or the dot of points that none joins.
+fn legend_entry(panel: &Panel, name: &str) -> Value {
+    match panel.series.iter().find(|series| series.name == name).map(|series| series.marker) {
+        None | Some(Marker::None) => json!(name),
+        Some(_) => json!({ "name": name, "icon": "circle", "itemStyle": { "opacity": 1 } }),
+    }
 }
 
 fn x_axis(chart: &Chart, index: usize) -> Value {
@@ -140,17 +155,38 @@ fn series(chart: &Chart) -> Vec<Value> {
 }
 
 fn one_series(line: &Series, axis: &Axis, panel: usize) -> Value {
-    let log = axis.scale == Scale::LogMicros;
-    let visible = |y: &f64| !log || *y > 0.0;
-    let points: Vec<_> =
-        line.points.iter().map(|(x, y)| json!([tidy(*x), y.filter(visible).map(tidy)])).collect();
-    json!({
+    let mut option = json!({
         "type": "line", "name": line.name, "xAxisIndex": panel, "yAxisIndex": panel,
-        "data": points, "symbol": symbol(line.marker), "symbolSize": 10, "showSymbol": line.marker != Marker::None, "smooth": false, "connectNulls": false,
+        "data": points(line, axis), "symbol": if line.marker == Marker::None { "none" } else { "circle" },
+        "symbolSize": 10, "showSymbol": line.marker != Marker::None, "smooth": false, "connectNulls": false,
         "color": line.color.css_variable(),
         "lineStyle": { "width": width(line), "type": dash(line.dash), "opacity": opacity(line) },
         "emphasis": { "disabled": true },
-    })
+    });
+    if line.marker == Marker::Ring {
+        // The library's own ring is filled with white, also on a dark page.
+        option["itemStyle"] =
+            json!({ "color": "transparent", "borderColor": line.color.css_variable(), "borderWidth": 2 });
+    }
+    if !line.labels.is_empty() {
+        option["label"] = json!({ "show": true, "formatter": "{b}", "position": "top", "fontSize": 11 });
+        option["labelLayout"] = json!({ "hideOverlap": true });
+    }
+    option
+}
+
+fn points(line: &Series, axis: &Axis) -> Vec<Value> {
+    let log = axis.scale == Scale::LogMicros;
+    let visible = |y: &f64| !log || *y > 0.0;
+    let mut labels = line.labels.iter();
+    let point = |(x, y): &(f64, Option<f64>)| {
+        let place = json!([tidy(*x), y.filter(visible).map(tidy)]);
+        match y.and_then(|_| labels.next()) {
+            Some(label) => json!({ "value": place, "name": label }),
+            None => place,
+        }
+    };
+    line.points.iter().map(point).collect()
 }
 
 /// Six digits are more than the three that are shown and half the bytes of all of them.
@@ -168,14 +204,6 @@ fn width(line: &Series) -> f64 {
 
 fn opacity(line: &Series) -> f64 {
     if line.thin && line.color != Color::Grey && line.dash == Dash::Solid { 0.45 } else { 1.0 }
-}
-
-fn symbol(marker: Marker) -> &'static str {
-    match marker {
-        Marker::None => "none",
-        Marker::Dot => "circle",
-        Marker::Ring => "emptyCircle",
-    }
 }
 
 fn dash(dash: Dash) -> &'static str {

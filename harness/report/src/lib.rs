@@ -26,5 +26,8 @@ pub use data::{ReportData, TrialData};
 pub use echarts::echarts_option;
 pub use figures::{percentile_curve, time_series};
 pub use html::{ReportError, html};
-pub use storage::{CostPoint, FiguresPage, FiguresRow, figures_page, sync_latency, throughput_against_cpu};
+pub use storage::{
+    CostPoint, FiguresPage, FiguresRow, FiguresTable, SyncCurve, figures_page, sync_latency,
+    throughput_against_cpu,
+};
 pub use svg::svg;

@@ -1,128 +1,203 @@
 //! What the bench of the storage engine shows: throughput against CPU, syncs by percentile, and a page of them.
 
+use minijinja::context;
 use minijinja::value::Serde;
-use minijinja::{Environment, context};
-use plimsoll_results::{Histogram, Pooled};
+use plimsoll_results::{CurvePoint, Histogram, Pooled};
 use serde::Serialize;
 
 use crate::chart::{Axis, Chart, Color, Dash, Marker, Panel, Scale, Series};
-use crate::html::{ReportError, Shared};
+use crate::html::{ReportError, Shared, render};
 
 const CURVE_POINTS_PER_NINE: u32 = 60;
-const PAGE: &str = include_str!("../assets/figures.html");
+/// Heights by a time series' panel.
+const COST_WEIGHT: f64 = 1.8;
+const SYNC_WEIGHT: f64 = 1.5;
 
 /// A row and its floor in the plane of cost and speed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostPoint {
+    /// What is meant to be compared: a panel of its own, for example what an acknowledged record survives.
+    pub class: String,
     /// What shares a colour and a place in the legend, for example a backend.
     pub group: String,
+    /// What tells it from the others of its group.
+    pub label: String,
     /// CPU seconds per 10⁹ bytes, and bytes per second.
     pub engine: (f64, f64),
     /// The floor's.
     pub floor: (f64, f64),
 }
 
-/// How much speed a CPU second buys: each row joined with the floor of its technique.
+/// How long the syncs of a row took.
+#[derive(Debug, Clone, Copy)]
+pub struct SyncCurve<'a> {
+    /// What is meant to be compared: a panel of its own, for example a batch size.
+    pub class: &'a str,
+    /// What shares a colour, for example a backend.
+    pub group: &'a str,
+    /// Its place in the legend.
+    pub name: &'a str,
+    /// Times of groups' syncs.
+    pub histogram: &'a Histogram,
+}
+
+/// How much speed a CPU second buys: each row joined with the floor of its technique, a panel per class.
 pub fn throughput_against_cpu(points: &[CostPoint], captions: Vec<String>) -> Chart {
-    let groups = groups(points.iter().map(|point| point.group.as_str()));
-    let mut series = Vec::new();
-    for (group, color) in &groups {
-        let of = || points.iter().filter(|point| point.group == *group);
-        let joins = of().flat_map(|it| {
-            [(it.floor.0, Some(it.floor.1)), (it.engine.0, Some(it.engine.1)), (it.engine.0, None)]
-        });
-        series.push(Series::line(group.clone(), *color, joins.collect()).dashed(Dash::Dotted).thin());
-        series.push(Series::points(group.clone(), *color, Marker::Dot, of().map(|it| it.engine).collect()));
-        let floor = format!("{group}, floor");
-        series.push(Series::points(floor, *color, Marker::Ring, of().map(|it| it.floor).collect()));
-    }
+    let colors = colors(points.iter().map(|point| point.group.as_str()));
     let all = || points.iter().flat_map(|point| [point.engine, point.floor]);
-    let y = Axis::from_zero("payload per second", Scale::Bytes, all().map(|(_, rate)| rate));
+    let y = Axis::from_zero("payload per second", Scale::BytesPerS, all().map(|(_, rate)| rate));
+    let classes = distinct(points.iter().map(|point| point.class.as_str()));
+    let panels = classes.iter().map(|class| {
+        let series = colors.iter().flat_map(|(group, color)| {
+            let of = points.iter().filter(|it| it.class == *class && it.group == *group);
+            cost_series(group, *color, &of.collect::<Vec<_>>())
+        });
+        let title = format!("payload per second; {class}");
+        Panel { title, y: y.clone(), series: series.collect(), weight: COST_WEIGHT }
+    });
     Chart {
         id: "throughput-cpu".to_owned(),
-        title: "Throughput against CPU".to_owned(),
-        question: "How much speed does a CPU second buy? Up is faster, left is cheaper; each dot is joined with the \
-                   ring of its floor, the plainest program of the same technique."
+        title: in_one_class("Throughput against CPU", &classes),
+        question: "How much speed does a CPU second buy? Up is faster, left is cheaper. Each dot is a row, joined with \
+                   the ring of its floor, the plainest program of the same technique. Compare within a panel: those of \
+                   another one promise something else."
             .to_owned(),
         captions,
         x: Axis::from_zero("CPU seconds per GB of payload", Scale::Count, all().map(|(cpu, _)| cpu)),
-        panels: vec![Panel { title: "payload per second".to_owned(), y, series, weight: 1.0 }],
+        panels: panels.collect(),
         marks: Vec::new(),
         bands: Vec::new(),
         y_toggle: false,
     }
 }
 
-/// How long syncs took, by percentile. Curves are not smoothed; beyond 100 samples they are dotted.
-pub fn sync_latency(curves: &[(String, &Histogram)], captions: Vec<String>) -> Chart {
-    let colors = groups(curves.iter().map(|(name, _)| name.as_str()));
-    let mut series = Vec::new();
-    for ((name, histogram), (_, color)) in curves.iter().zip(&colors) {
-        let pooled = Pooled::new([*histogram]);
-        let points: Vec<_> = pooled.curve(CURVE_POINTS_PER_NINE);
-        let firm = points.iter().take_while(|point| point.trusted).count();
-        let place = |from: usize, to: usize| {
-            let part = points.iter().skip(from).take(to.saturating_sub(from));
-            part.map(|point| (point.nines, Some(point.value_us))).collect::<Vec<_>>()
-        };
-        let dash = [Dash::Solid, Dash::Dashed].into_iter().nth(series.len() / 10).unwrap_or(Dash::Solid);
-        series.push(Series::line(name.clone(), *color, place(0, firm)).dashed(dash));
-        series.push(
-            Series::line(name.clone(), *color, place(firm.saturating_sub(1), points.len()))
-                .dashed(Dash::Dotted)
-                .thin(),
-        );
+/// Dots first: they are what the legend shows.
+fn cost_series(group: &str, color: Color, points: &[&CostPoint]) -> Vec<Series> {
+    if points.is_empty() {
+        return Vec::new();
     }
-    series.retain(|line| line.points.len() > 1);
-    let values = series.iter().flat_map(|line| line.points.iter().filter_map(|(_, y)| *y));
+    let joins = points.iter().flat_map(|it| {
+        [(it.floor.0, Some(it.floor.1)), (it.engine.0, Some(it.engine.1)), (it.engine.0, None)]
+    });
+    let dots = points.iter().map(|it| it.engine).collect();
+    let rings = points.iter().map(|it| it.floor).collect();
+    let labels = points.iter().map(|it| it.label.clone()).collect();
+    vec![
+        Series::points(group, color, Marker::Dot, dots).labelled(labels),
+        Series::points(group, color, Marker::Ring, rings),
+        Series::line(group, color, joins.collect()).dashed(Dash::Dotted).thin(),
+    ]
+}
+
+/// How long syncs took, by percentile, a panel per class. Curves are not smoothed; beyond 100 samples they are thin.
+pub fn sync_latency(curves: &[SyncCurve<'_>], captions: Vec<String>) -> Chart {
+    let colors = colors(curves.iter().map(|curve| curve.group));
+    let classes = distinct(curves.iter().map(|curve| curve.class));
+    let mut panels: Vec<(&str, Vec<Series>)> = Vec::new();
+    for class in &classes {
+        let mut series = Vec::new();
+        for (group, color) in &colors {
+            let of = curves.iter().filter(|curve| curve.class == *class && curve.group == *group);
+            series.extend(of.enumerate().flat_map(|(nth, curve)| sync_series(curve, *color, nth)));
+        }
+        panels.push((class, series));
+    }
+    let lines = || panels.iter().flat_map(|(_, series)| series);
+    let values = lines().flat_map(|line| line.points.iter().filter_map(|(_, y)| *y));
     let y = Axis::log_micros("time of a group's sync", values);
-    let ends = series.iter().filter_map(|line| line.points.last().map(|(x, _)| *x));
+    let ends = lines().filter_map(|line| line.points.last().map(|(x, _)| *x));
     let x = Axis::nines("share of groups at or below", ends.fold(0.0, f64::max));
+    let panel = |(class, series): (&str, Vec<Series>)| {
+        let title = format!("time of a group's sync; {class}");
+        Panel { title, y: y.clone(), series, weight: SYNC_WEIGHT }
+    };
     Chart {
         id: "sync-latency".to_owned(),
-        title: "Syncs by percentile".to_owned(),
-        question: "How long does a group wait until it is durable, and how bad is the tail?".to_owned(),
+        title: in_one_class("Syncs by percentile", &classes),
+        question: "How long does a group of batches wait until it is durable, and how bad is the tail? Read upwards from \
+                   99 %: one group in a hundred waited longer than the line there. A thin line has too few groups \
+                   beyond it to be relied on."
+            .to_owned(),
         captions,
         x,
-        panels: vec![Panel { title: "time of a group's sync".to_owned(), y, series, weight: 1.0 }],
+        panels: panels.into_iter().map(panel).collect(),
         marks: Vec::new(),
         bands: Vec::new(),
         y_toggle: true,
     }
 }
 
-/// Names in the order they come, with a colour each; the sixth and later ones share grey.
-fn groups<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(String, Color)> {
-    const COLORS: [Color; 5] = [Color::First, Color::Second, Color::Third, Color::Fourth, Color::Fifth];
-    let mut groups: Vec<(String, Color)> = Vec::new();
-    for name in names {
-        if !groups.iter().any(|(known, _)| known == name) {
-            let color = COLORS.get(groups.len()).copied().unwrap_or(Color::Grey);
-            groups.push((name.to_owned(), color));
-        }
-    }
-    groups
+/// The part with at least 100 samples beyond it, and the rest.
+fn sync_series(curve: &SyncCurve<'_>, color: Color, nth_of_color: usize) -> Vec<Series> {
+    let pooled = Pooled::new([curve.histogram]);
+    let points = pooled.curve(CURVE_POINTS_PER_NINE);
+    let firm = points.iter().take_while(|point| point.trusted).count();
+    let place = |point: &CurvePoint| (point.nines, Some(point.value_us));
+    let dash = if nth_of_color == 0 { Dash::Solid } else { Dash::Dashed };
+    let trusted = points.iter().take(firm).map(place).collect();
+    let beyond = points.iter().skip(firm.saturating_sub(1)).map(place).collect();
+    let lines = [
+        Series::line(curve.name, color, trusted).dashed(dash),
+        Series::line(curve.name, color, beyond).dashed(Dash::Dotted).thin(),
+    ];
+    lines.into_iter().filter(|line| line.points.len() > 1).collect()
 }
 
-/// A page of a table, charts and remarks.
+/// A chart of one panel says in its title what that is about.
+fn in_one_class(title: &str, classes: &[&str]) -> String {
+    match classes {
+        [class] => format!("{title}: {class}"),
+        _ => title.to_owned(),
+    }
+}
+
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut distinct = Vec::new();
+    for name in names {
+        if !distinct.contains(&name) {
+            distinct.push(name);
+        }
+    }
+    distinct
+}
+
+/// Names in the order they come, with a colour each; the sixth and later ones share grey.
+fn colors<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(&'a str, Color)> {
+    const COLORS: [Color; 5] = [Color::First, Color::Second, Color::Third, Color::Fourth, Color::Fifth];
+    let colors = COLORS.into_iter().chain(std::iter::repeat(Color::Grey));
+    distinct(names).into_iter().zip(colors).collect()
+}
+
+/// A page of tables, charts and remarks.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct FiguresPage {
     /// What was measured.
     pub title: String,
     /// How it ended: one word, and whether it is good.
     pub status: (String, bool),
-    /// The verdict in one sentence.
-    pub sentence: String,
+    /// The verdict, a paragraph each.
+    pub sentences: Vec<String>,
+    /// What an acknowledged record survives.
+    pub durability: String,
     /// What a reader should know before believing a figure.
     pub remarks: Vec<String>,
-    /// Head of the table.
-    pub head: Vec<String>,
-    /// Its rows.
-    pub rows: Vec<FiguresRow>,
-    /// Below the table.
+    /// Rows by what they are about.
+    pub tables: Vec<FiguresTable>,
+    /// Below the tables.
     pub notes: Vec<String>,
     /// Facts about the machine.
     pub machine: Vec<(String, String)>,
+}
+
+/// Rows that are meant to be compared.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct FiguresTable {
+    /// What they have in common.
+    pub title: String,
+    /// Names of the columns, with units.
+    pub head: Vec<String>,
+    /// Its rows.
+    pub rows: Vec<FiguresRow>,
 }
 
 /// A row of a page's table.
@@ -141,9 +216,5 @@ pub fn figures_page(page: &FiguresPage, charts: &[Chart]) -> Result<String, Repo
     let charts: Vec<Chart> =
         charts.iter().filter(|chart| chart.panels.iter().any(|p| !p.series.is_empty())).cloned().collect();
     let shared = Shared::of(&charts)?;
-    let mut environment = Environment::new();
-    environment.add_template("figures.html", PAGE)?;
-    Ok(environment
-        .get_template("figures.html")?
-        .render(context! { page => Serde(page), shared => Serde(&shared) })?)
+    render("figures.html", context! { page => Serde(page), shared => Serde(&shared) })
 }

@@ -75,11 +75,15 @@ fn heading(out: &mut String, chart: &Chart, panel: &Panel, y: f64) {
     for name in names {
         let Some(series) = panel.series.iter().find(|series| series.name == name) else { continue };
         let (end, middle) = (x + 22.0, y - 4.0);
-        let _ = write!(
-            out,
-            "<line x1=\"{x:.1}\" x2=\"{end:.1}\" y1=\"{middle:.1}\" y2=\"{middle:.1}\"{}/>",
-            stroke(series)
-        );
+        if series.marker == Marker::None {
+            let _ = write!(
+                out,
+                "<line x1=\"{x:.1}\" x2=\"{end:.1}\" y1=\"{middle:.1}\" y2=\"{middle:.1}\"{}/>",
+                stroke(series)
+            );
+        } else {
+            point(out, series, end - 5.0, middle);
+        }
         text(out, x + 27.0, y, "start", name);
         x += width(name);
     }
@@ -159,6 +163,7 @@ fn marks(out: &mut String, chart: &Chart, frame: Frame, labels: bool) {
 fn polyline(out: &mut String, chart: &Chart, panel: &Panel, series: &Series, frame: Frame) {
     let mut path = String::new();
     let mut pen_down = false;
+    let mut labels = series.labels.iter();
     for (x, y) in &series.points {
         let Some(y) = y.filter(|y| panel.y.place(*y).is_finite()) else {
             pen_down = false;
@@ -168,6 +173,9 @@ fn polyline(out: &mut String, chart: &Chart, panel: &Panel, series: &Series, fra
         let (cx, cy) = (x_of(chart, *x), frame.y(panel.y.place(y)));
         let _ = write!(path, "{command}{cx:.1} {cy:.1}");
         point(out, series, cx, cy);
+        if let Some(label) = labels.next() {
+            text(out, cx + 9.0, cy + 4.0, "start", label);
+        }
         pen_down = true;
     }
     if !path.is_empty() {

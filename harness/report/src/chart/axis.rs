@@ -31,6 +31,8 @@ pub enum Scale {
     Count,
     /// Bytes.
     Bytes,
+    /// Bytes per second.
+    BytesPerS,
     /// Percent.
     Percent,
 }
@@ -93,6 +95,7 @@ impl Axis {
             Scale::Seconds => format!("{} s", trimmed(value)),
             Scale::Count => plain(&units::count(value)),
             Scale::Bytes => plain(&units::bytes(value)),
+            Scale::BytesPerS => plain(&units::bytes(value)) + "/s",
             Scale::Percent => format!("{} %", trimmed(value)),
         }
     }

@@ -57,6 +57,8 @@ pub struct Series {
     pub thin: bool,
     /// How each point is drawn besides.
     pub marker: Marker,
+    /// What stands beside each point that is no gap; empty for nothing.
+    pub labels: Vec<String>,
 }
 
 /// A point of its own.
@@ -141,7 +143,8 @@ impl Color {
 impl Series {
     /// A solid line.
     pub fn line(name: impl Into<String>, color: Color, points: Vec<(f64, Option<f64>)>) -> Self {
-        Self { name: name.into(), points, color, dash: Dash::Solid, thin: false, marker: Marker::None }
+        let (name, labels) = (name.into(), Vec::new());
+        Self { name, points, color, dash: Dash::Solid, thin: false, marker: Marker::None, labels }
     }
 
     /// Single points that no line joins.
@@ -154,6 +157,12 @@ impl Series {
     #[must_use]
     pub fn dashed(self, dash: Dash) -> Self {
         Self { dash, ..self }
+    }
+
+    /// The same with a text beside each point.
+    #[must_use]
+    pub fn labelled(self, labels: Vec<String>) -> Self {
+        Self { labels, ..self }
     }
 
     /// The same as context.

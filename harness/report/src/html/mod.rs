@@ -3,9 +3,9 @@
 mod view;
 
 use minijinja::value::Serde;
-use minijinja::{Environment, context};
+use minijinja::{Environment, Value, context};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Map;
 use thiserror::Error;
 
 use crate::chart::Chart;
@@ -14,7 +14,12 @@ use crate::echarts::echarts_option;
 use crate::figures::{percentile_curve, time_series};
 use crate::svg::svg;
 
-const PAGE: &str = include_str!("../../assets/page.html");
+const TEMPLATES: [(&str, &str); 4] = [
+    ("base.html", include_str!("../../assets/base.html")),
+    ("parts.html", include_str!("../../assets/parts.html")),
+    ("page.html", include_str!("../../assets/page.html")),
+    ("figures.html", include_str!("../../assets/figures.html")),
+];
 const STYLE: &str = include_str!("../../assets/page.css");
 const SCRIPT: &str = include_str!("../../assets/page.js");
 const ECHARTS: &str = include_str!("../../assets/echarts/echarts.min.js");
@@ -38,13 +43,16 @@ pub fn html(data: &ReportData) -> Result<String, ReportError> {
     charts.extend(time_series(data));
     charts.retain(|chart| chart.panels.iter().any(|panel| !panel.series.is_empty()));
     let shared = Shared::of(&charts)?;
+    render("page.html", context! { run => Serde(view::run(data)), shared => Serde(&shared) })
+}
+
+/// Fills in one of the templates.
+pub(crate) fn render(name: &str, context: Value) -> Result<String, ReportError> {
     let mut environment = Environment::new();
-    environment.add_template("page.html", PAGE)?;
-    let page = environment.get_template("page.html")?.render(context! {
-        run => Serde(view::run(data)),
-        shared => Serde(&shared),
-    })?;
-    Ok(page)
+    for (name, template) in TEMPLATES {
+        environment.add_template(name, template)?;
+    }
+    Ok(environment.get_template(name)?.render(context)?)
 }
 
 /// What every page holds: styles, scripts, the charts library with its notice, and the charts themselves.
@@ -60,7 +68,7 @@ pub(crate) struct Shared<'a> {
 
 impl<'a> Shared<'a> {
     pub(crate) fn of(charts: &'a [Chart]) -> Result<Self, ReportError> {
-        let options: Map<String, Value> =
+        let options: Map<String, serde_json::Value> =
             charts.iter().map(|chart| (chart.id.clone(), echarts_option(chart))).collect();
         Ok(Self {
             figures: charts.iter().map(|chart| FigureView::new(chart, &options)).collect(),
@@ -86,7 +94,7 @@ struct FigureView<'a> {
 }
 
 impl<'a> FigureView<'a> {
-    fn new(chart: &'a Chart, options: &Map<String, Value>) -> Self {
+    fn new(chart: &'a Chart, options: &Map<String, serde_json::Value>) -> Self {
         let height = options.get(&chart.id).and_then(|option| option["plimsoll"]["height_px"].as_f64());
         Self {
             id: &chart.id,

@@ -13,6 +13,8 @@ use crate::floor::Laps;
 const COLD_SYS_S_PER_GB: f64 = 0.5;
 /// Faults of a map cost CPU on warm memory too.
 const COLD_SYS_S_PER_GB_MAP: f64 = 1.5;
+/// What the kernel's account of user time may lack: in small trials that is a lot.
+const TICK_S: f64 = 0.01;
 const COLD_MIN_BATCH_BYTES: usize = 64 << 10;
 
 /// Whose figures.
@@ -90,7 +92,7 @@ impl Figures {
     /// Shows memory that the host had not backed.
     pub(crate) fn is_cold(&self, cell: &Cell) -> bool {
         let limit = if cell.io.backend == Backend::Mmap { COLD_SYS_S_PER_GB_MAP } else { COLD_SYS_S_PER_GB };
-        let sys_s_per_gb = self.sys_s.unwrap_or(0.0) / (self.bytes as f64 / 1e9);
+        let sys_s_per_gb = (self.sys_s.unwrap_or(0.0) - TICK_S) / (self.bytes as f64 / 1e9);
         cell.batch_bytes >= COLD_MIN_BATCH_BYTES && !cell.direct() && sys_s_per_gb > limit
     }
 }

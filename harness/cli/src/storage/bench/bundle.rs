@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use plimsoll_report::{
-    Chart, CostPoint, FiguresPage, FiguresRow, figures_page, svg, sync_latency, throughput_against_cpu,
-};
+use plimsoll_report::{figures_page, svg};
 use plimsoll_results::{Machine, Status, ToolBuild, bundle_id};
-use plimsoll_storage::bench::{Measured, Outcome, Plan, Row, TimeSpent};
+use plimsoll_storage::bench::{Outcome, Plan, Row, TimeSpent};
 use serde::Serialize;
 
-use super::table;
+use super::{page, words};
 
 /// Everything a bench knows when it is over.
 #[derive(Clone, Copy, Debug)]
@@ -48,13 +46,13 @@ pub(super) fn write(root: &Path, results: &Results<'_>) -> anyhow::Result<PathBu
     fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
     save(&dir.join("bench.json"), &serde_json::to_string_pretty(&document(&id, results))?)?;
     save(&dir.join("env.json"), &serde_json::to_string_pretty(results.machine)?)?;
-    let charts = charts(results);
+    let charts = page::charts(results.outcome);
     for chart in &charts {
         save(&dir.join(format!("{}.svg", chart.id)), &standalone(&svg(chart)))?;
     }
-    let page = dir.join("report.html");
-    save(&page, &figures_page(&page_of(results), &charts)?)?;
-    Ok(page)
+    let path = dir.join("report.html");
+    save(&path, &figures_page(&page::of(results), &charts)?)?;
+    Ok(path)
 }
 
 fn save(path: &Path, text: &str) -> anyhow::Result<()> {
@@ -88,7 +86,7 @@ fn document<'a>(id: &'a str, results: &Results<'a>) -> Document<'a> {
 fn reasons(results: &Results<'_>) -> Vec<String> {
     let stopped = results.outcome.aborted.then(|| "It was stopped before its end.".to_owned());
     let short = results.outcome.rows.iter();
-    let short = short.filter_map(|row| Some(format!("{}: {}", table::name(row), table::shortfall(row)?)));
+    let short = short.filter_map(|row| Some(format!("{}: {}", words::name(row), words::shortfall(row)?)));
     stopped.into_iter().chain(short).chain(results.remarks.iter().cloned()).collect()
 }
 
@@ -101,68 +99,4 @@ pub(super) fn status(outcome: &Outcome) -> Status {
         (true, false) if empty => Status::Failed,
         (true, false) => Status::Ok,
     }
-}
-
-fn charts(results: &Results<'_>) -> Vec<Chart> {
-    let appends = || results.outcome.measured().filter(|(row, _)| row.setting.phase == "append");
-    let points: Vec<CostPoint> = appends().map(|(row, it)| point(row, it)).collect();
-    let pairs = appends().map(|(row, _)| row.pairs).max().unwrap_or(0);
-    let captions = |what: &str| {
-        let basis = format!(
-            "{what} {pairs} pairs per row; durability and what a record survives are named per group."
-        );
-        vec![basis, table::DISK.replace('\n', " ")]
-    };
-    let synced = appends().filter(|(_, it)| !it.sync_histogram.is_empty());
-    let curves: Vec<_> = synced.map(|(row, it)| (table::name(row), &it.sync_histogram)).collect();
-    vec![
-        throughput_against_cpu(&points, captions("Medians of the engine's and its floor's trials.")),
-        sync_latency(
-            &curves,
-            captions("From handing over a group's last batch until it is durable, all trials."),
-        ),
-    ]
-}
-
-fn point(row: &Row, it: &Measured) -> CostPoint {
-    CostPoint {
-        group: format!("{} {}", row.setting.backend, table::durability(row)),
-        engine: (it.cpu_s_per_gb, it.mb_per_s * 1e6),
-        floor: (it.floor_cpu_s_per_gb, it.floor_mb_per_s * 1e6),
-    }
-}
-
-fn page_of(results: &Results<'_>) -> FiguresPage {
-    let status = status(results.outcome);
-    let machine = results.machine;
-    let fact = |name: &str, value: Option<String>| Some((name.to_owned(), value?));
-    let facts = [
-        fact("processor", machine.cpu.model.clone()),
-        fact("cores", Some(machine.cpu.cores.to_string())),
-        fact("kernel", machine.kernel.clone()),
-        fact(
-            "file system",
-            machine.filesystem.as_ref().map(|fs| format!("{} ({})", fs.kind, fs.mount_options)),
-        ),
-        fact("device", machine.disk.as_ref().map(|disk| disk.name.clone())),
-        fact("seed", Some(results.plan.seed.to_string())),
-    ];
-    FiguresPage {
-        title: "Storage engine against its floors".to_owned(),
-        status: (status.to_string(), status == Status::Ok),
-        sentence: table::verdict(results.outcome),
-        remarks: results.remarks.to_vec(),
-        head: table::HEAD.map(str::to_owned).to_vec(),
-        rows: results.outcome.rows.iter().map(figures_row).collect(),
-        notes: vec![
-            table::LEGEND.to_owned(),
-            table::DISK.replace('\n', " "),
-            table::spent(&results.outcome.spent),
-        ],
-        machine: facts.into_iter().flatten().collect(),
-    }
-}
-
-fn figures_row(row: &Row) -> FiguresRow {
-    FiguresRow { cells: table::cells(row).to_vec(), remark: table::shortfall(row), good: row.is_sound() }
 }

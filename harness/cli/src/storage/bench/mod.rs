@@ -1,9 +1,12 @@
 //! `storage bench`: lists of choices in, a table or an array of rows out.
 
 mod bundle;
+mod columns;
 mod options;
+mod page;
 mod progress;
 mod table;
+mod words;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +47,7 @@ pub(crate) fn run(options: &BenchOptions) -> anyhow::Result<Exit> {
     let report = bundle::write(&options.output, &results)?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&outcome.rows)?);
-        eprintln!("{}\nreport: {}", table::spent(&outcome.spent), report.display());
+        eprintln!("{}\nreport: {}", words::spent(&outcome.spent), report.display());
     } else {
         println!("{}report: {}", table::rows(&outcome), report.display());
     }
