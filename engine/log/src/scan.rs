@@ -1,6 +1,5 @@
 //! One segment on opening: checked batch by batch, resumed from its indexes, or walked for its producers.
 
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,11 +74,21 @@ impl Rebuilt {
     }
 }
 
-/// Checks every batch, cuts the file behind the last good one and makes the rest durable. Batches must not begin
-/// before `offsets`, where the log ended so far; behind them the next segment begins.
+/// What a segment lies between.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Between {
+    /// Where the log ended so far; batches must not begin before.
+    pub(crate) end_offset: i64,
+    /// Where the next segment begins, `i64::MAX` without one.
+    pub(crate) next_base: i64,
+    /// Leader epoch of the batch that the next segment begins with, if that is known.
+    pub(crate) next_epoch: Option<i32>,
+}
+
+/// Checks every batch, cuts the file behind the last good one and makes the rest durable.
 pub(crate) async fn scan<F: SegmentFile>(
     on_disk: OnDisk<F>,
-    offsets: Range<i64>,
+    between: Between,
     continuity: Continuity,
     config: &LogConfig,
     rebuilt: &mut Rebuilt,
@@ -88,7 +97,7 @@ pub(crate) async fn scan<F: SegmentFile>(
     let mut active =
         Active::empty(Arc::clone(&file), base_offset, rebuilt.now_ms, 0, config.reserve_step_min_bytes);
     let mut walker = Walker::new(&*file, len_bytes, SCAN_CHUNK_BYTES);
-    let mut end_offset = base_offset.max(offsets.start);
+    let mut end_offset = base_offset.max(between.end_offset);
     let problem = loop {
         let batch = match walker.batch(active.tail.size_bytes).await? {
             Found::Some(batch) => batch,
@@ -106,9 +115,10 @@ pub(crate) async fn scan<F: SegmentFile>(
         }
         let rises =
             batch.header().base_offset > end_offset || batch.header().leader_epoch > rebuilt.last_epoch;
+        let between = Between { end_offset, ..between };
         if rises
             && let Some(problem) =
-                runs_over(batch.header(), &mut walker, next_bytes, (end_offset, offsets.end)).await?
+                runs_over(batch.header(), &mut walker, next_bytes, between, rebuilt).await?
         {
             break Some(problem);
         }
@@ -143,26 +153,28 @@ fn check(batch: &Batch, base_offset: i64, end_offset: i64, last_epoch: i32) -> R
 }
 
 /// Why a batch behind a gap, or of a new epoch, cannot be right: the one behind it has an offset that it covers, or an
-/// older epoch. The CRC covers neither field.
+/// older epoch. The CRC covers neither field. An epoch that the checkpoint names for this offset is right: then what is
+/// older behind it was cut off, or lay in a recycled file.
 async fn runs_over<F: SegmentFile>(
     header: &BatchHeader,
     walker: &mut Walker<'_, F>,
     next_bytes: u64,
-    (end_offset, upto_offset): (i64, i64),
+    between: Between,
+    rebuilt: &Rebuilt,
 ) -> Result<Option<String>, IoFault> {
-    let follower = match walker.header(next_bytes).await? {
-        Found::Some(next) if (0..header.leader_epoch).contains(&next.leader_epoch) => {
-            let (epoch, next) = (header.leader_epoch, next.leader_epoch);
-            return Ok(Some(format!("batch of leader epoch {epoch} is followed by one of epoch {next}")));
-        }
-        Found::Some(next) => next.base_offset,
-        Found::End => upto_offset,
+    let (next_base, next_epoch) = match walker.header(next_bytes).await? {
+        Found::Some(next) => (next.base_offset, Some(next.leader_epoch)),
+        Found::End => (between.next_base, between.next_epoch),
         Found::Bad(_) => return Ok(None),
     };
-    let (base_offset, last_offset) = (header.base_offset, header.last_offset());
-    let gap = base_offset > end_offset;
-    Ok((gap && last_offset >= follower)
-        .then(|| format!("batch at offset {base_offset} is followed by one at offset {follower}")))
+    let &BatchHeader { base_offset, leader_epoch, .. } = header;
+    let named = rebuilt.epochs.epoch_of(base_offset) == Some(leader_epoch);
+    if let Some(next) = next_epoch.filter(|next| !named && (0..leader_epoch).contains(next)) {
+        return Ok(Some(format!("batch of leader epoch {leader_epoch} is followed by one of epoch {next}")));
+    }
+    let gap = base_offset > between.end_offset;
+    Ok((gap && header.last_offset() >= next_base)
+        .then(|| format!("batch at offset {base_offset} is followed by one at offset {next_base}")))
 }
 
 /// A batch continues the log exactly, and its epoch is not older than the one that the log was in by then. This is also

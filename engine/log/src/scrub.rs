@@ -99,7 +99,8 @@ impl<S: SegmentStore> Log<S> {
         let sealed = after.checked_sub(1).filter(|_| from_offset < state.active.base_offset);
         let next_base = state.sealed.get(after).map_or(state.active.base_offset, |next| next.base_offset);
         let upto_offset = sealed.map_or(i64::MAX, |_| next_base);
-        Chain { end_offset: from_offset, upto_offset, behind_gap_bytes: None, epochs: state.epochs.clone() }
+        let epochs = state.epochs.clone();
+        Chain { end_offset: from_offset, upto_offset, behind_gap_bytes: None, in_the_middle: false, epochs }
     }
 }
 
@@ -123,10 +124,17 @@ pub(crate) struct Chain {
     upto_offset: i64,
     /// Where the last batch begins, if it left a gap.
     behind_gap_bytes: Option<u64>,
+    /// What lies before the next batch is not known, so it may have left a gap.
+    in_the_middle: bool,
     epochs: EpochCache,
 }
 
 impl Chain {
+    /// The first batch is not the segment's first: if the second overlaps it, either may be the one that moved.
+    pub(crate) fn in_the_middle(self, in_the_middle: bool) -> Self {
+        Self { in_the_middle, ..self }
+    }
+
     /// Checks the batch at `at_bytes`, or says where the bad one begins and what is wrong with it. Where two overlap it
     /// is the earlier one if that left a gap: its offset moved up.
     pub(crate) fn link(&mut self, batch: &Batch, at_bytes: u64) -> Result<(), (u64, String)> {
@@ -150,7 +158,8 @@ impl Chain {
                 format!("leader epoch {} where epoch {expected} wrote", header.leader_epoch),
             ));
         }
-        self.behind_gap_bytes = (header.base_offset > self.end_offset).then_some(at_bytes);
+        let gap = header.base_offset > self.end_offset || std::mem::take(&mut self.in_the_middle);
+        self.behind_gap_bytes = gap.then_some(at_bytes);
         self.end_offset = header.next_offset();
         Ok(())
     }

@@ -32,12 +32,20 @@ pub struct Workload {
     pub idempotent: bool,
     /// No batch is larger than 8 KiB, so that small segments hold several.
     pub small: bool,
+    /// All producers but the first write in transactions; who builds the log also ends them.
+    pub transactional: bool,
 }
 
 impl Workload {
     /// The workload of a seed, with either durability.
     pub fn of_seed(seed: u64) -> Self {
-        Self { seed, fsync: Dice::new(seed).below(2) == 0, idempotent: true, small: false }
+        Self {
+            seed,
+            fsync: Dice::new(seed).below(2) == 0,
+            idempotent: true,
+            small: false,
+            transactional: false,
+        }
     }
 
     fn dice(&self, salt: u64) -> Dice {
@@ -108,13 +116,19 @@ impl Workload {
             let base_sequence = (number * records as u64 % (1 << 31)) as i32;
             builder.set_producer(ProducerStamp { id: self.producer_id(producer), epoch: 0, base_sequence });
         }
-        let timestamp = FIRST_TIMESTAMP + number as i64 * PRODUCERS_MAX + producer as i64;
+        builder.set_transactional(self.transactional && producer > 0);
+        let timestamp = self.timestamp(id);
         let value_bytes_max = if dice.below(16) == 0 && !self.small { 16 << 10 } else { 900 };
         for _ in 0..records {
             let value = value(&mut dice, value_bytes_max);
             builder.push(timestamp, None, Some(&value), &[])?;
         }
         builder.finish(compressor)
+    }
+
+    /// The timestamp of all records of a batch.
+    pub fn timestamp(&self, id: BatchId) -> i64 {
+        FIRST_TIMESTAMP + id.number as i64 * PRODUCERS_MAX + id.producer as i64
     }
 
     /// Which batch one with this timestamp claims to be.

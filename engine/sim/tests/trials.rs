@@ -22,3 +22,8 @@ fn e14_e32_killed_processes_lose_double_and_reorder_nothing() {
 fn e32_what_a_power_cut_leaves_at_any_operation_recovers_to_a_prefix_that_holds_what_was_durable() {
     trial("images");
 }
+
+#[test]
+fn e31_e32_no_changed_bit_of_any_file_has_a_log_serve_what_was_not_written() {
+    trial("flips");
+}

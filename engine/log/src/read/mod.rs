@@ -174,7 +174,8 @@ impl<S: SegmentStore> Log<S> {
             _ => fetch(&*view.file, range).await?,
         };
         if let (true, Records::Bytes(bytes)) = (verify, &mut records) {
-            match self.chain(first_offset.min(wish.from_offset)).link_all(bytes) {
+            let chain = self.chain(first_offset.min(wish.from_offset));
+            match chain.in_the_middle(start_bytes > 0).link_all(bytes) {
                 Ok(()) => {}
                 Err((0, problem)) => return Err(walker.corrupt(start_bytes, problem).into()),
                 // What is whole before the bad batch is served; who goes on from there meets it first.

@@ -43,7 +43,7 @@ pub struct RecoveryReport {
     pub truncated_bytes: u64,
     /// Segments removed because they lay behind a cut, or began inside an earlier segment.
     pub segments_removed: usize,
-    /// Where and why the log was first cut or a segment removed.
+    /// Where and why the log was first cut, a segment removed, or a start not believed.
     pub first_bad: Option<String>,
 }
 
@@ -54,7 +54,8 @@ pub struct OpenHints {
     pub recovery_point: Option<i64>,
     /// From `log-start-offset-checkpoint`: what lies below it was deleted, though its segment may still be there.
     /// A log whose end was lost in a crash, below its start, goes on empty at the start, as in Kafka: offsets that
-    /// were deleted are never given to other records.
+    /// were deleted are never given to other records. After a clean stop no end is lost: a start behind it is not
+    /// believed, and the log begins with its first segment.
     pub log_start_offset: Option<i64>,
     /// The clean-shutdown marker was found.
     pub clean: bool,
@@ -84,7 +85,9 @@ impl<S: SegmentStore> Log<S> {
         let wanted_start = log_start_offset.unwrap_or(0);
         let mut opening = Opening::find(store, dir, config, &names, wanted_start).await?;
         let (mut active, mut sealed) = opening.rebuild(recovery_point).await?;
-        if wanted_start > opening.end_offset {
+        if wanted_start > opening.end_offset && clean && opening.report.first_bad.is_none() {
+            opening.disbelieve_start(wanted_start);
+        } else if wanted_start > opening.end_offset {
             let bases: Vec<i64> = sealed.iter().map(|s| s.base_offset).chain([active.base_offset]).collect();
             drop(active);
             (active, sealed) = (opening.restart_at(wanted_start, &bases).await?, Vec::new());
@@ -92,7 +95,8 @@ impl<S: SegmentStore> Log<S> {
         let Opening { store, config, snapshots, rebuilt, aborted, report, end_offset, .. } = opening;
         let Rebuilt { producers, mut epochs, .. } = rebuilt;
         let first_offset = sealed.first().map_or(active.base_offset, |s| s.base_offset);
-        let start_offset = wanted_start.max(first_offset);
+        let start_offset =
+            if wanted_start > end_offset { first_offset } else { wanted_start.max(first_offset) };
         epochs.truncate_from_start(start_offset);
         let tail = block_tail(&*active.file, active.tail.size_bytes).await?;
         let line =

@@ -215,16 +215,41 @@ async fn open_from(dir: &Path, log_start_offset: i64, clean: bool) -> (FileLog, 
 #[test]
 fn e30_a_log_start_behind_the_end_that_a_crash_left_is_where_the_log_goes_on() {
     run(async {
-        for clean in [false, true] {
-            let (_temp, dir, _) = stopped().await;
-            let (log, report) = open_from(&dir, END_OFFSET + 50, clean).await;
-            let marks = log.marks();
-            assert_eq!((marks.start_offset, marks.accepted), (END_OFFSET + 50, END_OFFSET + 50));
-            assert_eq!(log.segments().len(), 1);
-            assert!(report.first_bad.is_some_and(|bad| bad.contains("ends at 200, before its start 250")));
-            assert_eq!(append(&log, batch(1, 20)).await.expect("append").base_offset, END_OFFSET + 50);
-            assert!(!file(&dir, 0, "log").exists() && !file(&dir, 0, "index").exists());
-        }
+        let (_temp, dir, _) = stopped().await;
+        let (log, report) = open_from(&dir, END_OFFSET + 50, false).await;
+        let marks = log.marks();
+        assert_eq!((marks.start_offset, marks.accepted), (END_OFFSET + 50, END_OFFSET + 50));
+        assert_eq!(log.segments().len(), 1);
+        assert!(report.first_bad.is_some_and(|bad| bad.contains("ends at 200, before its start 250")));
+        assert_eq!(append(&log, batch(1, 20)).await.expect("append").base_offset, END_OFFSET + 50);
+        assert!(!file(&dir, 0, "log").exists() && !file(&dir, 0, "index").exists());
+    });
+}
+
+#[test]
+fn a_log_start_behind_the_end_of_a_clean_stop_is_damage_and_deletes_nothing() {
+    run(async {
+        let (_temp, dir, batches) = stopped().await;
+        let (log, report) = open_from(&dir, END_OFFSET + 50, true).await;
+        assert!(report.first_bad.is_some_and(|bad| bad.contains("before the start 250 of the checkpoint")));
+        assert_eq!(log.marks().start_offset, 0);
+        assert_whole(&log, &batches).await;
+    });
+}
+
+#[test]
+fn e27_a_segments_last_batch_whose_epoch_moved_up_is_cut_with_what_follows_and_not_served() {
+    run(async {
+        let (_temp, dir, batches) = stopped().await;
+        let (path, at) = (file(&dir, 50, "log"), 4 * batch(10, 20).size_bytes() + 14);
+        let mut bytes = std::fs::read(&path).expect("read");
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).expect("write");
+        let (log, report) = open_in(&dir, None, false).await;
+        assert_eq!((log.marks().accepted, report.segments_removed), (90, 2));
+        assert!(report.first_bad.is_some_and(|bad| bad.contains("epoch 256 is followed by one of epoch 0")));
+        let left = read_all(&log, 1 << 20).await;
+        assert!(left.iter().zip(&batches).all(|(left, sent)| left.to_bytes() == sent.to_bytes()));
     });
 }
 

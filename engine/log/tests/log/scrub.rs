@@ -117,3 +117,22 @@ fn no_changed_bit_of_an_index_leads_a_reader_or_a_lookup_astray() {
         }
     });
 }
+
+#[test]
+fn a_batch_whose_offset_moved_up_is_not_served_to_a_checking_reader_that_begins_inside_it() {
+    run_in(async |dir| {
+        let (log, _) = filled(dir, true).await;
+        // The third batch, of offsets 6 to 8, now claims 7 to 9; the fourth begins at 9.
+        let at = 2 * batch(3, 400).size_bytes() + 7;
+        let path = dir.join(format!("{:020}.log", 0));
+        let mut bytes = std::fs::read(&path).expect("read");
+        assert_eq!(bytes[at], 6);
+        bytes[at] = 7;
+        std::fs::write(&path, bytes).expect("write");
+        for offset in [6, 7, 9] {
+            let read = log.read(offset, i64::MAX, 1 << 20, true).await;
+            assert!(matches!(read, Err(ReadError::Corrupt { .. })), "from {offset}: {read:?}");
+        }
+        log.read(12, i64::MAX, 1 << 20, true).await.expect("what follows is served");
+    });
+}

@@ -54,6 +54,7 @@ impl<S: SegmentStore> Opening<'_, S> {
         let bad = format!("{}: {problem}", path.display());
         tracing::warn!(bad, segments_removed = count, "cutting the log where it stops being whole");
         self.report.first_bad.get_or_insert(bad);
+        self.next = None;
         for Found { base_offset, len_bytes, .. } in self.segments.drain(..count) {
             self.report.segments_removed += 1;
             self.report.truncated_bytes += len_bytes;
@@ -64,6 +65,15 @@ impl<S: SegmentStore> Opening<'_, S> {
         }
         // One that came back after a power cut could begin where the log ends by then.
         Ok(self.store.sync_directory(self.dir).await?)
+    }
+
+    /// Notes that the checkpoint's log start cannot be right.
+    pub(in crate::recover) fn disbelieve_start(&mut self, start_offset: i64) {
+        let (dir, end_offset) = (self.dir.display(), self.end_offset);
+        let problem =
+            format!("{dir}: ends at {end_offset}, before the start {start_offset} of the checkpoint");
+        tracing::warn!(problem, "the log was closed cleanly, so its start is not believed");
+        self.report.first_bad.get_or_insert(problem);
     }
 
     /// Throws away the segments at `bases`, all there are, because the log's start lies behind its end.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use plimsoll_io::{Backend, IoFault, Preallocation, SegmentFile, SegmentStore};
+use plimsoll_records::BATCH_HEADER_BYTES;
 
 use crate::config::{Durability, LogConfig};
 use crate::epochs::EpochCache;
@@ -18,13 +19,14 @@ use crate::producers::Producers;
 use crate::read::read_indexes;
 use crate::recover::RecoveryReport;
 use crate::recover::survey::{Found, Survey};
-use crate::scan::{self, Continuity, OnDisk, Rebuilt, Scanned};
+use crate::scan::{self, Between, Continuity, OnDisk, Rebuilt, Scanned};
 use crate::segment::{Active, Sealed};
 use crate::side_file;
 use crate::snapshots::Snapshots;
 use crate::state::now_ms;
 use crate::time_index::TimeIndex;
 use crate::transactions::{self, SealedTransactions};
+use crate::walk::{self, Walker};
 
 /// The state of opening.
 pub(super) struct Opening<'a, S: SegmentStore> {
@@ -33,6 +35,8 @@ pub(super) struct Opening<'a, S: SegmentStore> {
     pub(super) config: LogConfig,
     /// Segments not yet looked at, oldest first.
     segments: VecDeque<Found>,
+    /// The first of them, once it was opened to see how it begins.
+    next: Option<OnDisk<S::File>>,
     pub(super) snapshots: Snapshots,
     pub(super) rebuilt: Rebuilt,
     pub(super) aborted: SealedTransactions,
@@ -61,7 +65,7 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         let snapshots = Snapshots::among(names, dir);
         let segments = segments.into();
         let aborted = SealedTransactions::default();
-        Ok(Self { store, dir, config, segments, snapshots, rebuilt, aborted, report, end_offset })
+        Ok(Self { store, dir, config, segments, next: None, snapshots, rebuilt, aborted, report, end_offset })
     }
 
     async fn open(&self, found: &Found) -> Result<OnDisk<S::File>, IoFault> {
@@ -122,17 +126,30 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
         // A sealed segment ends with its last batch; only behind that of another may something old be left.
         let recycles = self.store.preallocation() == Preallocation::Recycle;
         let continuity = if recycles && !was_sealed { Continuity::Exact } else { Continuity::Rising };
-        let next_base = self.segments.front().map_or(i64::MAX, |next| next.base_offset);
         // Stale index files must not outlive a scan: whoever opens the segment next would believe them.
         self.forget_indexes(found.base_offset)?;
-        let segment = self.open(found).await?;
+        let segment = match self.next.take().filter(|next| next.base_offset == found.base_offset) {
+            Some(segment) => segment,
+            None => self.open(found).await?,
+        };
+        let between = self.between().await?;
         self.forget_cached(segment.file.path()).await?;
-        let scanned =
-            scan::scan(segment, self.end_offset..next_base, continuity, &self.config, &mut self.rebuilt)
-                .await?;
+        let scanned = scan::scan(segment, between, continuity, &self.config, &mut self.rebuilt).await?;
         self.report.segments_scanned += 1;
         self.report.bytes_scanned += scanned.active.tail.size_bytes;
         Ok(scanned)
+    }
+
+    /// What the segment that was taken last lies between.
+    async fn between(&mut self) -> Result<Between, IoFault> {
+        let end_offset = self.end_offset;
+        let Some(next) = self.segments.front() else {
+            return Ok(Between { end_offset, next_base: i64::MAX, next_epoch: None });
+        };
+        let next = self.next.insert(self.open(next).await?);
+        let first = Walker::new(&*next.file, next.len_bytes, BATCH_HEADER_BYTES).header(0).await?;
+        let next_epoch = if let walk::Found::Some(header) = first { Some(header.leader_epoch) } else { None };
+        Ok(Between { end_offset, next_base: next.base_offset, next_epoch })
     }
 
     /// Has the segment read from the device, where the cache may hold pages that a failed write-back lost: they look
