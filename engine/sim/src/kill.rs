@@ -21,7 +21,7 @@ use crate::verify::{self, Book};
 use crate::workload::{BatchId, Workload};
 
 /// Kills per directory.
-pub const LIFE_CYCLES: u64 = 5;
+const LIFE_CYCLES: u64 = 5;
 /// How long a child may take until its first acknowledgement.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -7,8 +7,8 @@
 //!
 //! [`kill`] ends a process that appends ([`child`]) at random moments. [`disk`] gives it file systems that lose power,
 //! fail to sync, or are full. [`images`] recovers what a power cut could leave at any operation, [`flips`] what is left when a bit changes. The
-//! binary `plimsoll-faults` runs them all and
-//! prints a line of counts per trial ([`tally`]); `docs/faults.md` says what each shows.
+//! binary `plimsoll-faults` runs them all ([`trials`]), from where it was interrupted ([`progress`]), prints a line of
+//! counts per trial ([`tally`]) and keeps it ([`results`]); `docs/faults.md` says what each shows.
 
 pub mod child;
 pub mod disk;
@@ -16,7 +16,10 @@ pub mod flips;
 pub mod images;
 pub mod kill;
 pub mod progress;
+pub mod results;
 pub mod run;
+pub mod scratch;
 pub mod tally;
+pub mod trials;
 pub mod verify;
 pub mod workload;

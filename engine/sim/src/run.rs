@@ -1,20 +1,15 @@
 //! The command line: which trials, how many cycles, where progress and results are kept.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 
-use crate::child;
-use crate::disk::{self, FileSystem, fsync, full, power};
-use crate::flips;
-use crate::images::{self, Without};
-use crate::kill::{self, Killer};
 use crate::progress::Progress;
-use crate::tally::{Control, Outcome, Tally};
+use crate::results::Results;
+use crate::trials::trials;
+use crate::{child, scratch};
 
 /// The backends that ship.
 const BACKENDS: [&str; 3] = ["page-cache", "mmap", "io_uring"];
@@ -56,7 +51,7 @@ pub struct Options {
     /// One backend instead of all three.
     #[arg(long, value_parser = BACKENDS)]
     pub backend: Option<String>,
-    /// Goes on where an interrupted run with the same seed stopped.
+    /// Goes on where an interrupted run of the same build and seed stopped, and leaves out what `--results` holds.
     #[arg(long)]
     pub resume: bool,
     /// Few cycles: all trials within a minute.
@@ -94,168 +89,28 @@ pub fn main() -> Result<ExitCode> {
         return child::main().map(|()| ExitCode::SUCCESS);
     }
     std::fs::create_dir_all(&options.scratch).context("making the scratch directory")?;
-    let mut passed = true;
-    run(&options, &mut |outcome| {
+    scratch::clear_leftovers()?;
+    Ok(if run(&options)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs the trials and says whether all passed. What is known of each is kept until all are over, so that an interrupted
+/// run can go on anywhere.
+fn run(options: &Options) -> Result<bool> {
+    let results = Results::new(options.results.clone());
+    let (mut passed, mut over) = (true, Vec::new());
+    for trial in trials(options)? {
+        if let Some(before) = results.of(&trial)?.filter(|_| options.resume) {
+            println!("{:<6} {:<18} seed={} is in the results file", trial.name, trial.on, trial.seed);
+            passed &= before;
+            continue;
+        }
+        let mut progress = Progress::open(options, &trial)?;
+        let outcome = trial.run(&mut progress)?;
         println!("{outcome}");
         passed &= outcome.passed();
-        keep(&options, &outcome)
-    })?;
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn keep(options: &Options, outcome: &Outcome) -> Result<()> {
-    let Some(path) = &options.results else { return Ok(()) };
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    Ok(writeln!(file, "{}", serde_json::to_string(outcome)?)?)
-}
-
-/// Runs the trials and reports each outcome as it is known.
-pub fn run(options: &Options, report: &mut dyn FnMut(Outcome) -> Result<()>) -> Result<()> {
-    let is = |kind| options.kind == kind || options.kind == Kind::All;
-    for (backend, usable) in options.backends() {
-        let killer = killer(options, backend)?;
-        if is(Kind::Kill) {
-            report(match &usable {
-                Ok(()) => kill(options, &killer)?,
-                Err(why) => Outcome::skipped("kill", backend, options.seed, why),
-            })?;
-        }
-        if is(Kind::Images) {
-            report(match &usable {
-                Ok(()) => images(options, backend)?,
-                Err(why) => Outcome::skipped("images", backend, options.seed, why),
-            })?;
-        }
-        if is(Kind::Flips) {
-            report(match &usable {
-                Ok(()) => flips(options, backend)?,
-                Err(why) => Outcome::skipped("flips", backend, options.seed, why),
-            })?;
-        }
-        for kind in FileSystem::ALL {
-            // A short run takes one file system per backend.
-            if options.short && (kind == FileSystem::Xfs) != (backend == "mmap") {
-                continue;
-            }
-            for trial in DISK_TRIALS.into_iter().filter(|trial| is(trial.kind)) {
-                let on = format!("{backend}/{kind}");
-                let unusable = usable.as_ref().err().cloned().or_else(disk::unavailable);
-                report(match unusable {
-                    None => trial.run(options, &killer, kind, on)?,
-                    Some(why) => Outcome::skipped(trial.name, on, options.seed, why),
-                })?;
-            }
-        }
+        results.append(&outcome)?;
+        over.push(progress);
     }
-    Ok(())
-}
-
-fn killer(options: &Options, backend: &str) -> Result<Killer> {
-    let (executable, scratch) = (std::env::current_exe()?, options.scratch.clone());
-    Ok(Killer { executable, backend: backend.to_owned(), scratch })
-}
-
-fn kill(options: &Options, killer: &Killer) -> Result<Outcome> {
-    let (seed, cycles) = (options.seed, options.cycles(5, 200));
-    let mut progress = Progress::open(options, "kill", &killer.backend)?;
-    while progress.tally.cycles < cycles && !progress.tally.violated() {
-        let life = killer.nth_life(seed, progress.tally.cycles / kill::LIFE_CYCLES)?;
-        progress.add(life)?;
-    }
-    let controls = vec![
-        Control { without: "the write before the acknowledgement", tally: killer.control_early_ack(seed)? },
-        Control { without: "producer ids", tally: killer.control_no_idempotence(seed)? },
-    ];
-    let (tally, on) = (progress.finished()?, killer.backend.clone());
-    Ok(Outcome { trial: "kill", on, seed, tally, controls, skipped: None })
-}
-
-fn images(options: &Options, backend: &str) -> Result<Outcome> {
-    let (seed, cycles) = (options.seed, options.cycles(300, 10_000));
-    let mut progress = Progress::open(options, "images", backend)?;
-    for index in 0.. {
-        let recording = images::nth_recording(backend, seed, index, None)?;
-        progress.add(recording)?;
-        if progress.tally.cycles >= cycles || progress.tally.violated() {
-            break;
-        }
-    }
-    let control = |without| images::control(backend, seed, without);
-    let controls = vec![
-        Control { without: "syncs", tally: control(Without::Sync)? },
-        Control { without: "recovery", tally: control(Without::Recovery)? },
-    ];
-    let (tally, on) = (progress.finished()?, backend.to_owned());
-    Ok(Outcome { trial: "images", on, seed, tally, controls, skipped: None })
-}
-
-fn flips(options: &Options, backend: &str) -> Result<Outcome> {
-    let (seed, cycles) = (options.seed, options.cycles(200, 10_000));
-    let mut progress = Progress::open(options, "flips", backend)?;
-    for index in progress.tally.cycles / flips::LIFE_FLIPS.. {
-        progress.add(flips::nth_life(backend, seed, index, false)?)?;
-        if progress.tally.cycles >= cycles || progress.tally.violated() {
-            break;
-        }
-    }
-    let tally = flips::nth_life(backend, seed, 0, true)?;
-    let controls = vec![Control { without: "checks of the CRC by readers", tally }];
-    let (tally, on) = (progress.finished()?, backend.to_owned());
-    Ok(Outcome { trial: "flips", on, seed, tally, controls, skipped: None })
-}
-
-/// A trial that runs in lives on file systems of its own.
-struct DiskTrial {
-    kind: Kind,
-    name: &'static str,
-    /// Cycles of a short and of a long run.
-    cycles: (u64, u64),
-    life_cycles: u64,
-    nth_life: fn(&Killer, FileSystem, u64, u64) -> Result<Tally>,
-    without: &'static str,
-    control: fn(&Killer, FileSystem, u64) -> Result<Tally>,
-}
-
-const DISK_TRIALS: [DiskTrial; 3] = [
-    DiskTrial {
-        kind: Kind::Fsync,
-        name: "fsync",
-        cycles: (1, 10),
-        life_cycles: 1,
-        nth_life: fsync::nth_life,
-        without: "the end at the first failed sync",
-        control: |killer, kind, _| fsync::control(killer, kind),
-    },
-    DiskTrial {
-        kind: Kind::Full,
-        name: "full",
-        cycles: (2, 50),
-        life_cycles: full::LIFE_CYCLES,
-        nth_life: full::nth_life,
-        without: "the refusal",
-        control: full::control,
-    },
-    DiskTrial {
-        kind: Kind::Power,
-        name: "power",
-        cycles: (2, 50),
-        life_cycles: power::LIFE_CYCLES,
-        nth_life: power::nth_life,
-        without: "the sync before the acknowledgement",
-        control: power::control,
-    },
-];
-
-impl DiskTrial {
-    fn run(&self, options: &Options, killer: &Killer, kind: FileSystem, on: String) -> Result<Outcome> {
-        let (seed, cycles) = (options.seed, options.cycles(self.cycles.0, self.cycles.1));
-        let mut progress = Progress::open(options, self.name, &on.replace('/', "-"))?;
-        while progress.tally.cycles < cycles && !progress.tally.violated() {
-            let life = (self.nth_life)(killer, kind, seed, progress.tally.cycles / self.life_cycles)?;
-            progress.add(life)?;
-        }
-        let tally = (self.control)(killer, kind, seed)?;
-        let controls = vec![Control { without: self.without, tally }];
-        Ok(Outcome { trial: self.name, on, seed, tally: progress.finished()?, controls, skipped: None })
-    }
+    over.into_iter().try_for_each(Progress::forget)?;
+    Ok(passed)
 }

@@ -70,6 +70,8 @@ pub struct Outcome {
     pub on: String,
     /// Makes the run again.
     pub seed: u64,
+    /// Cycles asked for; lives are run to their end, so there may be more.
+    pub asked: u64,
     /// What was counted.
     pub tally: Tally,
     /// The runs that must fail.
@@ -79,12 +81,6 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// A trial that this machine cannot run.
-    pub fn skipped(trial: &'static str, on: impl Into<String>, seed: u64, why: impl Into<String>) -> Self {
-        let (tally, controls) = (Tally::default(), Vec::new());
-        Self { trial, on: on.into(), seed, tally, controls, skipped: Some(why.into()) }
-    }
-
     /// No promise was broken, and every control noticed that its protection was gone.
     pub fn passed(&self) -> bool {
         self.skipped.is_some() || !self.tally.violated() && self.controls.iter().all(|c| c.tally.violated())
@@ -93,7 +89,7 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { trial, on, seed, tally, controls, skipped } = self;
+        let Self { trial, on, seed, tally, controls, skipped, .. } = self;
         if let Some(why) = skipped {
             return write!(f, "skipped: {trial} on {on}: {why}");
         }

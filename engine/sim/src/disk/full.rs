@@ -18,7 +18,7 @@ use crate::verify::{self, Book};
 use crate::workload::Workload;
 
 /// Times that one disk is filled.
-pub const LIFE_CYCLES: u64 = 2;
+const LIFE_CYCLES: u64 = 2;
 /// Left for the log when the disk is made full.
 const ROOM_BYTES: u64 = 2 << 20;
 /// How long the log may take to be refused, and to go on.

@@ -14,7 +14,7 @@ use crate::verify::{self, Book};
 use crate::workload::Workload;
 
 /// Power cuts per file system made.
-pub const LIFE_CYCLES: u64 = 5;
+const LIFE_CYCLES: u64 = 5;
 /// How long a child may take to notice that its disk is gone.
 const NOTICE_TIMEOUT: Duration = Duration::from_millis(50);
 

@@ -18,7 +18,7 @@ use look::{Look, Restart, Seen};
 use pristine::Pristine;
 
 /// Flips in one directory, each in a fresh copy.
-pub const LIFE_FLIPS: u64 = 100;
+const LIFE_FLIPS: u64 = 100;
 /// Where in a batch its base offset and its leader epoch lie, which the CRC does not cover.
 const UNCOVERED: [std::ops::Range<usize>; 2] = [0..8, 12..16];
 /// Files whose content may change into something that is as possible as what was there.

@@ -89,7 +89,7 @@ pub(super) fn kind_of(file: &Path) -> &str {
 
 impl Pristine {
     pub(super) async fn make(backend: &str, workload: Workload) -> Result<Self> {
-        let home = crate::images::scratch()?;
+        let home = crate::scratch::directory()?;
         let root = home.path().join("logs");
         let dir = root.join(format!("{TOPIC}-0"));
         let store = child::store(backend, &workload)?;

@@ -4,7 +4,7 @@
 
 mod recorder;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
@@ -16,6 +16,7 @@ use plimsoll_records::Compressor;
 
 use crate::child::{self, TOPIC_ID};
 use crate::kill::{block_on, life_seed};
+use crate::scratch;
 use crate::tally::Tally;
 use crate::verify;
 use crate::workload::{BatchId, Workload};
@@ -68,7 +69,7 @@ fn record_and_check(backend: &str, workload: Workload, without: Option<Without>)
     let (images, taken) = mpsc::sync_channel(recorder::WAITING_MAX);
     let checker = Checker { backend: backend.to_owned(), workload, sent: Arc::clone(&sent), without };
     let checking = std::thread::spawn(move || checker.run(&taken));
-    let home = tempfile::tempdir_in(memory())?;
+    let home = scratch::directory()?;
     let recording = Recording {
         dir: home.path().join("t-0"),
         config: SimConfig { seed: workload.seed, limits: limits(backend), ..SimConfig::default() },
@@ -87,17 +88,6 @@ fn limits(backend: &str) -> IoLimits {
         "io_uring" => IoLimits { align_bytes: 4096, bufs_max: 8, in_flight_max: 4 },
         _ => IoLimits { align_bytes: 1, bufs_max: 64, in_flight_max: 1 },
     }
-}
-
-/// A directory that is gone with the value.
-pub(crate) fn scratch() -> Result<tempfile::TempDir> {
-    Ok(tempfile::tempdir_in(memory())?)
-}
-
-/// Images are of a disk already, so where there is a file system in memory they go there.
-fn memory() -> PathBuf {
-    let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() { memory } else { std::env::temp_dir() }
 }
 
 async fn record(recording: Recording, workload: Workload, sent: &Sent) -> Result<()> {
@@ -154,7 +144,7 @@ impl Checker {
 
     async fn check(&self, image: &Image) -> Result<Tally> {
         let mut tally = Tally { cycles: 1, ..Tally::default() };
-        let home = tempfile::tempdir_in(memory())?;
+        let home = scratch::directory()?;
         let dir = home.path().join("t-0");
         let mut dice = Dice::new(image.seed);
         lay_out(image, &dir, &mut dice)?;
