@@ -29,6 +29,7 @@
 
 mod admit;
 mod ahead;
+mod append;
 mod checkpoint;
 mod close;
 mod compact;
@@ -71,6 +72,7 @@ mod walk;
 mod write_line;
 
 pub use admit::Appended;
+pub use append::AppendRequest;
 pub use checkpoint::{OffsetCheckpoint, TopicPartition};
 pub use compact::{
     CompactError, CompactRequest, CompactionCandidate, CompactionPolicy, CompactionReport, OffsetMap,
@@ -81,7 +83,7 @@ pub use directory::{MetaProperties, take_clean_shutdown, write_clean_shutdown};
 pub use epochs::{EpochCache, EpochEnd, EpochEntry, UNKNOWN as UNKNOWN_EPOCH_END};
 pub use error::{AppendError, LogError, ReadError};
 pub use follower::{OutOfRange, Truncation, follower_out_of_range};
-pub use log::{AnyLog, AppendRequest, Log, SegmentInfo};
+pub use log::{AnyLog, Log, SegmentInfo};
 pub use marks::{Level, Marks, WaitError};
 pub use offset_index::{OffsetEntry, OffsetIndex};
 pub use open_files::OpenFiles;

@@ -1,22 +1,17 @@
-//! The handle to one partition's log: appending, waiting, and what the outside may ask.
+//! The handle to one partition's log: waiting, and what the outside may ask. Appending, reading and the rest of what a
+//! log does are in files of their own.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use plimsoll_io::{AnyStore, IoFault, SegmentStore};
-use plimsoll_records::Batch;
 
-use crate::admit::{Admission, Appended, Need};
 use crate::config::LogConfig;
-use crate::epochs::{EpochCache, EpochEnd, EpochEntry};
-use crate::error::{AppendError, LogError};
-use crate::follower::Truncation;
 use crate::marks::{Level, Marks, WaitError};
-use crate::producers::{Origin, ProducerEntry};
-use crate::room::off_thread;
-use crate::state::{Observer, Shared, State, now_ms};
-use crate::{ahead, pump, sync_task};
+use crate::producers::ProducerEntry;
+use crate::state::{Observer, Shared, State};
+use crate::{pump, sync_task};
 
 /// One partition's log. Clones are handles to the same log; the last one dropped does not close it: see
 /// [`Log::close`].
@@ -43,17 +38,6 @@ impl<S: SegmentStore> fmt::Debug for Log<S> {
     }
 }
 
-/// A batch and who brings it.
-#[derive(Clone, Debug)]
-pub struct AppendRequest {
-    /// One batch. A client's must have been validated.
-    pub batch: Batch,
-    /// The leader's epoch, stamped on a client's batch; a replica's carries its own.
-    pub leader_epoch: i32,
-    /// Decides offsets and checks.
-    pub origin: Origin,
-}
-
 /// One segment, for retention and inspection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentInfo {
@@ -70,109 +54,6 @@ pub struct SegmentInfo {
 }
 
 impl<S: SegmentStore> Log<S> {
-    /// Appends one batch: assigns offsets, checks the producer (rule E14), rolls and reserves first if needed,
-    /// and takes the batch towards the file. Does not wait until it is written; see [`Log::wait`]. With a
-    /// backend that writes inline it is written on return.
-    ///
-    /// Cancel safety: dropped before acceptance, nothing of the batch remains; afterwards it is written anyway.
-    pub async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError> {
-        let AppendRequest { mut batch, leader_epoch, origin } = request;
-        self.check(&batch, origin)?;
-        if origin == Origin::Client {
-            batch.set_leader_epoch(leader_epoch);
-        }
-        loop {
-            match self.admit(&mut batch, origin)? {
-                Admission::Accepted(appended) => {
-                    let (appended, write_due) = self.confirm(appended)?;
-                    if write_due {
-                        // The device would idle while whoever appends batch after batch fills memory.
-                        tokio::task::yield_now().await;
-                    }
-                    return Ok(appended);
-                }
-                Admission::Duplicate(original) => return Ok(original),
-                Admission::Needs(need) => self.provide(need).await?,
-            }
-        }
-    }
-
-    fn check(&self, batch: &Batch, origin: Origin) -> Result<(), AppendError> {
-        let (size_bytes, segment_bytes) = (batch.size_bytes(), self.shared.config.segment_bytes);
-        if size_bytes as u64 > u64::from(segment_bytes) {
-            return Err(AppendError::TooLarge { size_bytes, segment_bytes });
-        }
-        // A client's batch was checked when it was validated; a leader's has crossed a network since.
-        match origin {
-            Origin::Client => Ok(()),
-            Origin::Replica => Ok(batch.verify_crc()?),
-        }
-    }
-
-    fn admit(&self, batch: &mut Batch, origin: Origin) -> Result<Admission, AppendError> {
-        let config = &self.shared.config;
-        let mut state = self.shared.lock();
-        let admission = state.admit(batch, origin, now_ms(), config)?;
-        let (timer, ahead) = match admission {
-            Admission::Accepted(_) => {
-                (state.want_sync(config), state.begin_ahead(config, &self.shared.share))
-            }
-            Admission::Duplicate(_) | Admission::Needs(_) => (None, false),
-        };
-        drop(state);
-        if ahead {
-            ahead::start(&self.shared);
-        }
-        timer.into_iter().for_each(|after| sync_task::start_timer(&self.shared, after));
-        Ok(admission)
-    }
-
-    /// Pumps, and looks whether the batch survived it. Says also whether the pump should get this thread now.
-    fn confirm(&self, appended: Appended) -> Result<(Appended, bool), AppendError> {
-        pump::drive(&self.shared);
-        let state = self.shared.lock();
-        if let Some(fault) = &state.marks.fault {
-            return Err(AppendError::Poisoned(Arc::clone(fault)));
-        }
-        let cut = state.space_cut.as_ref().filter(|cut| cut.generation > appended.generation);
-        match cut.filter(|cut| cut.end_offset <= appended.last_offset) {
-            Some(cut) => Err(AppendError::NoSpace(Arc::clone(&cut.fault))),
-            None => Ok((appended, state.has_write_due())),
-        }
-    }
-
-    async fn provide(&self, need: Need) -> Result<(), AppendError> {
-        match need {
-            Need::Progress => self.progress().await,
-            Need::Turn => drop(self.shared.room.lock().await),
-            Need::Epoch { epoch, start_offset } => {
-                self.assign_epoch(epoch, start_offset).await.map_err(AppendError::of_room)?;
-            }
-            Need::Sealed => self.sealed().await,
-            Need::Roll { active_base, next_base } => self.roll(active_base, next_base).await?,
-            Need::Reserve { active_base, upto_bytes } => self.reserve(active_base, upto_bytes).await?,
-        }
-        Ok(())
-    }
-
-    /// Waits until the backlog shrinks or a full disk is cut back.
-    async fn progress(&self) {
-        let before = self.shared.lock().backlog_bytes();
-        self.shared
-            .until(|state| {
-                let over = state.marks.fault.is_some() || state.closed;
-                (over || !state.repairing && (state.backlog_bytes() < before || before == 0)).then_some(())
-            })
-            .await;
-    }
-
-    /// Waits until the sync task has caught up so far that another segment may be rolled. Without the room lock:
-    /// whatever needs no roll goes on meanwhile.
-    pub(crate) async fn sealed(&self) {
-        let over = |state: &State<S::File>| state.marks.fault.is_some() || state.closed;
-        self.shared.until(|state| (over(state) || state.may_roll()).then_some(())).await;
-    }
-
     /// How far the log has come.
     pub fn marks(&self) -> Marks {
         self.shared.lock().marks.clone()
@@ -267,58 +148,6 @@ impl<S: SegmentStore> Log<S> {
         state.marks.durable.min(unsealed)
     }
 
-    /// Where `epoch` ends (rule E27).
-    pub fn epoch_end_offset(&self, epoch: i32) -> EpochEnd {
-        let state = self.shared.lock();
-        state.epochs.end_offset_for(epoch, state.marks.accepted)
-    }
-
-    /// Where to cut this log after its leader's answer, and whether to ask again: see
-    /// [`EpochCache::truncation_offset`](crate::EpochCache::truncation_offset) (rule E27).
-    pub fn truncation_offset(&self, leader: EpochEnd) -> Truncation {
-        let state = self.shared.lock();
-        state.epochs.truncation_offset(leader, state.marks.accepted)
-    }
-
-    /// The latest leader epoch and where it began.
-    pub fn latest_epoch(&self) -> Option<EpochEntry> {
-        self.shared.lock().epochs.latest()
-    }
-
-    /// Notes that a new leader's epoch begins at the log's end, also without data (rule E27). The checkpoint is
-    /// on disk on return. Returns the epoch's start offset.
-    pub async fn assign_leader_epoch(&self, epoch: i32) -> Result<i64, LogError> {
-        let start_offset = self.shared.lock().marks.accepted;
-        Ok(self.assign_epoch(epoch, start_offset).await.map(|()| start_offset)?)
-    }
-
-    async fn assign_epoch(&self, epoch: i32, start_offset: i64) -> Result<(), IoFault> {
-        let _turn = self.shared.room.lock().await;
-        let mut epochs = {
-            let state = self.shared.lock();
-            state.check_deleted(&self.shared.dir)?;
-            state.epochs.clone()
-        };
-        if !epochs.assign(epoch, start_offset) {
-            return Ok(());
-        }
-        self.write_epochs(epochs.clone()).await?;
-        self.shared.lock().epochs = epochs;
-        Ok(())
-    }
-
-    /// Writes the epoch checkpoint off the runtime's thread. Waits for a write whose caller was dropped: it would get into
-    /// this one's way, and could come after it.
-    pub(crate) async fn write_epochs(&self, epochs: EpochCache) -> Result<(), IoFault> {
-        let turn = Arc::clone(&self.shared.epoch_file).lock_owned().await;
-        let dir = self.shared.dir.clone();
-        off_thread(&self.shared.dir, move || {
-            let _turn = turn;
-            epochs.write(&dir)
-        })
-        .await
-    }
-
     /// What is known of a producer.
     pub fn producer(&self, producer_id: i64) -> Option<ProducerEntry> {
         self.shared.lock().producers.get(producer_id).copied()
@@ -375,43 +204,5 @@ impl<F> State<F> {
             Some(_) => Err(WaitError::NoSpace),
             None => Err(WaitError::GenerationChanged { waited: generation, current }),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::pin::pin;
-    use std::process::Command;
-    use std::task::{Context, Waker};
-
-    use plimsoll_io::{PageCacheStore, Preallocation};
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::layout;
-    use crate::recover::OpenHints;
-
-    #[tokio::test]
-    async fn an_epoch_is_written_only_after_the_write_of_a_caller_who_left() {
-        let parent = tempfile::tempdir().expect("temp dir");
-        let dir = parent.path().join("t-0");
-        let (store, id) = (PageCacheStore::new(Preallocation::None), Uuid::from_u128(7));
-        let opened = Log::open(store, &dir, id, LogConfig::default(), OpenHints::default()).await;
-        let (log, _) = opened.expect("open");
-        // A pipe holds whoever writes to it until somebody reads.
-        let temporary = dir.join(format!("{}.tmp", layout::EPOCH_CHECKPOINT));
-        assert!(Command::new("mkfifo").arg(&temporary).status().expect("mkfifo").success());
-        {
-            let left = pin!(log.assign_leader_epoch(1));
-            assert!(left.poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        }
-        assert!(log.shared.room.try_lock().is_ok(), "the caller's turn is over");
-        assert!(log.shared.epoch_file.try_lock().is_err(), "the write is not");
-        let pipe = std::fs::File::open(&temporary).expect("reader");
-        std::fs::remove_file(&temporary).expect("remove");
-        log.assign_leader_epoch(2).await.expect("assign");
-        drop(pipe);
-        let on_disk = EpochCache::read(&dir).expect("checkpoint");
-        assert_eq!(on_disk.latest(), Some(EpochEntry { epoch: 2, start_offset: 0 }));
     }
 }

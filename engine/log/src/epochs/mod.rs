@@ -1,5 +1,7 @@
 //! The leader-epoch cache: where each leader's term began, which guides truncation (rule E27).
 
+mod assign;
+
 use std::path::Path;
 
 use crate::layout;
