@@ -104,7 +104,7 @@ impl Setting {
 }
 
 /// What scripts rely on is there in every row.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct NoFigures {
     mb_per_s: (),
     floor_mb_per_s: (),
@@ -117,18 +117,8 @@ struct NoFigures {
 }
 
 fn figures_or_nulls<S: Serializer>(measured: &Option<Measured>, serializer: S) -> Result<S::Ok, S::Error> {
-    let none = NoFigures {
-        mb_per_s: (),
-        floor_mb_per_s: (),
-        percent_of_floor: (),
-        percent_low: (),
-        percent_high: (),
-        cpu_s_per_gb: (),
-        floor_cpu_s_per_gb: (),
-        verify_ok: (),
-    };
     match measured {
         Some(measured) => measured.serialize(serializer),
-        None => none.serialize(serializer),
+        None => NoFigures::default().serialize(serializer),
     }
 }

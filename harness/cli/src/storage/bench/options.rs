@@ -90,7 +90,7 @@ pub(crate) struct BenchOptions {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pairs: u16,
     /// Payload of each trial.
-    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
     bytes: u64,
     /// No pair begins later than this; rows may then have fewer pairs.
     #[arg(long, value_name = "SECONDS")]
