@@ -2,8 +2,7 @@
 
 use thiserror::Error;
 
-/// Largest n whose null distribution is counted exactly; the normal approximation serves above.
-const EXACT_MAX_PAIRS: usize = 50;
+use super::null::{Null, interval_of, median_of, p_of};
 
 /// A location with its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,38 +38,38 @@ pub enum StatsError {
 ///
 /// `confidence` is what the interval must at least have, for example 0.95.
 pub fn paired_ratio(pairs: &[(f64, f64)], confidence: f64) -> Result<Estimate, StatsError> {
-    let logs = pairs.iter().enumerate().map(|(index, (a, b))| {
-        let log = (b / a).ln();
-        let sound = *a > 0.0 && *b > 0.0 && log.is_finite();
-        sound.then_some(log).ok_or(StatsError::NoRatio { pair: index + 1, a: *a, b: *b })
-    });
-    let logs = logs.collect::<Result<Vec<_>, _>>()?;
+    let logs = log_ratios(pairs)?;
     let value = hodges_lehmann(&logs).ok_or(StatsError::Empty)?.exp();
     let interval = signed_rank_interval(&logs, confidence);
     let interval = interval.map(|(low, high, really)| (low.exp(), high.exp(), really));
     Ok(Estimate { value, interval, pairs: logs.len() })
 }
 
+/// `ln(b / a)` of each pair.
+pub(super) fn log_ratios(pairs: &[(f64, f64)]) -> Result<Vec<f64>, StatsError> {
+    let logs = pairs.iter().enumerate().map(|(index, (a, b))| {
+        let log = (b / a).ln();
+        let sound = *a > 0.0 && *b > 0.0 && log.is_finite();
+        sound.then_some(log).ok_or(StatsError::NoRatio { pair: index + 1, a: *a, b: *b })
+    });
+    logs.collect()
+}
+
 /// Median of all Walsh averages `(d_i + d_j) / 2`, `i ≤ j`.
 pub fn hodges_lehmann(differences: &[f64]) -> Option<f64> {
-    let walsh = walsh_averages(differences);
-    let middle = walsh.len() / 2;
-    let upper = *walsh.get(middle)?;
-    if walsh.len() % 2 == 1 {
-        return Some(upper);
-    }
-    Some(f64::midpoint(*walsh.get(middle - 1)?, upper))
+    median_of(&walsh_averages(differences))
 }
 
 /// The k-th smallest and k-th largest Walsh average, with k from the null distribution of the signed-rank
-/// statistic, and the confidence that this interval has. `None` when n is too small.
+/// statistic (exact up to 50 pairs), and the confidence that this interval has. `None` when n is too small.
 pub fn signed_rank_interval(differences: &[f64], confidence: f64) -> Option<(f64, f64, f64)> {
-    let n = differences.len();
-    let (k, really) = if n <= EXACT_MAX_PAIRS { exact_k(n, confidence) } else { normal_k(n, confidence) }?;
-    let walsh = walsh_averages(differences);
-    let low = *walsh.get(k - 1)?;
-    let high = *walsh.get(walsh.len().checked_sub(k)?)?;
-    Some((low, high, really))
+    interval_of(&walsh_averages(differences), &Null::signed_rank(differences.len()), confidence)
+}
+
+/// Two-sided p that the differences lie around zero: at most α exactly where the interval of confidence 1 − α
+/// excludes zero.
+pub fn signed_rank_p(differences: &[f64]) -> f64 {
+    p_of(&walsh_averages(differences), &Null::signed_rank(differences.len()))
 }
 
 fn walsh_averages(differences: &[f64]) -> Vec<f64> {
@@ -82,85 +81,11 @@ fn walsh_averages(differences: &[f64]) -> Vec<f64> {
     walsh
 }
 
-/// Largest k whose interval covers at least `confidence`: coverage is `1 − 2·P(W ≤ k − 1)`.
-fn exact_k(n: usize, confidence: f64) -> Option<(usize, f64)> {
-    let counts = null_counts(n);
-    let all = 2f64.powi(i32::try_from(n).ok()?);
-    let mut below = 0.0;
-    let mut best = None;
-    for (rank_sum, count) in counts.iter().enumerate() {
-        below += count;
-        let coverage = 1.0 - 2.0 * below / all;
-        if coverage < confidence {
-            break;
-        }
-        best = Some((rank_sum + 1, coverage));
-    }
-    best
-}
-
-/// How many of the 2^n sign patterns give each rank sum. Exact in f64 up to n = 50.
-fn null_counts(n: usize) -> Vec<f64> {
-    let mut counts = vec![0.0; n * (n + 1) / 2 + 1];
-    counts[0] = 1.0;
-    for rank in 1..=n {
-        for sum in (rank..counts.len()).rev() {
-            counts[sum] += counts[sum - rank];
-        }
-    }
-    counts
-}
-
-fn normal_k(n: usize, confidence: f64) -> Option<(usize, f64)> {
-    let n = n as f64;
-    let (mean, sd) = (n * (n + 1.0) / 4.0, (n * (n + 1.0) * (2.0 * n + 1.0) / 24.0).sqrt());
-    let k = (mean - normal_quantile(f64::midpoint(1.0, confidence)) * sd).floor();
-    (k >= 1.0).then_some((k as usize, confidence))
-}
-
-/// Quantile of the standard normal distribution, by bisection on its distribution function.
-fn normal_quantile(share: f64) -> f64 {
-    let (mut low, mut high) = (-8.0, 8.0);
-    for _ in 0..60 {
-        let middle = f64::midpoint(low, high);
-        if normal_below(middle) < share { low = middle } else { high = middle }
-    }
-    f64::midpoint(low, high)
-}
-
-/// Abramowitz and Stegun 26.2.17, error below 7.5e-8.
-fn normal_below(x: f64) -> f64 {
-    const FACTORS: [f64; 5] = [0.319_381_530, -0.356_563_782, 1.781_477_937, -1.821_255_978, 1.330_274_429];
-    let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
-    let polynomial = FACTORS.iter().rev().fold(0.0, |sum, factor| (sum + factor) * t);
-    let tail = (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt() * polynomial;
-    if x >= 0.0 { 1.0 - tail } else { tail }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// Every sign pattern of the ranks 1..=n, one by one.
-    fn brute_force_counts(n: usize) -> Vec<f64> {
-        let mut counts = vec![0.0; n * (n + 1) / 2 + 1];
-        for pattern in 0..1u32 << n {
-            let sum: usize = (0..n).filter(|bit| pattern >> bit & 1 == 1).map(|bit| bit + 1).sum();
-            counts[sum] += 1.0;
-        }
-        counts
-    }
-
-    #[test]
-    fn b5_null_distribution_matches_brute_force() {
-        for n in 0..=12 {
-            assert_eq!(null_counts(n), brute_force_counts(n), "n = {n}");
-        }
-        let fifty: f64 = null_counts(50).iter().sum();
-        assert_eq!(fifty, 2f64.powi(50));
-    }
 
     /// Coverage counted by brute force: under the null every sign pattern of fixed magnitudes is equally
     /// likely, and the interval must hold zero in the share of patterns that it claims.
@@ -187,27 +112,6 @@ mod tests {
     }
 
     #[test]
-    fn b5_95_percent_needs_six_pairs_and_99_needs_eight() {
-        let n = |n: usize, confidence| exact_k(n, confidence).is_some();
-        assert!(!n(5, 0.95) && n(6, 0.95) && !n(7, 0.99) && n(8, 0.99));
-        assert_eq!(exact_k(0, 0.95), None);
-    }
-
-    #[test]
-    fn b5_known_table_values() {
-        // Two-sided 5 % critical values of the signed-rank test: reject at W ≤ 3 (n = 8), 8 (n = 10), 52 (n = 20).
-        for (n, critical) in [(8, 3), (10, 8), (20, 52)] {
-            assert_eq!(exact_k(n, 0.95).unwrap().0, critical + 1, "n = {n}");
-        }
-    }
-
-    #[test]
-    fn the_normal_approximation_meets_the_exact_one_at_fifty() {
-        let (exact, normal) = (exact_k(50, 0.95).unwrap().0, normal_k(50, 0.95).unwrap().0);
-        assert!(exact.abs_diff(normal) <= 2, "{exact} and {normal}");
-    }
-
-    #[test]
     fn a_constant_ratio_is_found_exactly() {
         let pairs: Vec<_> = (1..=8).map(|a| (f64::from(a), 1.25 * f64::from(a))).collect();
         let estimate = paired_ratio(&pairs, 0.95).unwrap();
@@ -224,6 +128,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn b5_p_and_interval_say_the_same(
+            d in proptest::collection::vec(-1.0..2.0f64, 6..24),
+            confidence in 0.80..0.97f64,
+        ) {
+            let Some((low, high, really)) = signed_rank_interval(&d, confidence) else { return Ok(()) };
+            prop_assert_eq!(signed_rank_p(&d) <= 1.0 - really + 1e-12, low > 0.0 || high < 0.0);
+        }
+
         #[test]
         fn the_estimate_lies_in_its_interval(d in proptest::collection::vec(-5.0..5.0f64, 6..30)) {
             let value = hodges_lehmann(&d).unwrap();
