@@ -59,6 +59,8 @@ pub(crate) struct Scanned<F> {
 pub(crate) struct Rebuilt {
     pub(crate) producers: Producers,
     pub(crate) epochs: EpochCache,
+    /// As the checkpoint had them. Those above are made anew, batch by batch.
+    pub(crate) named_epochs: EpochCache,
     /// The last batch's leader epoch, of those scanned; -1 before the first.
     pub(crate) last_epoch: i32,
     pub(crate) now_ms: i64,
@@ -168,7 +170,7 @@ async fn runs_over<F: SegmentFile>(
         Found::Bad(_) => return Ok(None),
     };
     let &BatchHeader { base_offset, leader_epoch, .. } = header;
-    let named = rebuilt.epochs.epoch_of(base_offset) == Some(leader_epoch);
+    let named = rebuilt.named_epochs.epoch_of(base_offset) == Some(leader_epoch);
     if let Some(next) = next_epoch.filter(|next| !named && (0..leader_epoch).contains(next)) {
         return Ok(Some(format!("batch of leader epoch {leader_epoch} is followed by one of epoch {next}")));
     }

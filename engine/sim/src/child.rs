@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use plimsoll_io::{AnyStore, Dice, IoConfig, open_store};
+use plimsoll_io::{AnyStore, Dice, IoConfig, Preallocation, open_store};
 use plimsoll_log::{
     AnyLog, AppendError, AppendRequest, Appended, Level, Log, OffsetCheckpoint, OpenHints, Origin,
     TopicPartition, WaitError, layout,
@@ -67,8 +67,12 @@ pub struct Orders {
 
 /// Opens the store of a trial.
 pub fn store(backend: &str, workload: &Workload) -> Result<AnyStore> {
-    let (backend, preallocation) = (backend.parse()?, workload.preallocation());
-    Ok(open_store(&IoConfig { backend, preallocation, ..IoConfig::default() })?)
+    store_with(backend, workload.preallocation())
+}
+
+/// Opens a store that reserves space in this way.
+pub fn store_with(backend: &str, preallocation: Preallocation) -> Result<AnyStore> {
+    Ok(open_store(&IoConfig { backend: backend.parse()?, preallocation, ..IoConfig::default() })?)
 }
 
 /// Opens a partition's log with what the directory's checkpoint says.

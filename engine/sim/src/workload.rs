@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Timestamp of the first batch, in milliseconds.
 const FIRST_TIMESTAMP: i64 = 1_700_000_000_000;
+/// Bytes of each value where batches are even.
+const EVEN_BYTES: usize = 500;
 /// Producers per partition at most; a batch's timestamp says which one it came from.
 const PRODUCERS_MAX: i64 = 16;
 
@@ -32,6 +34,8 @@ pub struct Workload {
     pub idempotent: bool,
     /// No batch is larger than 8 KiB, so that small segments hold several.
     pub small: bool,
+    /// Batches are all of one size, so that in a file written anew they begin where old ones do.
+    pub even: bool,
     /// All producers but the first write in transactions; who builds the log also ends them.
     pub transactional: bool,
 }
@@ -44,6 +48,7 @@ impl Workload {
             fsync: Dice::new(seed).below(2) == 0,
             idempotent: true,
             small: false,
+            even: false,
             transactional: false,
         }
     }
@@ -73,6 +78,7 @@ impl Workload {
 
     fn codec(&self) -> Codec {
         match self.dice(4).below(4) {
+            _ if self.even => Codec::None,
             0 => Codec::Lz4,
             1 => Codec::Zstd { level: 1 },
             _ => Codec::None,
@@ -120,7 +126,8 @@ impl Workload {
         let timestamp = self.timestamp(id);
         let value_bytes_max = if dice.below(16) == 0 && !self.small { 16 << 10 } else { 900 };
         for _ in 0..records {
-            let value = value(&mut dice, value_bytes_max);
+            let len_bytes = if self.even { EVEN_BYTES } else { 1 + dice.below(value_bytes_max) as usize };
+            let value = value(&mut dice, len_bytes);
             builder.push(timestamp, None, Some(&value), &[])?;
         }
         builder.finish(compressor)
@@ -140,8 +147,7 @@ impl Workload {
 }
 
 /// Half noise, half repeated, so that codecs have something to do.
-fn value(dice: &mut Dice, bytes_max: u64) -> Vec<u8> {
-    let len = 1 + dice.below(bytes_max) as usize;
+fn value(dice: &mut Dice, len: usize) -> Vec<u8> {
     let mut value = Vec::with_capacity(len + 16);
     while value.len() < len {
         let word = dice.next_u64().to_le_bytes();

@@ -4,15 +4,16 @@
 
 mod recorder;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use plimsoll_io::{Dice, IoLimits, SimConfig};
-use plimsoll_log::{AppendRequest, Level, Log, LogConfig, OpenHints, Origin};
-use plimsoll_records::Compressor;
+use plimsoll_io::{Dice, IoLimits, Preallocation, SegmentStore, SimConfig};
+use plimsoll_log::{AppendRequest, Level, Log, LogConfig, Marks, OpenHints, Origin, RetentionPolicy};
+use plimsoll_records::{Batch, Compressor};
 
 use crate::child::{self, TOPIC_ID};
 use crate::kill::{block_on, life_seed};
@@ -26,6 +27,10 @@ use recorder::{Image, Promised, Recorder, Recording};
 const BATCHES: u64 = 60;
 /// A segment holds a few batches.
 const SEGMENT_BYTES: u32 = 16 << 10;
+/// Batches of one leader epoch.
+const EPOCH_BATCHES: u64 = 25;
+/// Batches, on average, between two times that the log gives up its beginning.
+const TRIM_EVERY: u64 = 3;
 /// Images per operation.
 const PER_POINT: u64 = 3;
 
@@ -40,7 +45,8 @@ pub enum Without {
 
 /// Records the `index`th workload of a seed and checks all its images on a backend.
 pub fn nth_recording(backend: &str, seed: u64, index: u64, without: Option<Without>) -> Result<Tally> {
-    let workload = Workload { small: true, ..Workload::of_seed(life_seed(seed, index)) };
+    let workload =
+        Workload { small: true, even: index % 2 == 1, ..Workload::of_seed(life_seed(seed, index)) };
     record_and_check(backend, workload, without)
         .with_context(|| format!("recording {index} of seed {seed} on {backend}"))
 }
@@ -57,11 +63,21 @@ pub fn control(backend: &str, seed: u64, without: Without) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Batches in the order they were sent, without what the log adds to them.
-type Sent = Arc<Mutex<Vec<Bytes>>>;
+/// Batches without what the log adds to them, by the offset that each was given, or is to be given if it is accepted.
+type Sent = Arc<Mutex<BTreeMap<i64, Bytes>>>;
 
-fn locked(sent: &Sent) -> MutexGuard<'_, Vec<Bytes>> {
+fn locked(sent: &Sent) -> MutexGuard<'_, BTreeMap<i64, Bytes>> {
     sent.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How the recorded disk reserves space, and the one that recovers with it.
+fn preallocation(workload: &Workload) -> Preallocation {
+    match Dice::new(workload.seed ^ 0xf11e).below(4) {
+        0 => Preallocation::None,
+        1 => Preallocation::Fallocate,
+        2 => Preallocation::ZeroFill,
+        _ => Preallocation::Recycle,
+    }
 }
 
 fn record_and_check(backend: &str, workload: Workload, without: Option<Without>) -> Result<Tally> {
@@ -72,7 +88,12 @@ fn record_and_check(backend: &str, workload: Workload, without: Option<Without>)
     let home = scratch::directory()?;
     let recording = Recording {
         dir: home.path().join("t-0"),
-        config: SimConfig { seed: workload.seed, limits: limits(backend), ..SimConfig::default() },
+        config: SimConfig {
+            seed: workload.seed,
+            limits: limits(backend),
+            preallocation: preallocation(&workload),
+            ..SimConfig::default()
+        },
         promised: Arc::default(),
         images,
         per_point: PER_POINT,
@@ -100,22 +121,44 @@ async fn record(recording: Recording, workload: Workload, sent: &Sent) -> Result
     let watching = Arc::clone(&promised);
     log.set_observer(Arc::new(move |marks| {
         watching.durable.fetch_max(marks.durable, Ordering::SeqCst);
+        watching.start_offset.fetch_max(marks.start_offset, Ordering::SeqCst);
     }));
     let mut compressor = Compressor::new();
     for number in 0..BATCHES {
         let id = BatchId { partition: 0, producer: 0, number };
         let batch = workload.batch(id, &mut compressor)?;
-        locked(sent).push(batch.rest().clone());
-        let leader_epoch = (number / 25) as i32;
+        locked(sent).insert(log.marks().accepted, batch.rest().clone());
+        let leader_epoch = (number / EPOCH_BATCHES) as i32;
         let at = log.append(AppendRequest { batch, leader_epoch, origin: Origin::Client }).await?;
         match dice.below(4) {
             0 => log.wait(at.generation, Level::Durable, at.last_offset + 1).await?,
             1 => log.wait(at.generation, Level::Written, at.last_offset + 1).await?,
             _ => {}
         }
+        if dice.below(TRIM_EVERY) == 0 {
+            trim(&log, sent, &mut dice).await?;
+        }
         note_recovery_point(&promised, log.recovery_point());
     }
     Ok(log.close().await?)
+}
+
+/// Gives up the log's beginning, by size or on request, as far as it is durable. One segment at a time: the simulated
+/// disk may undo any removal that was not synced, where a file system's log undoes the latest.
+async fn trim<S: SegmentStore>(log: &Log<S>, sent: &Sent, dice: &mut Dice) -> Result<()> {
+    let (durable, segments) = (log.marks().durable, log.segments());
+    let [oldest, second, ..] = &*segments else { return Ok(()) };
+    if dice.below(2) == 0 {
+        let retention_bytes = Some(log.log_size_bytes() - oldest.size_bytes);
+        let policy = RetentionPolicy { retention_bytes, retention_ms: None };
+        log.apply_retention(&policy, durable, 0).await?;
+        return Ok(());
+    }
+    // Where a batch begins, so that what is left can be read from its start.
+    let upto = dice.below(durable.min(second.base_offset) as u64 + 1) as i64;
+    let before = locked(sent).range(..=upto).next_back().map_or(0, |(base, _)| *base);
+    log.delete_records(before, durable).await?;
+    Ok(())
 }
 
 fn note_recovery_point(promised: &Promised, recovery_point: i64) {
@@ -148,19 +191,9 @@ impl Checker {
         let dir = home.path().join("t-0");
         let mut dice = Dice::new(image.seed);
         lay_out(image, &dir, &mut dice)?;
-        let store = child::store(&self.backend, &self.workload)?;
-        // A checkpoint may be older than what it is of, or not there at all.
-        let recovery_point = match dice.below(3) {
-            0 => None,
-            1 => Some(image.recovery_point),
-            _ => Some(dice.below(image.recovery_point as u64 + 1) as i64),
-        };
-        let hints = OpenHints {
-            recovery_point,
-            clean: self.without == Some(Without::Recovery),
-            ..OpenHints::default()
-        };
+        let store = child::store_with(&self.backend, preallocation(&self.workload))?;
         let config = LogConfig { segment_bytes: SEGMENT_BYTES, ..self.workload.config() };
+        let hints = self.hints(image, &mut dice);
         let Ok((log, report)) = Log::open(store, &dir, TOPIC_ID, config, hints).await else {
             tally.lost += 1;
             return Ok(tally);
@@ -171,13 +204,24 @@ impl Checker {
             return Ok(tally);
         };
         let sent = locked(&self.sent).clone();
-        let alike = found.iter().zip(&sent).all(|(found, sent)| found.rest() == sent);
-        tally.corrupt += u64::from(!alike || found.len() > sent.len());
-        let end = found.last().map_or(0, |batch| batch.header().next_offset());
-        tally.acked += image.durable as u64;
-        tally.lost += u64::from(end < image.durable);
-        tally += self.goes_on(&log, found.len() as u64).await?;
+        let alike = |found: &Batch| sent.get(&found.header().base_offset) == Some(found.rest());
+        tally.corrupt += u64::from(!found.iter().all(alike));
+        let Marks { start_offset, accepted, .. } = log.marks();
+        tally.acked += (image.durable - image.start_offset).max(0) as u64;
+        tally.lost += u64::from(accepted < image.durable || start_offset > image.start_offset);
+        tally += self.goes_on(&log, sent.range(..accepted).count() as u64).await?;
         Ok(tally)
+    }
+
+    /// Checkpoints may be older than what they are of, or not there at all.
+    fn hints(&self, image: &Image, dice: &mut Dice) -> OpenHints {
+        let recovery_point = match dice.below(3) {
+            0 => None,
+            1 => Some(image.recovery_point),
+            _ => Some(dice.below(image.recovery_point as u64 + 1) as i64),
+        };
+        let log_start_offset = (dice.below(2) == 0).then_some(image.start_offset);
+        OpenHints { recovery_point, log_start_offset, clean: self.without == Some(Without::Recovery) }
     }
 
     /// The producer goes on where the log ends, also with a retry of the last batch, and a clean stop needs no scan.

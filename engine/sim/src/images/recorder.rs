@@ -25,6 +25,8 @@ pub(super) struct Image {
     pub(super) durable: i64,
     /// The recovery point that a checkpoint may hold.
     pub(super) recovery_point: i64,
+    /// The log start that a checkpoint may hold; what lies below it may be gone.
+    pub(super) start_offset: i64,
     /// Decides what the check does with it.
     pub(super) seed: u64,
 }
@@ -36,6 +38,8 @@ pub(super) struct Promised {
     pub(super) durable: AtomicI64,
     /// Its recovery point.
     pub(super) recovery_point: AtomicI64,
+    /// Its start.
+    pub(super) start_offset: AtomicI64,
 }
 
 #[derive(Debug)]
@@ -88,6 +92,8 @@ impl Recorder {
         // The promise first: what comes to the disk after it can only be more.
         let durable = self.shared.promised.durable.load(Ordering::SeqCst);
         let recovery_point = self.shared.promised.recovery_point.load(Ordering::SeqCst);
+        // It moves before the first file goes.
+        let start_offset = self.shared.promised.start_offset.load(Ordering::SeqCst);
         let sides = self.sides();
         for _ in 0..self.shared.per_point {
             let count = self.shared.taken.fetch_add(1, Ordering::SeqCst);
@@ -95,7 +101,8 @@ impl Recorder {
             let crashed = self.sim.crash(seed);
             let bytes = |path: PathBuf| crashed.live_bytes(&path).map(|bytes| (path, bytes));
             let segments = crashed.paths().into_iter().filter_map(bytes).collect();
-            let image = Image { segments, sides: sides.clone(), durable, recovery_point, seed };
+            let sides = sides.clone();
+            let image = Image { segments, sides, durable, recovery_point, start_offset, seed };
             // Nobody looks any more once a violation was found.
             if self.shared.images.send(image).is_err() {
                 return;

@@ -59,7 +59,8 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
             side_file::remove_if_present(orphan)?;
         }
         let epochs = EpochCache::read(dir)?;
-        let rebuilt = Rebuilt { producers: Producers::default(), epochs, last_epoch: -1, now_ms: now_ms() };
+        let (producers, named_epochs) = (Producers::default(), epochs.clone());
+        let rebuilt = Rebuilt { producers, epochs, named_epochs, last_epoch: -1, now_ms: now_ms() };
         let report = RecoveryReport { segments: segments.len(), ..RecoveryReport::default() };
         let end_offset = segments.first().map_or(start_offset, |s| s.base_offset);
         let snapshots = Snapshots::among(names, dir);
