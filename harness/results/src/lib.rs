@@ -6,11 +6,13 @@
 //! second in `intervals.jsonl`, and the verifier's [`VerifyDocument`].
 //!
 //! Percentiles come from a [`Pooled`] histogram and from nothing else: histograms merge by adding counts,
-//! and no type here can be averaged. Comparisons are made over trials by [`stats::paired_ratio`].
+//! and no type here can be averaged. Comparisons are made over trials: each leaves a [`TrialSummary`], and [`compare`]
+//! turns those of two arms into verdicts by the rules of [`stats`].
 //!
 //! This crate must not know how a load is driven, who answered it, or how a result is drawn.
 
 mod bundle;
+mod comparison;
 mod event;
 mod hash;
 mod histogram;
@@ -18,15 +20,21 @@ mod hlog;
 mod intervals;
 mod machine;
 mod pooled;
+mod profile;
 mod run;
 mod series;
 pub mod stats;
 mod status;
+mod trial;
 mod verdict;
 mod verify;
 mod warning;
 
 pub use bundle::{Bundle, BundleError, BundleWriter, Trial, TrialWriter, bundle_id};
+pub use comparison::{
+    ArmComparison, COMPARISON_SCHEMA, ComparedArm, ComparisonDocument, ComparisonWriter, Design, LeftOut,
+    MetricComparison, MinEffects, ShiftPoint, Trials, compare, durability_differences,
+};
 pub use event::Event;
 pub use hash::config_hash;
 pub use histogram::{Histogram, MAX_TRACKABLE_NS};
@@ -36,6 +44,7 @@ pub use machine::{
     BlockDevice, Cgroup, Filesystem, IoUring, Machine, Memory, Processor, ToolBuild, Virtualization,
 };
 pub use pooled::{CurvePoint, Pooled, Quantile};
+pub use profile::{Calibration, MachineProfile, MetricNoise, PROFILE_SCHEMA};
 pub use run::{
     Acks, Arm, CodecRatio, ComparisonRow, Cost, Durability, DurabilityMode, FailureDocument, Fault, Latency,
     Load, LoadMode, PayloadSummary, PhaseSpan, ProcessCost, QuantileSet, Quantiles, RunDocument, SCHEMA,
@@ -43,6 +52,7 @@ pub use run::{
 };
 pub use series::{LatencyInterval, LatencySeries, Metric, Phase};
 pub use status::{Exit, Status};
+pub use trial::{TRIAL_SCHEMA, TrialSummary};
 pub use verdict::{LoadObservation, Verdict};
 pub use verify::{VerifyCounts, VerifyDocument, VerifyExample, VerifyFault};
 pub use warning::Warning;

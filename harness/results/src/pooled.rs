@@ -105,23 +105,36 @@ impl<'a> Pooled<'a> {
 
     /// How many intervals hold a sample at or above the quantile's value.
     pub fn exceed_intervals(&self, quantile: Quantile) -> usize {
-        let value_ns = self.total.hdr().value_at_quantile(quantile.share());
+        self.intervals_beyond(quantile.share())
+    }
+
+    fn intervals_beyond(&self, share: f64) -> usize {
+        let value_ns = self.total.hdr().value_at_quantile(share);
         self.parts.iter().filter(|part| part.count_at_or_above(value_ns) > 0).count()
     }
 
     /// The quantile in microseconds, or `None` when too little stands behind it: fewer than 100 samples
     /// beyond it, or samples beyond it in fewer than 10 intervals.
     pub fn quantile_us(&self, quantile: Quantile) -> Option<f64> {
-        let enough = self.exceedances(quantile) >= MIN_EXCEEDANCES
+        self.trusted_us(quantile.share())
+    }
+
+    /// Any percentile, 0 to 100, in microseconds, by the same rule as [`Pooled::quantile_us`].
+    pub fn percentile_us(&self, percent: f64) -> Option<f64> {
+        self.trusted_us(percent / 100.0)
+    }
+
+    fn trusted_us(&self, share: f64) -> Option<f64> {
+        let enough = self.exceedances(share) >= MIN_EXCEEDANCES
             && self.parts.len() >= MIN_INTERVALS
-            && self.exceed_intervals(quantile) >= MIN_INTERVALS;
-        enough.then(|| self.raw_us(quantile))
+            && self.intervals_beyond(share) >= MIN_INTERVALS;
+        enough.then(|| us(self.total.hdr().value_at_quantile(share)))
     }
 
     /// The quantile of one short interval, for a time series: at least 10 samples beyond it.
     /// It describes that interval and nothing more.
     pub fn interval_quantile_us(&self, quantile: Quantile) -> Option<f64> {
-        (self.exceedances(quantile) >= MIN_EXCEEDANCES_IN_ONE_INTERVAL).then(|| self.raw_us(quantile))
+        (self.exceedances(quantile.share()) >= MIN_EXCEEDANCES_IN_ONE_INTERVAL).then(|| self.raw_us(quantile))
     }
 
     /// The value at a quantile as the curve shows it, however little stands behind it. `None` when empty.
@@ -176,8 +189,8 @@ impl<'a> Pooled<'a> {
     }
 
     /// `n·(1−q)`, with room for the rounding of `1 − 0.99`.
-    fn exceedances(&self, quantile: Quantile) -> f64 {
-        self.total.len() as f64 * (1.0 - quantile.share()) + 1e-6
+    fn exceedances(&self, share: f64) -> f64 {
+        self.total.len() as f64 * (1.0 - share) + 1e-6
     }
 
     fn raw_us(&self, quantile: Quantile) -> f64 {

@@ -67,7 +67,7 @@ fn share(repetitions: u64, holds: impl Fn(u64) -> bool) -> f64 {
 #[test]
 fn b5_false_alarms_under_drift_stay_below_7_percent_at_any_number_of_pairs() {
     for pairs in [6, 8, 12, 20] {
-        let alarms = share(2_000, |seed| {
+        let alarms = share(1_000, |seed| {
             let mut machine = Machine::new(seed, 0.04);
             let pairs: Vec<_> = (0..pairs).map(|block| machine.pair(seed, block)).collect();
             excludes_zero(&Evidence::paired(&pairs).unwrap())
@@ -122,7 +122,7 @@ fn b5_stopping_by_precision_keeps_false_alarms_below_7_percent() {
 
 #[test]
 fn b5_a_whole_comparison_of_equal_things_regresses_in_fewer_than_7_percent() {
-    let alarms = share(400, |seed| {
+    let alarms = share(200, |seed| {
         let (verdicts, _) = whole_comparison(seed, 0.0, 0.04);
         verdicts.contains(&ComparisonVerdict::Regressed)
     });
@@ -148,7 +148,7 @@ fn b6_five_percent_more_cpu_is_found_where_trials_repeat_within_one_percent() {
 #[test]
 fn b5_intervals_cover_what_they_claim_also_with_outliers() {
     for pairs in [6, 8, 12, 20] {
-        let covered = share(1_500, |seed| {
+        let covered = share(1_000, |seed| {
             let mut noise = Noise::new(seed);
             let pairs: Vec<_> = (0..pairs)
                 .map(|_| {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::BundleError;
 
-pub(super) fn io<'a>(
+pub(crate) fn io<'a>(
     op: &'static str,
     path: &'a Path,
 ) -> impl FnOnce(std::io::Error) -> BundleError + use<'a> {
@@ -17,7 +17,7 @@ pub(super) fn io<'a>(
 }
 
 /// Replaces a file: readers see the old document or the new one, never a part.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let fresh = path.with_file_name(name);
@@ -27,7 +27,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {
     fs::rename(&fresh, path).map_err(io("replace", path))
 }
 
-pub(super) fn replace_json<T: Serialize>(path: &Path, value: &T) -> Result<(), BundleError> {
+pub(crate) fn replace_json<T: Serialize>(path: &Path, value: &T) -> Result<(), BundleError> {
     let mut text = serde_json::to_string_pretty(value).map_err(json(path, None))?;
     text.push('\n');
     replace(path, text.as_bytes())
@@ -62,7 +62,7 @@ pub(super) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Bun
     rows.map(|(index, line)| serde_json::from_str(line).map_err(json(path, Some(index + 1)))).collect()
 }
 
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, BundleError> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, BundleError> {
     match fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(json(path, None)),
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -5,13 +5,13 @@
 //! workload.lock.toml   the resolved workload
 //! env.json             the machine
 //! events.jsonl         faults, elections, rolls, warnings
-//! trials/0001/intervals.jsonl, latency.hlog, verify.json, target.log
+//! trials/0001/intervals.jsonl, latency.hlog, trial.json, verify.json, target.log
 //! report.html          can be made again at will
 //! ```
 //! Whole documents are replaced by rename; logs grow by whole lines. So a bundle is valid after every
 //! instruction, and a killed run leaves what it had measured.
 
-mod files;
+pub(crate) mod files;
 mod reader;
 mod writer;
 
@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use self::reader::{Bundle, Trial};
+pub(crate) use self::writer::fresh_dir;
 pub use self::writer::{BundleWriter, TrialWriter, bundle_id};
 use crate::hlog::HlogError;
 
@@ -47,10 +48,12 @@ pub enum BundleError {
         source: serde_json::Error,
     },
     /// A document is of another major version.
-    #[error("{path} has schema `{found}`; this version reads `run/1.x`: use the version that wrote it")]
+    #[error("{path} has schema `{found}`; this version reads `{known}`: use the version that wrote it")]
     Schema {
         /// File.
         path: PathBuf,
+        /// What this version reads.
+        known: &'static str,
         /// What it says.
         found: String,
     },

@@ -13,6 +13,7 @@ use crate::intervals::IntervalRow;
 use crate::machine::Machine;
 use crate::run::RunDocument;
 use crate::series::LatencySeries;
+use crate::trial::TrialSummary;
 use crate::verify::VerifyDocument;
 
 /// A stored run.
@@ -40,7 +41,7 @@ impl Bundle {
         let raw: Value = serde_json::from_slice(&bytes).map_err(json(&file, None))?;
         let schema = raw.get("schema").and_then(Value::as_str).unwrap_or("none");
         if schema.strip_prefix("run/1.").is_none_or(|minor| minor.parse::<u32>().is_err()) {
-            return Err(BundleError::Schema { found: schema.to_owned(), path: file });
+            return Err(BundleError::Schema { known: "run/1.x", found: schema.to_owned(), path: file });
         }
         let document = RunDocument::deserialize_from(&raw).map_err(json(&file, None))?;
         Ok(Self { dir: dir.to_owned(), document, raw })
@@ -120,6 +121,11 @@ impl Trial {
     /// Interval rows.
     pub fn intervals(&self) -> Result<Vec<IntervalRow>, BundleError> {
         read_lines(&self.dir.join("intervals.jsonl"))
+    }
+
+    /// The trial as comparisons see it; `None` if it ended early or an older version wrote it.
+    pub fn summary(&self) -> Result<Option<TrialSummary>, BundleError> {
+        read_json(&self.dir.join("trial.json"))
     }
 
     /// The verifier's findings, if it got that far.

@@ -15,6 +15,7 @@ use crate::intervals::IntervalRow;
 use crate::machine::Machine;
 use crate::run::RunDocument;
 use crate::series::LatencyInterval;
+use crate::trial::TrialSummary;
 use crate::verify::VerifyDocument;
 
 /// A bundle being written. Dropping it without [`BundleWriter::finish`] leaves it marked `aborted`.
@@ -54,21 +55,45 @@ fn slug(name: &str) -> String {
     if trimmed.is_empty() { "run".to_owned() } else { trimmed.to_owned() }
 }
 
+/// Makes a directory of its own under `root` and says its name, which is the bundle's id.
+pub(crate) fn fresh_dir(
+    root: &Path,
+    name: &str,
+    started: Timestamp,
+) -> Result<(String, PathBuf), BundleError> {
+    fs::create_dir_all(root).map_err(io("create", root))?;
+    let mut entropy = u64::from(std::process::id());
+    loop {
+        let id = bundle_id(started, name, entropy);
+        let dir = root.join(&id);
+        match fs::create_dir(&dir) {
+            Ok(()) => return Ok((id, dir)),
+            Err(taken) if taken.kind() == std::io::ErrorKind::AlreadyExists => entropy += 0x1_0000_0000,
+            Err(source) => return Err(io("create", &dir)(source)),
+        }
+    }
+}
+
 impl BundleWriter {
     /// Creates the directory under `root` with a `run.json` that says `aborted`.
     /// `started` is the wall-clock time at the run's zero: every time in the bundle counts from it.
     pub fn create(root: &Path, name: &str, started: Timestamp) -> Result<Self, BundleError> {
-        fs::create_dir_all(root).map_err(io("create", root))?;
-        let mut entropy = u64::from(std::process::id());
-        let (id, dir) = loop {
-            let id = bundle_id(started, name, entropy);
-            let dir = root.join(&id);
-            match fs::create_dir(&dir) {
-                Ok(()) => break (id, dir),
-                Err(taken) if taken.kind() == std::io::ErrorKind::AlreadyExists => entropy += 0x1_0000_0000,
-                Err(source) => return Err(io("create", &dir)(source)),
-            }
-        };
+        let (id, dir) = fresh_dir(root, name, started)?;
+        Self::begin(dir, id, name, started)
+    }
+
+    /// Creates exactly `dir`, which must not exist: one arm of a comparison.
+    pub(crate) fn create_at(
+        dir: PathBuf,
+        id: String,
+        name: &str,
+        started: Timestamp,
+    ) -> Result<Self, BundleError> {
+        fs::create_dir_all(&dir).map_err(io("create", &dir))?;
+        Self::begin(dir, id, name, started)
+    }
+
+    fn begin(dir: PathBuf, id: String, name: &str, started: Timestamp) -> Result<Self, BundleError> {
         let writer = Self { dir, id, started, trials: 0, other_trials: 0 };
         let mut unfinished = RunDocument::unfinished(&writer.id);
         unfinished.workload = Some(name.to_owned());
@@ -171,6 +196,11 @@ impl TrialWriter {
     /// Replaces all interval rows, for example once resources are attached.
     pub fn replace_intervals(&self, rows: &[IntervalRow]) -> Result<(), BundleError> {
         replace_lines(&self.dir.join("intervals.jsonl"), rows)
+    }
+
+    /// Stores the trial as comparisons see it.
+    pub fn summary(&self, summary: &TrialSummary) -> Result<(), BundleError> {
+        replace_json(&self.dir.join("trial.json"), summary)
     }
 
     /// Stores the verifier's findings.
