@@ -6,6 +6,7 @@
 
 mod alias;
 mod broker;
+mod codecs;
 mod corpus;
 mod exit;
 mod interrupt;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             broker::run(&options)
         }
         Verb::Corpus(options) => corpus::run(&options),
+        Verb::Codecs(options) => codecs::run(&options),
         Verb::Storage { verb } => storage::run(&verb),
         Verb::Quick(options) => measure::quick(&options.measure),
         Verb::Run(options) => measure::run(&options.workload, &options.measure),

@@ -30,6 +30,8 @@ pub(crate) enum Verb {
     Quick(QuickOptions),
     /// Runs a workload file, or a built-in workload by its name.
     Run(RunOptions),
+    /// Compares codecs on record batches of your files or of real corpora: ratio, speed, CPU per record.
+    Codecs(Box<crate::codecs::CodecsOptions>),
     /// Serves Kafka's protocol on one node.
     Broker(BrokerOptions),
     /// The storage engine alone: measured against the device, its directories read, checked and repaired.
@@ -63,6 +65,7 @@ impl Verb {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Verb::Corpus(options) => options.json,
+            Verb::Codecs(options) => options.json,
             Verb::Storage { verb } => verb.wants_json(),
             Verb::Quick(options) => options.measure.json,
             Verb::Run(options) => options.measure.json,

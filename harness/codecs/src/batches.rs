@@ -19,7 +19,7 @@ pub struct Item<'a> {
 }
 
 /// Cuts records into the groups that a producer would send as one batch: as many as fit `batch_bytes` before
-/// compression, and at least one.
+/// compression, and at least one: with a size of 0 each record has a batch of its own.
 pub(crate) fn groups<'r, 'a>(items: &'r [Item<'a>], batch_bytes: usize) -> Vec<&'r [Item<'a>]> {
     let empty = BatchBuilder::new(Codec::None).size_bytes();
     let (mut groups, mut first, mut size) = (Vec::new(), 0, empty);

@@ -1,5 +1,6 @@
 //! Timing of one codec, in rounds.
 
+use std::hint::black_box;
 use std::time::Instant;
 
 use plimsoll_records::{Batch, Codec, Compressor, Decompressor};
@@ -31,8 +32,8 @@ fn timed<E>(work: impl FnOnce() -> Result<(), E>) -> Result<Pass, E> {
 #[derive(Debug)]
 pub(crate) struct Contest {
     codec: Codec,
-    /// Record sections before and after compression.
-    sections: Vec<(Batch, Batch)>,
+    /// The same batches before and after compression.
+    batches: Vec<(Batch, Batch)>,
     records: u64,
     compressor: Compressor,
     decompressor: Decompressor,
@@ -42,12 +43,12 @@ pub(crate) struct Contest {
 }
 
 impl Contest {
-    /// `sections` are batches of the same records without and with the codec.
-    pub(crate) fn new(codec: Codec, sections: Vec<(Batch, Batch)>, records: u64) -> Contest {
-        let largest = sections.iter().map(|(plain, _)| plain.records_bytes().len()).max().unwrap_or(0);
+    /// `batches` are those of the same records without and with the codec.
+    pub(crate) fn new(codec: Codec, batches: Vec<(Batch, Batch)>, records: u64) -> Contest {
+        let largest = batches.iter().map(|(plain, _)| plain.records_bytes().len()).max().unwrap_or(0);
         Contest {
             codec,
-            sections,
+            batches,
             records,
             compressor: Compressor::new(),
             decompressor: Decompressor::new(),
@@ -57,68 +58,112 @@ impl Contest {
         }
     }
 
+    /// Compresses and decompresses every batch once, and does not count it: contexts are made, memory is touched.
+    pub(crate) fn warm_up(&mut self) -> Result<(), CodecsError> {
+        self.compress_all()?;
+        self.decompress_all().map(drop)
+    }
+
     /// Compresses and decompresses every batch once.
     pub(crate) fn round(&mut self) -> Result<(), CodecsError> {
-        let Contest { codec, sections, compressor, decompressor, out, .. } = self;
-        let failed = |what: String| CodecsError::RoundTrip { codec: codec.to_string(), what };
-        let compress = timed(|| {
-            sections.iter().try_for_each(|(plain, _)| {
-                out.clear();
-                compressor.compress(*codec, plain.records_bytes(), out).map_err(|e| failed(e.to_string()))
-            })
-        })?;
-        let decompress = timed(|| {
-            sections.iter().try_for_each(|(plain, packed)| {
-                let want = plain.records_bytes().len();
-                let got = decompressor.decompress(codec.id().id(), packed.records_bytes(), want);
-                let got = got.map_err(|e| failed(e.to_string()))?.len();
-                if got == want { Ok(()) } else { Err(failed(format!("{got} bytes came back of {want}"))) }
-            })
-        })?;
+        let compress = self.compress_all()?;
+        let decompress = self.decompress_all()?;
         self.compress.push(compress);
         self.decompress.push(decompress);
         Ok(())
     }
 
-    /// Wall time of all rounds so far.
-    pub(crate) fn spent_ns(&self) -> u64 {
-        self.compress.iter().chain(&self.decompress).map(|pass| pass.wall_ns).sum()
+    fn compress_all(&mut self) -> Result<Pass, CodecsError> {
+        let Contest { codec, batches, compressor, out, .. } = self;
+        timed(|| {
+            batches.iter().try_for_each(|(plain, _)| {
+                out.clear();
+                let done = compressor.compress(*codec, plain.records_bytes(), out);
+                black_box(&out);
+                done.map_err(|error| failed(*codec, error.to_string()))
+            })
+        })
     }
 
-    /// Medians; `None` before the first round.
+    /// Without a codec, records are copied: a decoder too leaves them in memory of its own.
+    fn decompress_all(&mut self) -> Result<Pass, CodecsError> {
+        let Contest { codec, batches, decompressor, out, .. } = self;
+        timed(|| {
+            batches.iter().try_for_each(|(plain, packed)| {
+                let want = plain.records_bytes().len();
+                if *codec == Codec::None {
+                    out.clear();
+                    out.extend_from_slice(packed.records_bytes());
+                    black_box(&out);
+                    return Ok(());
+                }
+                let got = decompressor.decompress(codec.id().id(), packed.records_bytes(), want);
+                let got = black_box(got.map_err(|error| failed(*codec, error.to_string()))?).len();
+                if got == want {
+                    Ok(())
+                } else {
+                    Err(failed(*codec, format!("{got} bytes came back of {want}")))
+                }
+            })
+        })
+    }
+
+    /// Medians and quartiles; `None` before the first round.
     pub(crate) fn speed(&self) -> Option<Speed> {
-        let bytes: usize = self.sections.iter().map(|(plain, _)| plain.records_bytes().len()).sum();
+        let bytes: usize = self.batches.iter().map(|(plain, _)| plain.records_bytes().len()).sum();
         let mb_per_s = |passes: &[Pass]| {
-            median(passes.iter().map(|pass| bytes as f64 * 1e3 / pass.wall_ns as f64).collect())
+            quartiles(passes.iter().map(|pass| bytes as f64 * 1e3 / pass.wall_ns as f64).collect())
         };
         let cpu_ns = |passes: &[Pass]| {
-            median(passes.iter().map(|pass| pass.cpu_ns as f64 / self.records as f64).collect())
+            let all = passes.iter().map(|pass| pass.cpu_ns as f64 / self.records as f64);
+            quartiles(all.collect()).map(|[_, median, _]| median)
         };
+        let [compress_low_mb_per_s, compress_mb_per_s, compress_high_mb_per_s] = mb_per_s(&self.compress)?;
+        let [decompress_low_mb_per_s, decompress_mb_per_s, decompress_high_mb_per_s] =
+            mb_per_s(&self.decompress)?;
+        let (compress_cpu_ns_per_record, decompress_cpu_ns_per_record) =
+            (cpu_ns(&self.compress)?, cpu_ns(&self.decompress)?);
         Some(Speed {
             rounds: self.compress.len() as u64,
-            compress_mb_per_s: mb_per_s(&self.compress)?,
-            decompress_mb_per_s: mb_per_s(&self.decompress)?,
-            compress_cpu_ns_per_record: cpu_ns(&self.compress)?,
-            decompress_cpu_ns_per_record: cpu_ns(&self.decompress)?,
+            compress_mb_per_s,
+            compress_low_mb_per_s,
+            compress_high_mb_per_s,
+            decompress_mb_per_s,
+            decompress_low_mb_per_s,
+            decompress_high_mb_per_s,
+            compress_cpu_ns_per_record,
+            decompress_cpu_ns_per_record,
+            cpu_ns_per_record: compress_cpu_ns_per_record + decompress_cpu_ns_per_record,
         })
     }
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+fn failed(codec: Codec, what: String) -> CodecsError {
+    CodecsError::RoundTrip { codec: codec.to_string(), what }
+}
+
+/// First quartile, median and third quartile, interpolated between neighbours; `None` of nothing.
+fn quartiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
     values.sort_by(f64::total_cmp);
-    let upper = *values.get(values.len() / 2)?;
-    let lower = *values.get(values.len().checked_sub(1)? / 2)?;
-    Some((lower + upper) / 2.0)
+    let last = values.len().checked_sub(1)?;
+    let at = |share: f64| {
+        let place = share * last as f64;
+        let (lower, part) = (place.floor() as usize, place.fract());
+        let upper = (lower + 1).min(last);
+        Some(values.get(lower)? * (1.0 - part) + values.get(upper)? * part)
+    };
+    Some([at(0.25)?, at(0.5)?, at(0.75)?])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::median;
+    use super::quartiles;
 
     #[test]
-    fn the_median_is_the_middle_or_between_the_two_middles() {
-        assert_eq!(median(vec![]), None);
-        assert_eq!(median(vec![9.0, 1.0, 4.0]), Some(4.0));
-        assert_eq!(median(vec![9.0, 1.0, 4.0, 2.0]), Some(3.0));
+    fn the_median_is_the_middle_or_between_the_two_middles_and_half_lies_between_the_quartiles() {
+        assert_eq!(quartiles(vec![]), None);
+        assert_eq!(quartiles(vec![9.0]), Some([9.0, 9.0, 9.0]));
+        assert_eq!(quartiles(vec![9.0, 1.0, 4.0, 2.0]), Some([1.75, 3.0, 5.25]));
+        assert_eq!(quartiles(vec![5.0, 1.0, 4.0, 2.0, 3.0]), Some([2.0, 3.0, 4.0]));
     }
 }

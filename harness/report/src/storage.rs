@@ -177,7 +177,7 @@ pub struct FiguresPage {
     pub status: (String, bool),
     /// The verdict, a paragraph each.
     pub sentences: Vec<String>,
-    /// What an acknowledged record survives.
+    /// What an acknowledged record survives; empty where nothing is stored.
     pub durability: String,
     /// What a reader should know before believing a figure.
     pub remarks: Vec<String>,

@@ -1,9 +1,10 @@
 //! The payload's measured compressibility, with and without our stamp: part of every result.
 
-use plimsoll_codecs::{Item, Plan as CodecPlan, compare};
+use plimsoll_codecs::{Item, sizes_with_stamp};
 use plimsoll_load::keys::Keys;
 use plimsoll_load::payload::{CorpusVerdict, Payload, preview};
 use plimsoll_load::stamp::STAMP_BYTES;
+use plimsoll_log::records::{Codec, CodecId};
 use plimsoll_results::{CodecRatio, PayloadSummary};
 
 use super::plan::Plan;
@@ -22,13 +23,13 @@ pub(crate) fn summary(plan: &Plan, payload: &Payload, watch: &mut Watch) -> anyh
     };
     let (plain, stamped) = (items(&records.plain), items(&records.stamped));
     let (plain, stamped) = (borrowed(&plain), borrowed(&stamped));
-    let mut codecs = CodecPlan::standard(workload.produce.batch_bytes.bytes());
-    codecs.time_per_codec = std::time::Duration::ZERO;
+    let batch_bytes = workload.produce.batch_bytes.bytes();
+    let mut codecs = CodecId::ALL.map(Codec::with_default_level).to_vec();
     let used = workload.codec()?;
-    if !codecs.codecs.contains(&used) {
-        codecs.codecs.push(used);
+    if !codecs.contains(&used) {
+        codecs.push(used);
     }
-    let rows = compare(&codecs, &plain, Some(&stamped))?;
+    let rows = sizes_with_stamp(&codecs, batch_bytes, &plain, &stamped)?;
     let sent = payload.summary(window);
     watch.label("");
     Ok(PayloadSummary {
@@ -42,10 +43,10 @@ pub(crate) fn summary(plan: &Plan, payload: &Payload, watch: &mut Watch) -> anyh
         ratios: rows
             .into_iter()
             .map(|row| CodecRatio {
-                codec: row.codec,
-                batch_bytes: row.batch_bytes,
-                with_stamp: row.stamped.map(|side| side.sizes.ratio),
-                without_stamp: Some(row.plain.sizes.ratio),
+                codec: row.codec.to_string(),
+                batch_bytes: batch_bytes as u64,
+                with_stamp: Some(row.stamped.ratio),
+                without_stamp: Some(row.plain.ratio),
             })
             .collect(),
         too_small: matches!(sent.verdict, CorpusVerdict::TooSmall { .. }),

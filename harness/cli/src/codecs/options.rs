@@ -1,0 +1,181 @@
+//! The command line of `codecs`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use plimsoll_codecs::{BatchLimit, Plan};
+use plimsoll_load::corpus::Framing;
+use plimsoll_load::workload::Size;
+use plimsoll_log::records::{Codec, CodecId, ParseCodecError};
+
+/// Time for all timed rounds of `--quick`: with what stands around them less than 50 seconds.
+const QUICK_S: f64 = 20.0;
+const USUAL_S: f64 = 120.0;
+/// Records that `--quick` takes of all inputs together, and of one.
+const QUICK_BYTES: u64 = 12 << 20;
+const QUICK_BYTES_EACH: u64 = 2 << 20;
+/// Below this much, small batches would be measured in the cache alone.
+const WORKING_SET_BYTES: u64 = 8 << 20;
+const BATCH_BYTES: std::ops::RangeInclusive<u64> = 100..=16 << 20;
+
+/// Compares codecs on record batches: ratio, speed, CPU per record, round trip checked.
+///
+/// Takes files, and corpora by their name (`plimsoll corpus list`); without any, the samples that are part of this
+/// program. Every codec takes its turn in each round. Ends with a table, a bundle and an offline page.
+#[derive(Debug, Args)]
+pub(crate) struct CodecsOptions {
+    /// Files of records, or names of corpora. A corpus that was not fetched is represented by its sample.
+    #[arg(value_name = "FILE|CORPUS")]
+    pub(super) inputs: Vec<PathBuf>,
+    /// How far batches are filled before compression: record (one in each), or a size.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "record,4KiB,16KiB,128KiB,1MiB", value_parser = batch)]
+    pub(super) batch: Vec<BatchLimit>,
+    /// Codecs with their levels.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "none,gzip:1,gzip:6,gzip:9,snappy,lz4,zstd:1,zstd:3,zstd:9", value_parser = codec)]
+    pub(super) codec: Vec<Codec>,
+    /// How files are cut into records.
+    #[arg(long, value_name = "lines|varint|length", default_value = "lines")]
+    pub(super) framing: Framing,
+    /// Most bytes of records taken of each input, in eight stretches spread over it; by default eight of the largest
+    /// batches, at the least 8 MiB.
+    #[arg(long, value_name = "SIZE")]
+    bytes: Option<Size>,
+    /// Time for the rounds of all inputs together; each input has three at the least. 120 unless --quick.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    seconds: Option<f64>,
+    /// Less data and less time: under 50 seconds in all for up to six inputs.
+    #[arg(long)]
+    quick: bool,
+    /// Draws the order within each round.
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Where result bundles go.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(super) output: PathBuf,
+    /// Writes the rows as CSV too.
+    #[arg(long, value_name = "FILE")]
+    pub(super) export_csv: Option<PathBuf>,
+    /// Writes the tables as Markdown too.
+    #[arg(long, value_name = "FILE")]
+    pub(super) export_markdown: Option<PathBuf>,
+    /// Writes the rows as JSON too.
+    #[arg(long, value_name = "FILE")]
+    pub(super) export_json: Option<PathBuf>,
+    /// One JSON document on stdout: an array of rows.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Prints what would be compared, and ends.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+impl CodecsOptions {
+    /// What each of `inputs` inputs is put through.
+    pub(super) fn plan(&self, inputs: usize) -> Plan {
+        let seconds = self.seconds.unwrap_or(if self.quick { QUICK_S } else { USUAL_S });
+        let (mut codecs, mut limits) = (self.codec.clone(), self.batch.clone());
+        forget_repeated(&mut codecs);
+        forget_repeated(&mut limits);
+        let time = Duration::from_secs_f64(seconds / inputs.max(1) as f64);
+        Plan { codecs, limits, time, seed: self.seed }
+    }
+
+    /// Most bytes of records to take of each input.
+    pub(super) fn bytes_each(&self, plan: &Plan, inputs: usize) -> u64 {
+        match self.bytes {
+            Some(Size(bytes)) => bytes,
+            None if self.quick => QUICK_BYTES_EACH.min(QUICK_BYTES / inputs.max(1) as u64),
+            None => plan.working_set_bytes().max(WORKING_SET_BYTES),
+        }
+    }
+}
+
+fn forget_repeated<T: PartialEq + Copy>(list: &mut Vec<T>) {
+    let mut seen = Vec::new();
+    list.retain(|item| {
+        !seen.contains(item) && {
+            seen.push(*item);
+            true
+        }
+    });
+}
+
+fn batch(text: &str) -> Result<BatchLimit, String> {
+    if text == "record" {
+        return Ok(BatchLimit::OneRecord);
+    }
+    let Size(bytes) =
+        Size::from_str(text).map_err(|error| format!("{error}; or `record` for one record in each"))?;
+    if !BATCH_BYTES.contains(&bytes) {
+        return Err("batches have 100 B to 16 MiB".to_owned());
+    }
+    Ok(BatchLimit::Bytes(usize::try_from(bytes).unwrap_or(usize::MAX)))
+}
+
+fn codec(text: &str) -> Result<Codec, String> {
+    text.parse().map_err(|error: ParseCodecError| match &error {
+        ParseCodecError::UnknownName(name) => match nearest(name) {
+            Some(near) => format!("{error}; did you mean `{near}`?"),
+            None => error.to_string(),
+        },
+        _ => error.to_string(),
+    })
+}
+
+/// The codec whose name is a slip of the finger away, with the level as it was written.
+fn nearest(text: &str) -> Option<String> {
+    let (name, level) = text.find(':').map_or((text, ""), |colon| text.split_at(colon));
+    let name = name.to_lowercase();
+    let distance = |codec: &CodecId| strsim::damerau_levenshtein(codec.name(), &name);
+    let near = CodecId::ALL.into_iter().min_by_key(distance).filter(|codec| distance(codec) <= 2)?;
+    Some(format!("{near}{level}"))
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 =
+        text.parse().map_err(|_| "it takes a number of seconds, such as 30 or 0.5".to_owned())?;
+    if (0.0..=86_400.0).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err("it takes 0 to 86400 seconds".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_codec_is_answered_with_the_nearest() {
+        assert!(codec("ztsd:3").unwrap_err().ends_with("did you mean `zstd:3`?"));
+        assert!(codec("LZ4").unwrap_err().ends_with("did you mean `lz4`?"));
+        assert!(!codec("brotli").unwrap_err().contains("did you mean"));
+        assert!(codec("gzip:11").unwrap_err().contains("levels 1 to 9"));
+    }
+
+    #[test]
+    fn batches_are_sizes_or_single_records() {
+        assert_eq!(batch("record"), Ok(BatchLimit::OneRecord));
+        assert_eq!(batch("16KiB"), Ok(BatchLimit::Bytes(16 << 10)));
+        for wrong in ["16", "1B", "1GiB", "records"] {
+            assert!(batch(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_library() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            options: CodecsOptions,
+        }
+        let line = <Line as clap::Parser>::parse_from(["codecs"]);
+        let plan = line.options.plan(6);
+        assert_eq!((plan.codecs, plan.limits), (Plan::CODECS.to_vec(), BatchLimit::STANDARD.to_vec()));
+        assert_eq!(plan.time, Duration::from_secs(20));
+        let twice = <Line as clap::Parser>::parse_from(["codecs", "--codec", "lz4,zstd,lz4,zstd:3"]);
+        assert_eq!(twice.options.plan(1).codecs, [Codec::Lz4, Codec::ZSTD]);
+    }
+}
