@@ -67,7 +67,15 @@ pub struct Orders {
 
 /// Opens the store of a trial.
 pub fn store(backend: &str, workload: &Workload) -> Result<AnyStore> {
-    store_with(backend, workload.preallocation())
+    let mut config = IoConfig {
+        backend: backend.parse()?,
+        preallocation: workload.preallocation(),
+        ..IoConfig::default()
+    };
+    if workload.contiguous {
+        config.io_uring.depth = 1;
+    }
+    Ok(open_store(&config)?)
 }
 
 /// Opens a store that reserves space in this way.

@@ -38,6 +38,9 @@ pub struct Workload {
     pub even: bool,
     /// All producers but the first write in transactions; who builds the log also ends them.
     pub transactional: bool,
+    /// One partition, its space reserved, and one direct write at a time: its file stays in so few pieces that the
+    /// file system keeps the map of them in the inode.
+    pub contiguous: bool,
 }
 
 impl Workload {
@@ -50,6 +53,7 @@ impl Workload {
             small: false,
             even: false,
             transactional: false,
+            contiguous: false,
         }
     }
 
@@ -59,7 +63,7 @@ impl Workload {
 
     /// Partitions of the directory.
     pub fn partitions(&self) -> usize {
-        1 + self.dice(1).below(4) as usize
+        if self.contiguous { 1 } else { 1 + self.dice(1).below(4) as usize }
     }
 
     /// Producers of each partition.
@@ -70,6 +74,7 @@ impl Workload {
     /// How space is reserved.
     pub fn preallocation(&self) -> Preallocation {
         match self.dice(3).below(3) {
+            _ if self.contiguous => Preallocation::Fallocate,
             0 => Preallocation::None,
             1 => Preallocation::Fallocate,
             _ => Preallocation::ZeroFill,

@@ -27,8 +27,13 @@ const AFTERWARDS: Duration = Duration::from_millis(300);
 const CHUNK_BYTES: usize = 256 << 10;
 
 /// Appends until the device has no more, then looks at what a healed device has.
+///
+/// On ext4 the log is contiguous. A file in many pieces has its map in a block of its own, and without a journal the
+/// inode that points to it may reach the device when the map does not: all that was synced before would be gone, and
+/// it would be the file system's loss.
 pub fn nth_life(killer: &Killer, kind: FileSystem, seed: u64, index: u64) -> Result<Tally> {
-    let workload = Workload { fsync: true, ..Workload::of_seed(life_seed(seed, index)) };
+    let contiguous = kind == FileSystem::Ext4;
+    let workload = Workload { fsync: true, contiguous, ..Workload::of_seed(life_seed(seed, index)) };
     life(killer, kind, workload)
         .with_context(|| format!("life {index} of seed {seed} on {}, {kind}", killer.backend))
 }
