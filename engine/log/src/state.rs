@@ -18,6 +18,7 @@ use crate::epochs::EpochCache;
 use crate::marks::{Marks, WaitError, Waiters, Wakes};
 use crate::open_files::OpenSegments;
 use crate::producers::{ProducerUndo, Producers};
+use crate::read::{Cursors, Version};
 use crate::segment::{Active, Opened, SealedSegments, Tail};
 use crate::snapshots::Snapshots;
 use crate::transactions::{SealedTransactions, TransactionIndex};
@@ -142,6 +143,7 @@ pub(crate) struct State<F> {
     /// The directory's name may belong to another log by now: no file is reached by its path any more.
     pub(crate) deleted: bool,
     pub(crate) compacting: Compacting,
+    pub(crate) cursors: Cursors,
     pub(crate) space_cut: Option<SpaceCut>,
     pub(crate) observer: Option<Observer>,
 }
@@ -229,6 +231,11 @@ impl<F> State<F> {
     fn visible(&self) -> (i64, i64, i64, u64, bool) {
         let Marks { start_offset, written, durable, generation, ref fault, .. } = self.marks;
         (start_offset, written, durable, generation, fault.is_some())
+    }
+
+    /// By which places in files are known.
+    pub(crate) fn version(&self) -> Version {
+        Version { generation: self.marks.generation, swaps: self.compacting.swaps }
     }
 
     /// Refuses to go on with a log that was deleted.

@@ -55,6 +55,13 @@ impl<'a, F: SegmentFile> Walker<'a, F> {
         Ok(self.chunk.slice(..len.min(self.chunk.len())))
     }
 
+    /// Has `len_bytes` from `at_bytes` on at hand, as far as there are so many, and reads so much at a time from now on.
+    pub(crate) async fn hold(&mut self, at_bytes: u64, len_bytes: usize) -> Result<(), IoFault> {
+        self.chunk_bytes = len_bytes;
+        let end_bytes = at_bytes.saturating_add(len_bytes as u64).min(self.limit_bytes);
+        self.bytes(at_bytes..end_bytes).await.map(drop)
+    }
+
     /// The bytes of `range` if they are at hand.
     pub(crate) fn cached(&self, range: &Range<u64>) -> Option<Bytes> {
         let start = usize::try_from(range.start.checked_sub(self.chunk_at_bytes)?).ok()?;

@@ -23,13 +23,6 @@ pub struct CommittedRead {
     pub aborted: Vec<AbortedTxn>,
 }
 
-/// What must not have changed between a read and a look at the transaction indexes.
-#[derive(PartialEq, Eq)]
-struct Version {
-    generation: u64,
-    swaps: u64,
-}
-
 impl<S: SegmentStore> Log<S> {
     /// As [`Log::read`] below `stable_offset`, which is at most [`Log::last_stable_offset`]. The list of aborted
     /// transactions ends where the batches do, as far as the offset index knows: it is as long as what is read, not as
@@ -42,7 +35,7 @@ impl<S: SegmentStore> Log<S> {
         at_least_one: bool,
     ) -> Result<CommittedRead, ReadError> {
         loop {
-            let before = self.version();
+            let before = self.shared.lock().version();
             let out = self.read(from_offset, stable_offset, max_bytes, at_least_one).await?;
             let aborted = match self.upper_bound(&out, stable_offset).await? {
                 Some(upto_offset) => self.aborted_transactions(from_offset, upto_offset).await?,
@@ -51,15 +44,10 @@ impl<S: SegmentStore> Log<S> {
             // An index that went with its segment would pass what was aborted for committed.
             self.check_range(from_offset)?;
             // So would one of compacted batches, beside batches from before that.
-            if self.version() == before {
+            if self.shared.lock().version() == before {
                 return Ok(CommittedRead { out, aborted });
             }
         }
-    }
-
-    fn version(&self) -> Version {
-        let state = self.shared.lock();
-        Version { generation: state.marks.generation, swaps: state.compacting.swaps }
     }
 
     /// An offset that no record of `out` reaches, at most `stable_offset`; `None` without records, or where

@@ -62,15 +62,23 @@ pub(super) async fn find_start<F: SegmentFile>(
     Ok(None)
 }
 
-/// The boundary at which the read ends: whole batches, all below `upto_offset`, within the size.
+/// Where a read ends.
+pub(super) struct ReadEnd {
+    /// A boundary between whole batches, all below `upto_offset` and within the size.
+    pub(super) at_bytes: u64,
+    /// Base offset of the batch behind, if its header was seen.
+    pub(super) next_offset: Option<i64>,
+}
+
+/// The boundary at which a read ends that begins at `start_bytes`.
 pub(super) async fn find_end<F: SegmentFile>(
     walker: &mut Walker<'_, F>,
     view: &View<F>,
     wish: &Wish,
     start_bytes: u64,
-) -> Result<u64, Misread> {
-    if let Some(end_bytes) = view.end.filter(|end| *end > start_bytes || !wish.at_least_one) {
-        return Ok(end_bytes);
+) -> Result<ReadEnd, Misread> {
+    if let Some(at_bytes) = view.end.filter(|end| *end > start_bytes || !wish.at_least_one) {
+        return Ok(ReadEnd { at_bytes, next_offset: None });
     }
     let target_bytes = start_bytes.saturating_add(wish.max_bytes);
     let mut at_bytes = start_bytes.max(match view.end_hint {
@@ -83,15 +91,19 @@ pub(super) async fn find_end<F: SegmentFile>(
     {
         entry_header(walker, entry).await?;
     }
-    while let Some(header) = walker.expect_header(at_bytes).await? {
+    let mut next_offset = None;
+    // Behind one batch that is larger than all that was asked for nothing need be looked at.
+    while at_bytes == start_bytes || at_bytes <= target_bytes {
+        let Some(header) = walker.expect_header(at_bytes).await? else { break };
         let next_bytes = at_bytes + header.size_bytes() as u64;
         let first = at_bytes == start_bytes && wish.at_least_one;
         if header.last_offset() >= wish.upto_offset || (next_bytes > target_bytes && !first) {
+            next_offset = Some(header.base_offset);
             break;
         }
         at_bytes = next_bytes;
     }
-    Ok(at_bytes)
+    Ok(ReadEnd { at_bytes, next_offset })
 }
 
 /// Looks for the batch that holds `offset` in `file`, from `at_bytes` on.

@@ -4,6 +4,7 @@
 //! found by headers ([`find`]), and what lies between is fetched. [`committed`] adds what a `read_committed` consumer needs.
 
 mod committed;
+mod cursors;
 mod find;
 mod indexes;
 mod sealed;
@@ -18,10 +19,12 @@ use crate::error::ReadError;
 use crate::log::Log;
 use crate::walk::Walker;
 pub use committed::CommittedRead;
+use cursors::Cursor;
+pub(crate) use cursors::{Cursors, Version};
 pub(crate) use find::batch_at;
-use find::{Misread, find_end, find_start};
+use find::{Misread, ReadEnd, find_end, find_start};
 pub(crate) use indexes::read_indexes;
-use view::{EndHint, View, Wish, at_bytes_of, upto_hint};
+use view::{EndHint, View, Wish, upto_hint};
 
 /// How much is read at once where a zero-copy slice makes reading more than headers a waste.
 const HEADER_CHUNK_BYTES: usize = 4 << 10;
@@ -102,7 +105,7 @@ impl<S: SegmentStore> Log<S> {
     }
 
     fn locate(&self, wish: &mut Wish) -> Place<S::File> {
-        let state = self.shared.lock();
+        let mut state = self.shared.lock();
         wish.upto_offset = wish.upto_offset.min(state.marks.written);
         if wish.from_offset >= wish.upto_offset {
             return Place::Nothing;
@@ -121,7 +124,7 @@ impl<S: SegmentStore> Log<S> {
     async fn sealed_view(&self, base_offset: i64, wish: &Wish) -> Result<Option<View<S::File>>, ReadError> {
         let swaps = self.shared.lock().compacting.swaps;
         let Some(opened) = self.open_sealed(base_offset).await? else { return Ok(None) };
-        let state = self.shared.lock();
+        let mut state = self.shared.lock();
         // What was opened may end earlier than the segment that has its base by now.
         if state.compacting.swaps != swaps {
             return Ok(None);
@@ -136,36 +139,45 @@ impl<S: SegmentStore> Log<S> {
             false => upto_hint(&opened.index, wish),
         };
         let file = Arc::clone(&opened.file);
-        let (start, end) = (None, None);
+        let version = state.version();
+        let start = state.cursors.take(base_offset, wish.from_offset, version);
         let mut view = View {
             file,
             limit_bytes,
-            start,
+            start: start.filter(|(at_bytes, _)| *at_bytes < limit_bytes),
             start_hint,
             base_offset,
-            end,
+            end: None,
             end_hint,
             next_base: Some(next_base),
             damage,
+            version,
         };
-        view.bound_end(&opened.index, wish, at_bytes_of(start_hint));
+        view.bound_end(&opened.index, wish);
         Ok(Some(view))
     }
 
     async fn read_view(&self, view: View<S::File>, wish: &Wish) -> Result<Option<ReadOut>, Misread> {
-        // Without slices the bytes must be read anyway: one large read serves headers and data.
         let probe = view.limit_bytes.min(1);
         let verify = self.shared.config.verify_on_read;
         let zero_copy = !verify && matches!(view.file.slice(0..probe), Some(Records::File(_)));
-        let wanted = wish.max_bytes.min(view.limit_bytes) as usize + HEADER_CHUNK_BYTES;
-        let chunk_bytes = if zero_copy { HEADER_CHUNK_BYTES } else { wanted };
-        let mut walker = Walker::new(&*view.file, view.limit_bytes, chunk_bytes);
+        let mut walker = Walker::new(&*view.file, view.limit_bytes, HEADER_CHUNK_BYTES);
         let Some((start_bytes, first_offset)) = find_start(&mut walker, &view, wish).await? else {
             return Ok(None);
         };
-        let end_bytes = find_end(&mut walker, &view, wish, start_bytes).await?;
+        if !zero_copy && view.end.is_none() {
+            // The bytes must be read anyway: one large read serves headers and data.
+            let wanted = wish.max_bytes.min(view.limit_bytes) as usize + HEADER_CHUNK_BYTES;
+            walker.hold(start_bytes, wanted).await?;
+        }
+        let end = find_end(&mut walker, &view, wish, start_bytes).await?;
+        let ReadEnd { at_bytes: end_bytes, next_offset } = end;
         if end_bytes <= start_bytes {
             return Ok(Some(ReadOut::default()));
+        }
+        if let Some(offset) = next_offset {
+            let (segment, at_bytes, version) = (view.base_offset, end_bytes, view.version);
+            self.shared.lock().cursors.note(Cursor { segment, at_bytes, offset, version });
         }
         let range = start_bytes..end_bytes;
         let mut records = match walker.cached(&range) {

@@ -9,6 +9,8 @@ use crate::offset_index::{OffsetEntry, OffsetIndex};
 use crate::segment::Damage;
 use crate::state::State;
 
+use super::cursors::Version;
+
 /// What is asked of one segment.
 #[derive(Clone, Copy)]
 pub(super) struct Wish {
@@ -36,6 +38,8 @@ pub(super) struct View<F> {
     pub(super) next_base: Option<i64>,
     /// What begins at the limit, where that is not the end.
     pub(super) damage: Option<Damage>,
+    /// Of the log when it was looked at.
+    pub(super) version: Version,
 }
 
 /// From where to look for the end of a read.
@@ -48,27 +52,29 @@ pub(super) enum EndHint {
 }
 
 impl<F> State<F> {
-    pub(super) fn active_view(&self, wish: &Wish) -> View<F> {
+    pub(super) fn active_view(&mut self, wish: &Wish) -> View<F> {
+        let version = self.version();
         let active = &self.active;
-        let start = active.recent_start(wish.from_offset);
-        let end = start.and_then(|s| {
-            active.recent_boundary(s.at_bytes.saturating_add(wish.max_bytes), wish.upto_offset)
+        let recent = active.recent_start(wish.from_offset).map(|s| (s.at_bytes, s.base_offset));
+        let end = recent.and_then(|(at_bytes, _)| {
+            active.recent_boundary(at_bytes.saturating_add(wish.max_bytes), wish.upto_offset)
         });
+        let start = recent.or_else(|| self.cursors.take(active.base_offset, wish.from_offset, version));
         let start_hint = active.index.floor(wish.from_offset);
         let whole = wish.upto_offset >= self.marks.written;
         let mut view = View {
             file: Arc::clone(&active.file),
             limit_bytes: active.written_bytes,
-            start: start.map(|s| (s.at_bytes, s.base_offset)),
+            start,
             start_hint,
             base_offset: active.base_offset,
             end,
             end_hint: if whole { EndHint::Limit } else { upto_hint(&active.index, wish) },
             next_base: None,
             damage: None,
+            version,
         };
-        let from_bytes = start.map_or_else(|| at_bytes_of(start_hint), |s| s.at_bytes);
-        view.bound_end(&active.index, wish, from_bytes);
+        view.bound_end(&active.index, wish);
         view
     }
 }
@@ -82,7 +88,8 @@ impl<F: SegmentFile> View<F> {
 
 impl<F> View<F> {
     /// Lowers the end's hint to a boundary within `max_bytes` of the start, as far as the index knows.
-    pub(super) fn bound_end(&mut self, index: &OffsetIndex, wish: &Wish, from_bytes: u64) {
+    pub(super) fn bound_end(&mut self, index: &OffsetIndex, wish: &Wish) {
+        let from_bytes = self.start.map_or_else(|| at_bytes_of(self.start_hint), |(at_bytes, _)| at_bytes);
         let target_bytes = from_bytes.saturating_add(wish.max_bytes);
         if target_bytes >= self.limit_bytes {
             return;

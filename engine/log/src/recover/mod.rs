@@ -19,6 +19,7 @@ use crate::marks::{Marks, Waiters};
 use crate::open_files::OpenSegments;
 use crate::partition_metadata;
 use crate::pump::block_tail;
+use crate::read::Cursors;
 use crate::room::off_thread;
 use crate::scan::Rebuilt;
 use crate::side_file;
@@ -124,6 +125,7 @@ impl<S: SegmentStore> Log<S> {
             closed: false,
             deleted: false,
             compacting: Compacting::default(),
+            cursors: Cursors::default(),
             space_cut: None,
             observer: None,
         };

@@ -1,6 +1,7 @@
 //! The log from outside: over every backend, over disks that fail, and over disks that lost power.
 
 mod ahead;
+mod catch_up;
 mod common;
 mod compaction;
 mod compaction_crash;
