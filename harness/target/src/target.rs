@@ -37,11 +37,16 @@ pub enum Kind {
         bootstrap: String,
     },
     /// The server that acknowledges and discards.
-    Null,
+    Null {
+        /// CPU burnt per record, zero but in tests of comparisons.
+        spin: Duration,
+    },
     /// The least program that does a broker's work.
     Floor {
         /// How it writes.
         technique: Technique,
+        /// CPU burnt per record, zero but in tests of comparisons.
+        spin: Duration,
         /// Below which its fresh data directory is made.
         data_root: PathBuf,
     },
@@ -97,19 +102,20 @@ impl Target {
                 check_address(bootstrap)?;
                 Ok(Target::External { bootstrap: bootstrap.clone() })
             }
-            Kind::Null => {
-                let arguments = vec![HELPER_VERB.into(), "null".into(), LOOPBACK.into()];
+            Kind::Null { spin } => {
+                let arguments = vec![HELPER_VERB.into(), "null".into(), LOOPBACK.into(), nanoseconds(*spin)];
                 let process = Process::start(spec.small("null target", arguments))?;
                 Ok(Target::Small { process, data: None })
             }
-            Kind::Floor { technique, data_root } => {
+            Kind::Floor { technique, spin, data_root } => {
                 let failed = |source| TargetError::Prepare { path: data_root.clone(), source };
                 std::fs::create_dir_all(data_root).map_err(failed)?;
                 let data = tempfile::Builder::new().prefix("plimsoll-floor-").tempdir_in(data_root);
                 let data = data.map_err(failed)?;
                 let how = technique.to_string().into();
                 let dir = data.path().as_os_str().to_owned();
-                let arguments = vec![HELPER_VERB.into(), "floor".into(), LOOPBACK.into(), how, dir];
+                let spin = nanoseconds(*spin);
+                let arguments = vec![HELPER_VERB.into(), "floor".into(), LOOPBACK.into(), spin, how, dir];
                 let process = Process::start(spec.small("floor program", arguments))?;
                 Ok(Target::Small { process, data: Some(data) })
             }
@@ -189,6 +195,10 @@ impl Target {
 
 const LOOPBACK: &str = "127.0.0.1:0";
 
+fn nanoseconds(spin: Duration) -> OsString {
+    spin.as_nanos().to_string().into()
+}
+
 impl TargetSpec {
     fn launch(&self, name: &str, arguments: Vec<OsString>) -> Launch {
         Launch {
@@ -235,7 +245,9 @@ fn check_address(address: &str) -> Result<(), TargetError> {
 #[derive(Debug, thiserror::Error)]
 pub enum HelperError {
     /// Arguments that no version of the harness gives.
-    #[error("{HELPER_VERB} takes `null ADDRESS` or `floor ADDRESS pwrite|mmap|direct DIRECTORY`, got {0:?}")]
+    #[error(
+        "{HELPER_VERB} takes `null ADDRESS SPIN_NS` or `floor ADDRESS SPIN_NS pwrite|mmap|direct DIRECTORY`, got {0:?}"
+    )]
     Usage(Vec<String>),
     /// It cannot serve.
     #[error("cannot serve: {0}; is the address free, does the filesystem support the technique?")]
@@ -251,11 +263,12 @@ pub fn helper(arguments: &[String]) -> Result<(), HelperError> {
     let usage = || HelperError::Usage(arguments.to_vec());
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let address = |text: &str| text.parse::<SocketAddr>().map_err(|_| usage());
+    let per_record = |text: &str| text.parse().map(Duration::from_nanos).map_err(|_| usage());
     match words.as_slice() {
-        ["null", listen] => Ok(serve::null(address(listen)?)?),
-        ["floor", listen, technique, dir] => {
+        ["null", listen, spin] => Ok(serve::null(address(listen)?, per_record(spin)?)?),
+        ["floor", listen, spin, technique, dir] => {
             let technique = technique.parse().map_err(|_| usage())?;
-            Ok(serve::floor(address(listen)?, technique, dir.as_ref())?)
+            Ok(serve::floor(address(listen)?, technique, dir.as_ref(), per_record(spin)?)?)
         }
         _ => Err(usage()),
     }

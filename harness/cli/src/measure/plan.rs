@@ -89,8 +89,12 @@ impl Plan {
                 Kind::Managed { config: system.config.clone(), data_root, keep_data: system.keep_data }
             }
             SystemKind::External => Kind::External { bootstrap: system.bootstrap.clone() },
-            SystemKind::Null => Kind::Null,
-            SystemKind::Floor => Kind::Floor { technique: technique(system.technique), data_root },
+            SystemKind::Null => Kind::Null { spin: system.spin_per_record.std() },
+            SystemKind::Floor => Kind::Floor {
+                technique: technique(system.technique),
+                spin: system.spin_per_record.std(),
+                data_root,
+            },
         };
         TargetSpec {
             kind,

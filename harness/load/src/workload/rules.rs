@@ -59,6 +59,12 @@ impl Workload {
         if !self.system.is_empty() && !self.systems.contains_key(&self.system) {
             return Err(Invalid::NoSuchSystem { label: self.system.clone(), labels: labels() });
         }
+        let spins = |system: &&System| !matches!(system.kind, SystemKind::Null | SystemKind::Floor);
+        if let Some(system) = self.systems.values().filter(spins).find(|system| system.spin_per_record.0 > 0)
+        {
+            let must = "0ns: only the null target and the floor program can be slowed down";
+            return Err(range("systems.spin_per_record", system.spin_per_record, must));
+        }
         let homeless =
             self.systems.iter().find(|(_, s)| s.kind == SystemKind::External && s.bootstrap.is_empty());
         homeless.map_or(Ok(()), |(label, _)| Err(Invalid::NoBootstrap(label.clone())))
@@ -201,6 +207,7 @@ mod tests {
             ("payload.entropy_bits=9", "payload.entropy_bits"),
             ("consume.groups=0", "consume.groups"),
             ("payload.pool=1MiB", "payload.pool"),
+            ("systems.ours.spin_per_record=1us", "systems.spin_per_record"),
         ] {
             assert_eq!(fault(&[set]).key(), key);
         }

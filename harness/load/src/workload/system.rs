@@ -19,6 +19,9 @@ pub struct System {
     pub version_label: String,
     /// How the floor program writes.
     pub technique: Technique,
+    /// CPU that the null target and the floor program burn for each record: a slowdown of known size, to see that a
+    /// comparison finds it. `0ns` everywhere else.
+    pub spin_per_record: Period,
     /// How long a managed target may take to say `ready`.
     pub start_timeout: Period,
     /// How long a managed target may take to stop before it is killed.
@@ -37,6 +40,7 @@ impl Default for System {
             bootstrap: String::new(),
             version_label: String::new(),
             technique: Technique::Pwrite,
+            spin_per_record: Period(0),
             start_timeout: Period(20_000_000_000),
             stop_timeout: Period(20_000_000_000),
             keep_data: false,

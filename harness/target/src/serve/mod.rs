@@ -13,30 +13,34 @@ mod null;
 mod produce;
 mod read;
 mod segment;
+mod spin;
 mod world;
 
 pub use floor::Technique;
 pub use mock::{Mock, Script};
+use spin::Spin;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
-/// Serves the null target at `listen` until the process ends; prints `ready` and the address when it does.
+/// Serves the null target at `listen` until the process ends; prints `ready` and the address when it does. `spin` is
+/// CPU burnt per record, zero but in tests of comparisons.
 ///
 /// # Errors
 /// What the system says when the address is taken or threads run out.
-pub fn null(listen: SocketAddr) -> io::Result<()> {
-    listen::announce_and_serve(listen, |_| Ok(null::Discard))
+pub fn null(listen: SocketAddr, spin: Duration) -> io::Result<()> {
+    listen::announce_and_serve(listen, move |_| Ok(Spin::new(null::Discard, spin)))
 }
 
 /// Serves the floor program at `listen`, with its files in `dir`, until the process ends; prints `ready` and
-/// the address when it does.
+/// the address when it does. `spin` as for [`null`].
 ///
 /// # Errors
 /// What the system says about the address, the directory or the technique (a filesystem without
 /// `O_DIRECT`, for example).
-pub fn floor(listen: SocketAddr, technique: Technique, dir: &Path) -> io::Result<()> {
+pub fn floor(listen: SocketAddr, technique: Technique, dir: &Path, spin: Duration) -> io::Result<()> {
     let floor = floor::Floor::new(technique, dir)?;
-    listen::announce_and_serve(listen, move |_| Ok(floor.clone()))
+    listen::announce_and_serve(listen, move |_| Ok(Spin::new(floor.clone(), spin)))
 }
