@@ -6,9 +6,12 @@
 
 mod alias;
 mod broker;
+mod calibrate;
 mod codecs;
+mod compare;
 mod corpus;
 mod exit;
+mod gate;
 mod interrupt;
 mod measure;
 mod options;
@@ -42,6 +45,9 @@ fn main() -> ExitCode {
         Verb::Storage { verb } => storage::run(&verb),
         Verb::Quick(options) => measure::quick(&options.measure),
         Verb::Run(options) => measure::run(&options.workload, &options.measure),
+        Verb::Compare(options) => compare::run(&options),
+        Verb::Gate(options) => gate::run(&options),
+        Verb::Calibrate(options) => calibrate::run(&options),
         Verb::Helper { arguments } => {
             plimsoll_target::helper(&arguments).map(|()| plimsoll_results::Exit::Pass).map_err(Into::into)
         }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::compare::options::{CalibrateOptions, CompareOptions, GateOptions};
+
 /// Measures how replicated logs store data, on a storage engine and a Kafka-protocol broker of its own.
 #[derive(Debug, Parser)]
 #[command(
@@ -30,6 +32,12 @@ pub(crate) enum Verb {
     Quick(QuickOptions),
     /// Runs a workload file, or a built-in workload by its name.
     Run(RunOptions),
+    /// Compares configurations, builds, revisions or systems in pairs of trials.
+    Compare(CompareOptions),
+    /// Compares with another revision or a stored baseline, for continuous integration.
+    Gate(GateOptions),
+    /// Finds out what this machine can resolve, by comparing a workload with itself.
+    Calibrate(CalibrateOptions),
     /// Compares codecs on record batches of your files or of real corpora: ratio, speed, CPU per record.
     Codecs(Box<crate::codecs::CodecsOptions>),
     /// Serves Kafka's protocol on one node.
@@ -67,8 +75,11 @@ impl Verb {
             Verb::Corpus(options) => options.json,
             Verb::Codecs(options) => options.json,
             Verb::Storage { verb } => verb.wants_json(),
-            Verb::Quick(options) => options.measure.json,
-            Verb::Run(options) => options.measure.json,
+            Verb::Quick(options) => options.measure.common.json,
+            Verb::Run(options) => options.measure.common.json,
+            Verb::Compare(options) => options.common.json,
+            Verb::Gate(options) => options.common.json,
+            Verb::Calibrate(options) => options.common.json,
             Verb::Helper { .. } | Verb::Broker(_) | Verb::Completions { .. } | Verb::Man { .. } => false,
         }
     }
@@ -94,9 +105,28 @@ pub(crate) struct RunOptions {
     pub(crate) measure: MeasureOptions,
 }
 
-/// What every measuring verb understands.
+/// What `quick` and `run` understand.
 #[derive(Debug, Args)]
 pub(crate) struct MeasureOptions {
+    #[command(flatten)]
+    pub(crate) common: CommonOptions,
+    /// Measures whatever Kafka cluster answers here instead of our broker.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["backend", "against"])]
+    pub(crate) bootstrap: Option<String>,
+    /// Measures this beside our broker, in pairs of trials of this run, and reports the ratio.
+    #[arg(long, value_name = "floor", value_parser = ["floor"])]
+    pub(crate) against: Option<String>,
+    /// How many pairs.
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "against", value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) pairs: u32,
+    /// Leaves out the two seconds that measure what the generator itself can send.
+    #[arg(long)]
+    pub(crate) no_ceiling: bool,
+}
+
+/// What every measuring verb understands.
+#[derive(Debug, Args)]
+pub(crate) struct CommonOptions {
     /// Storage backend of our broker.
     #[arg(long, value_name = "page-cache|mmap|io_uring")]
     pub(crate) backend: Option<plimsoll_io::Backend>,
@@ -107,31 +137,19 @@ pub(crate) struct MeasureOptions {
     /// All randomness (arrivals, keys, payload order) derives from this.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Measures whatever Kafka cluster answers here instead of our broker.
-    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["backend", "against"])]
-    pub(crate) bootstrap: Option<String>,
     /// Records of your own instead of the workload's.
     #[arg(long, value_name = "FILE")]
     pub(crate) payload_file: Option<PathBuf>,
     /// How the payload file is cut into records.
     #[arg(long, value_name = "lines|varint|length", default_value = "lines", requires = "payload_file")]
     pub(crate) payload_framing: String,
-    /// Measures this beside our broker, in pairs of trials of this run, and reports the ratio.
-    #[arg(long, value_name = "floor", value_parser = ["floor"])]
-    pub(crate) against: Option<String>,
-    /// How many pairs.
-    #[arg(long, value_name = "N", default_value_t = 8, requires = "against", value_parser = clap::value_parser!(u32).range(1..=200))]
-    pub(crate) pairs: u32,
-    /// Leaves out the two seconds that measure what the generator itself can send.
-    #[arg(long)]
-    pub(crate) no_ceiling: bool,
     /// Where result bundles go.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(crate) output: PathBuf,
     /// Where brokers keep their data while they run.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// One JSON document on stdout: the bundle's run.json.
+    /// One JSON document on stdout.
     #[arg(long)]
     pub(crate) json: bool,
     /// Prints the resolved workload and the plan, and ends.

@@ -1,6 +1,6 @@
 //! Draws a result: the terminal card, charts, and one HTML file that works without a network.
 //!
-//! [`card`] prints a run in at most 24 lines. [`ReportData`] collects what a page needs from a bundle and
+//! [`card`] prints a run in at most 24 lines, [`comparison_table`] a comparison in one line per metric. [`ReportData`] collects what a page needs from a bundle and
 //! [`html`] makes the page. Every figure is first a [`Chart`] of ours, which knows data, axes, marks and
 //! captions but no drawing library; [`echarts_option`] and [`svg`] turn it into a picture.
 //!
@@ -11,6 +11,7 @@
 
 mod card;
 mod chart;
+mod comparison;
 mod data;
 mod echarts;
 mod figures;
@@ -22,6 +23,7 @@ pub mod units;
 
 pub use card::{CARD_LINES_MAX, CardStyle, card};
 pub use chart::{Axis, Band, Chart, Color, Dash, Mark, Marker, Panel, Scale, Series};
+pub use comparison::{comparison_csv, comparison_markdown, comparison_table};
 pub use data::{ReportData, TrialData};
 pub use echarts::echarts_option;
 pub use figures::{percentile_curve, time_series};

@@ -57,7 +57,7 @@ pub(crate) fn fill(
     }
     let config = trials.first().map(|trial| trial.effective_config.clone()).unwrap_or_default();
     document.durability = durability(&plan.workload, &config);
-    document.arm = arm(&plan.workload, config);
+    document.arm = arm(plan, config);
     document.load = load(trials, ceiling);
     if document.load.verdicts.contains(&Verdict::NearGeneratorCeiling) {
         let verdict = Verdict::NearGeneratorCeiling;
@@ -90,7 +90,7 @@ pub(crate) fn fail(document: &mut RunDocument, error: &anyhow::Error) {
 }
 
 /// Of several trials' statuses the worst counts.
-fn rank(status: Status) -> u8 {
+pub(crate) fn rank(status: Status) -> u8 {
     match status {
         Status::Ok => 0,
         Status::Invalid => 1,
@@ -99,8 +99,8 @@ fn rank(status: Status) -> u8 {
     }
 }
 
-fn arm(workload: &Workload, effective_config: BTreeMap<String, String>) -> Arm {
-    let (label, system) = workload.chosen();
+fn arm(plan: &Plan, effective_config: BTreeMap<String, String>) -> Arm {
+    let (label, system) = plan.workload.chosen();
     let kind = match system.kind {
         SystemKind::Managed => "plimsoll",
         SystemKind::External if system.version_label.is_empty() => "external",
@@ -109,13 +109,14 @@ fn arm(workload: &Workload, effective_config: BTreeMap<String, String>) -> Arm {
         SystemKind::Floor => "floor",
     };
     let ours = system.kind == SystemKind::Managed;
+    let (version, git_sha) = if ours { plan.broker_build() } else { (None, None) };
     Arm {
         system: kind.to_owned(),
-        version: ours.then(|| env!("CARGO_PKG_VERSION").to_owned()),
+        version,
         backend: effective_config.get("plimsoll.storage.backend").cloned(),
         effective_config,
         label: Some(label.to_owned()),
-        git_sha: ours.then(|| tool_build("plimsoll", env!("CARGO_PKG_VERSION")).git_sha).flatten(),
+        git_sha,
     }
 }
 

@@ -1,11 +1,13 @@
 //! `quick` and `run`: a workload becomes trials, trials become a bundle, a bundle becomes a card and a page.
+//! `compare` shares everything up to the trial.
 
-mod codecs;
-mod document;
-mod pairs;
-mod plan;
-mod progress;
-mod trial;
+pub(crate) mod codecs;
+pub(crate) mod document;
+pub(crate) mod pairs;
+pub(crate) mod plan;
+pub(crate) mod progress;
+mod summary;
+pub(crate) mod trial;
 
 use std::path::Path;
 
@@ -35,9 +37,12 @@ pub(crate) fn run(workload: &Path, options: &MeasureOptions) -> anyhow::Result<E
 }
 
 fn execute(plan: Plan, options: &MeasureOptions) -> anyhow::Result<Exit> {
-    if options.dry_run {
-        let plan =
-            if options.json { serde_json::to_string_pretty(&plan.to_json())? + "\n" } else { plan.to_text() };
+    if options.common.dry_run {
+        let plan = if options.common.json {
+            serde_json::to_string_pretty(&plan.to_json())? + "\n"
+        } else {
+            plan.to_text()
+        };
         print!("{plan}");
         return Ok(Exit::Pass);
     }
@@ -45,7 +50,7 @@ fn execute(plan: Plan, options: &MeasureOptions) -> anyhow::Result<Exit> {
     let token = cancel.clone();
     on_ctrl_c("stopping", move || token.cancel())?;
     let document = measure(&plan, options, &cancel)?;
-    if options.json {
+    if options.common.json {
         println!("{}", serde_json::to_string_pretty(&document)?);
     } else {
         print!("{}", card(&document, style()));
@@ -57,8 +62,8 @@ fn execute(plan: Plan, options: &MeasureOptions) -> anyhow::Result<Exit> {
 fn measure(plan: &Plan, options: &MeasureOptions, cancel: &CancelToken) -> anyhow::Result<RunDocument> {
     let payload = prepare_payload(&plan.workload, &CorpusCache::from_env()?)?;
     plan.check_corpus(&payload)?;
-    let mut watch = Watch::new(options.json);
-    let mut bundle = BundleWriter::create(&options.output, &plan.workload.name, Timestamp::now())?;
+    let mut watch = Watch::new(options.common.json);
+    let mut bundle = BundleWriter::create(&options.common.output, &plan.workload.name, Timestamp::now())?;
     bundle.write_lock(&plan.workload.to_lock())?;
     let machine = plan.machine();
     bundle.write_env(&machine)?;
@@ -84,14 +89,15 @@ fn measure(plan: &Plan, options: &MeasureOptions, cancel: &CancelToken) -> anyho
     Ok(document)
 }
 
-fn write_report(bundle: &BundleWriter) -> anyhow::Result<()> {
+pub(crate) fn write_report(bundle: &BundleWriter) -> anyhow::Result<()> {
     let read = Bundle::open(bundle.path())?;
     let page = html(&ReportData::from_bundle(&read)?)?;
     let path = bundle.report_path();
     std::fs::write(&path, page).with_context(|| path.display().to_string())
 }
 
-fn style() -> CardStyle {
+/// Colours only on a terminal that has not asked for none.
+pub(crate) fn style() -> CardStyle {
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     CardStyle { color: terminal && !plain, ..CardStyle::default() }

@@ -7,13 +7,14 @@ use plimsoll_broker::config::{KEYS, Settings};
 use plimsoll_io::{Backend, probe_io_uring};
 use plimsoll_load::payload::{CorpusVerdict, Origin, Payload};
 use plimsoll_load::workload::{
-    BUILT_IN, ConsumeMode, Framing, PayloadKind, System, SystemKind, Technique, Workload,
+    BUILT_IN, ConsumeMode, Framing, PayloadKind, System, SystemKind, Technique, Workload, WorkloadError,
 };
+use plimsoll_probe::tool_build;
 use plimsoll_results::{IoUring, Machine};
 use plimsoll_target::{Kind, TargetSpec};
 
 use crate::exit::UsageError;
-use crate::options::MeasureOptions;
+use crate::options::{CommonOptions, MeasureOptions};
 
 /// Starting, draining, reading back and stopping, roughly.
 const AROUND_A_TRIAL_S: f64 = 3.0;
@@ -28,45 +29,95 @@ pub(crate) struct Plan {
     pub(crate) against: Option<Workload>,
     pub(crate) pairs: u32,
     data_root: PathBuf,
+    /// This program: generator, null target, floor.
     executable: PathBuf,
+    /// Another program that is started as the broker.
+    broker: Option<Broker>,
+}
+
+/// A build of ours that is not this one.
+#[derive(Clone, Debug)]
+pub(crate) struct Broker {
+    pub(crate) executable: PathBuf,
+    pub(crate) git_sha: Option<String>,
+}
+
+/// What the command line changes in a workload.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    /// `--set`: of the workload and of our broker.
+    pub(crate) assignments: Vec<String>,
+    pub(crate) backend: Option<Backend>,
+    pub(crate) bootstrap: Option<String>,
+    pub(crate) broker: Option<Broker>,
+}
+
+impl Changes {
+    /// What is common to all arms.
+    pub(crate) fn of(options: &CommonOptions) -> Self {
+        let assignments = options.assignments.clone();
+        Self { assignments, backend: options.backend, ..Self::default() }
+    }
 }
 
 impl Plan {
     /// A workload that is part of this program, whatever files lie around.
     pub(crate) fn built_in(name: &str, options: &MeasureOptions) -> anyhow::Result<Self> {
         let text = BUILT_IN.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text);
-        let (ours, brokers) = split(&options.assignments);
-        let workload = Workload::parse(&format!("{name}.toml"), text, &ours);
-        Self::resolve(workload.map_err(|error| UsageError(error.to_string()))?, &brokers, options)
+        let read = |ours: &[String]| Workload::parse(&format!("{name}.toml"), text, ours);
+        Self::resolve(read, &options.changes(), &options.common)?.beside(options)
     }
 
     /// A workload file, or a built-in one if there is no such file.
     pub(crate) fn of_file(file: &Path, options: &MeasureOptions) -> anyhow::Result<Self> {
-        let (ours, brokers) = split(&options.assignments);
-        let workload = Workload::load(file, &ours);
-        Self::resolve(workload.map_err(|error| UsageError(error.to_string()))?, &brokers, options)
+        Self::of_arm(file, &options.changes(), &options.common)?.beside(options)
+    }
+
+    /// One arm of a comparison.
+    pub(crate) fn of_arm(file: &Path, changes: &Changes, options: &CommonOptions) -> anyhow::Result<Self> {
+        Self::resolve(|ours| Workload::load(file, ours), changes, options)
     }
 
     fn resolve(
-        mut workload: Workload,
-        broker_settings: &[(String, String)],
-        options: &MeasureOptions,
+        read: impl FnOnce(&[String]) -> Result<Workload, WorkloadError>,
+        changes: &Changes,
+        options: &CommonOptions,
     ) -> anyhow::Result<Self> {
+        let (ours, brokers) = split(&changes.assignments);
+        let mut workload = read(&ours).map_err(|error| UsageError(error.to_string()))?;
         if let Some(seed) = options.seed {
             workload.seed = seed;
         }
-        apply_system(&mut workload, broker_settings, options)?;
+        apply_system(&mut workload, &brokers, changes)?;
         apply_payload(&mut workload, options)?;
         workload.check().map_err(|error| UsageError(error.to_string()))?;
         check_backend(&workload)?;
-        let against = options.against.as_ref().map(|_| on_the_floor(&workload)).transpose()?;
         Ok(Self {
             workload,
-            against,
-            pairs: options.pairs,
+            against: None,
+            pairs: 0,
             data_root: options.data_dir.clone().unwrap_or_else(std::env::temp_dir),
             executable: std::env::current_exe().context("the path of this program is not known")?,
+            broker: changes.broker.clone(),
         })
+    }
+
+    /// Adds the program that `--against` names.
+    fn beside(mut self, options: &MeasureOptions) -> anyhow::Result<Self> {
+        self.against = options.against.as_ref().map(|_| on_the_floor(&self.workload)).transpose()?;
+        self.pairs = options.pairs;
+        Ok(self)
+    }
+
+    /// Version and commit of our broker, as far as they are known.
+    pub(crate) fn broker_build(&self) -> (Option<String>, Option<String>) {
+        match &self.broker {
+            Some(other) => (None, other.git_sha.clone()),
+            None => {
+                let version = env!("CARGO_PKG_VERSION");
+                (Some(version.to_owned()), tool_build("plimsoll", version).git_sha)
+            }
+        }
     }
 
     /// The machine, with the device under the data directory.
@@ -96,9 +147,10 @@ impl Plan {
                 data_root,
             },
         };
+        let broker = self.broker.as_ref().filter(|_| system.kind == SystemKind::Managed);
         TargetSpec {
             kind,
-            executable: self.executable.clone(),
+            executable: broker.map_or(&self.executable, |other| &other.executable).clone(),
             log,
             start_timeout: system.start_timeout.std(),
             stop_timeout: system.stop_timeout.std(),
@@ -118,12 +170,16 @@ impl Plan {
         }
     }
 
+    /// About how many seconds one trial takes.
+    pub(crate) fn trial_s(&self) -> f64 {
+        let phases = &self.workload.phases;
+        phases.warmup.secs_f64() + phases.measure.secs_f64() + AROUND_A_TRIAL_S
+    }
+
     /// Trials, and about how many seconds they take in all.
     fn extent(&self) -> (u32, f64) {
-        let phases = &self.workload.phases;
-        let load_s = phases.warmup.secs_f64() + phases.measure.secs_f64();
         let trials = if self.against.is_some() { 2 * self.pairs } else { 1 };
-        (trials, f64::from(trials) * (load_s + AROUND_A_TRIAL_S))
+        (trials, f64::from(trials) * self.trial_s())
     }
 
     /// The plan for `--dry-run`.
@@ -146,6 +202,12 @@ impl Plan {
     }
 }
 
+impl MeasureOptions {
+    fn changes(&self) -> Changes {
+        Changes { bootstrap: self.bootstrap.clone(), ..Changes::of(&self.common) }
+    }
+}
+
 /// Tells a broker's keys from a workload's: no workload section is called like one of the broker's.
 fn split(assignments: &[String]) -> (Vec<String>, Vec<(String, String)>) {
     let (mut ours, mut brokers) = (Vec::new(), Vec::new());
@@ -164,9 +226,9 @@ fn split(assignments: &[String]) -> (Vec<String>, Vec<(String, String)>) {
 fn apply_system(
     workload: &mut Workload,
     broker_settings: &[(String, String)],
-    options: &MeasureOptions,
+    changes: &Changes,
 ) -> anyhow::Result<()> {
-    if let Some(bootstrap) = &options.bootstrap {
+    if let Some(bootstrap) = &changes.bootstrap {
         if let Some((key, _)) = broker_settings.first() {
             bail!(UsageError(format!(
                 "`--set {key}=…` configures our broker, but `--bootstrap` names another cluster"
@@ -181,19 +243,23 @@ fn apply_system(
         let (label, system) = workload.chosen();
         (label.to_owned(), system.kind)
     };
-    if kind != SystemKind::Managed && (options.backend.is_some() || !broker_settings.is_empty()) {
+    if kind != SystemKind::Managed
+        && (changes.backend.is_some() || changes.broker.is_some() || !broker_settings.is_empty())
+    {
         bail!(UsageError(format!(
-            "system `{label}` is not our broker, so it has no backend or broker configuration"
+            "system `{label}` is not our broker, so it has no backend, broker configuration or other build"
         )));
     }
     let Some(system) = workload.systems.get_mut(&label) else { return Ok(()) };
-    if let Some(backend) = options.backend {
+    if let Some(backend) = changes.backend {
         system.config.insert(BACKEND_KEY.into(), backend.to_string());
     }
     system.config.extend(broker_settings.iter().cloned());
     let lines: Vec<String> = system.config.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    // The broker would refuse them too, but later and in its log.
-    Settings::load(None, &lines).map_err(|error| UsageError(error.to_string()))?;
+    // The broker would refuse them too, but later and in its log. Another build may know other keys.
+    if changes.broker.is_none() {
+        Settings::load(None, &lines).map_err(|error| UsageError(error.to_string()))?;
+    }
     Ok(())
 }
 
@@ -210,7 +276,7 @@ fn check_backend(workload: &Workload) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn apply_payload(workload: &mut Workload, options: &MeasureOptions) -> anyhow::Result<()> {
+fn apply_payload(workload: &mut Workload, options: &CommonOptions) -> anyhow::Result<()> {
     let Some(path) = &options.payload_file else { return Ok(()) };
     workload.payload.kind = PayloadKind::File;
     workload.payload.path.clone_from(path);

@@ -68,7 +68,9 @@ pub(crate) fn measure(
     add_hiccups(&mut outcome, &hiccups);
     write(&mut outcome, &samples, &mut folder)?;
     let hiccups = hiccups.into_iter().map(|(_, _, histogram)| histogram).collect();
-    Ok(Trial { outcome, broker, client, system, hiccups, effective_config })
+    let trial = Trial { outcome, broker, client, system, hiccups, effective_config };
+    folder.summary(&trial.summary())?;
+    Ok(trial)
 }
 
 /// What the generator reaches on a target that acknowledges and discards: records per second.

@@ -1,0 +1,280 @@
+//! `compare`, `gate` and `calibrate` from outside: documents, files and exit codes. Trials run on the null target or
+//! were stored, so that every verdict here follows from the figures and not from this machine.
+
+mod support;
+
+use std::path::Path;
+
+use plimsoll_results::{BundleWriter, RunDocument, Status, TrialSummary, Verdict};
+use serde_json::Value;
+
+use support::{code, document, output_of, text};
+
+/// A second on the server that acknowledges and discards.
+const NULL: &str = r#"
+schema = "workload/1"
+name = "nothing"
+[systems.null]
+kind = "null"
+[consume]
+mode = "none"
+[payload]
+kind = "random"
+size = "100B"
+pool = "1MiB"
+[load]
+rate = "2_000/s"
+[phases]
+warmup = "100ms"
+measure = "1s"
+drain = "2s"
+[verify]
+level = "off"
+"#;
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("null.toml"), NULL).expect("written");
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_str().expect("utf-8").to_owned()
+    }
+
+    /// The binary with its results in this place; `null.toml` stands for the workload here.
+    fn run(&self, arguments: &[&str]) -> std::process::Output {
+        let (workload, output, state) = (self.path("null.toml"), self.path("runs"), self.path("state"));
+        let arguments = arguments.iter().map(|word| if *word == "null.toml" { &workload } else { *word });
+        let arguments: Vec<&str> = arguments.chain(["--output", &output]).collect();
+        let mut command = support::plimsoll(&arguments);
+        command.env("XDG_STATE_HOME", state).env_remove("GITHUB_STEP_SUMMARY");
+        command.output().expect("runs")
+    }
+
+    /// Eight stored trials around `cpu_ns` per record, one permille apart.
+    fn stored(&self, parent: &str, cpu_ns: f64) -> String {
+        let root = self.dir.path().join(parent);
+        let mut bundle = BundleWriter::create(&root, "stored", jiff::Timestamp::now()).expect("a bundle");
+        for number in 0..8u8 {
+            let mut trial = TrialSummary::new(Status::Ok, Vec::new(), vec![Verdict::StealAffected]);
+            trial.put("broker_cpu_ns_per_record", Some(cpu_ns * (1.0 + f64::from(number) / 1_000.0)));
+            bundle.begin_trial().and_then(|folder| folder.summary(&trial)).expect("a trial");
+        }
+        let mut document = RunDocument { status: Status::Ok, ..RunDocument::unfinished("") };
+        let path = bundle.finish(&mut document, jiff::Timestamp::now()).expect("finished");
+        path.to_str().expect("utf-8").to_owned()
+    }
+
+    fn baseline(&self, name: &str, cpu_ns: f64) {
+        let stored = self.stored("before", cpu_ns);
+        std::fs::create_dir_all(self.path("runs/baselines")).expect("made");
+        std::fs::rename(stored, self.path(&format!("runs/baselines/{name}"))).expect("renamed");
+    }
+}
+
+fn verdict(document: &Value) -> &str {
+    document["verdict"].as_str().unwrap_or("none")
+}
+
+#[test]
+fn stored_runs_are_judged_by_their_trials_and_the_exit_code_says_how() {
+    let place = Place::new();
+    let (one, same) = (place.stored("runs", 1_000.0), place.stored("runs", 1_000.2));
+    let (slower, faster) = (place.stored("runs", 1_050.0), place.stored("runs", 950.0));
+    for (other, word, exit) in [(&same, "equivalent", 0), (&slower, "regressed", 2), (&faster, "improved", 0)]
+    {
+        let output = place.run(&["compare", &one, other, "--strict", "--json"]);
+        let found = document(&output);
+        assert_eq!((verdict(&found), code(&output)), (word, exit), "{found:#}");
+        assert_eq!(
+            (&found["design"]["paired"], &found["design"]["stopped"]),
+            (&false.into(), &"stored".into())
+        );
+        assert!(found["notices"].to_string().contains("unpaired"), "{}", found["notices"]);
+        assert!(found["status_reasons"].to_string().contains("steal_affected in 8 of 8 trials"));
+        let stored = Path::new(found["bundle"].as_str().expect("a path")).join("compare.json");
+        let stored: Value =
+            serde_json::from_slice(&std::fs::read(stored).expect("compare.json")).expect("JSON");
+        assert_eq!(stored, found, "stdout is the bundle's compare.json");
+    }
+}
+
+#[test]
+fn too_few_pairs_are_inconclusive_which_only_strict_calls_a_failure() {
+    let place = Place::new();
+    let exports = ["md", "csv", "json"].map(|kind| place.path(&format!("out.{kind}")));
+    let [markdown, csv, json] = exports.each_ref().map(String::as_str);
+    let output = place.run(&[
+        "compare",
+        "null.toml",
+        "--arm",
+        "as-is",
+        "--arm",
+        "systems.null.spin_per_record=50us",
+        "-r",
+        "2",
+        "-w",
+        "1",
+        "-n",
+        "plain",
+        "-n",
+        "spinning",
+        "--strict",
+        "--export-markdown",
+        markdown,
+        "--export-csv",
+        csv,
+        "--export-json",
+        json,
+    ]);
+    let table = text(&output.stdout);
+    assert_eq!(code(&output), 3, "{table}{}", text(&output.stderr));
+    assert!(table.starts_with("nothing: spinning against plain: INCONCLUSIVE"), "{table}");
+    assert!(table.contains("broker CPU per record") && table.contains("more pairs"), "{table}");
+    let read = |path: &str| std::fs::read_to_string(path).expect("exported");
+    assert!(
+        read(markdown).contains("| broker CPU per record |") && read(csv).starts_with("arm,against,metric")
+    );
+    let found: Value = serde_json::from_str(&read(json)).expect("JSON");
+    assert_eq!(
+        (&found["design"]["paired"], &found["design"]["pairs"]),
+        (&true.into(), &2.into()),
+        "{found:#}"
+    );
+    let order = found["design"]["order"].as_array().expect("blocks");
+    let (first, mut second) = (order[0].clone(), order[1].clone());
+    second.as_array_mut().expect("a block").reverse();
+    assert_eq!(first, second, "the second block mirrors the first");
+    let cpu = &found["comparisons"][0]["metrics"][0];
+    assert_eq!(cpu["metric"], "broker_cpu_ns_per_record");
+    assert!(cpu["ratio"].as_f64() > Some(1.5), "50 us of spin show: {cpu}");
+    for arm in ["arms/1-plain", "arms/2-spinning"] {
+        let arm = Path::new(found["bundle"].as_str().expect("a path")).join(arm);
+        assert!(arm.join("report.html").is_file() && arm.join("trials/0002/trial.json").is_file());
+        assert!(!arm.join("trials/0003").exists(), "warm-up trials do not count");
+    }
+}
+
+#[test]
+fn a_gate_fails_on_a_confirmed_regression_and_writes_its_summary() {
+    let place = Place::new();
+    place.baseline("fast", 1.0);
+    let summary = place.path("summary.md");
+    let output =
+        place.run(&["gate", "null.toml", "--baseline", "fast", "-r", "3", "--json", "--summary", &summary]);
+    let found = document(&output);
+    assert_eq!((verdict(&found), code(&output)), ("regressed", 2), "{found:#}");
+    let summary = std::fs::read_to_string(summary).expect("a summary");
+    assert!(summary.contains("REGRESSED") && summary.contains("unpaired"), "{summary}");
+}
+
+#[test]
+fn a_gate_does_not_pass_when_the_generator_was_the_limit() {
+    let place = Place::new();
+    place.baseline("slow", 1e9);
+    let output = place.run(&[
+        "gate",
+        "null.toml",
+        "--baseline",
+        "slow",
+        "-r",
+        "3",
+        "--json",
+        "--set",
+        "load.rate=5_000/s",
+        "--set",
+        "systems.null.spin_per_record=500us",
+        "--set",
+        "phases.drain=30s",
+    ]);
+    let found = document(&output);
+    assert_eq!((&found["status"], code(&output)), (&"invalid".into(), 4), "{found:#}");
+    assert!(found["status_reasons"].to_string().contains("rate_not_met"), "{}", found["status_reasons"]);
+}
+
+#[test]
+fn a_baseline_is_kept_under_its_name_and_compared_with() {
+    let place = Place::new();
+    let kept = place.run(&["compare", "null.toml", "--save-baseline", "main", "-r", "2", "--json"]);
+    assert_eq!(code(&kept), 0, "{}", text(&kept.stderr));
+    let again = place.run(&["compare", "null.toml", "--baseline", "main", "-r", "1", "--json"]);
+    let found = document(&again);
+    assert_eq!((code(&again), &found["arms"][0]["name"]), (0, &"main".into()), "{found:#}");
+    assert_eq!((&found["arms"][0]["trials"], &found["arms"][1]["trials"]), (&2.into(), &1.into()));
+}
+
+#[test]
+fn calibrating_keeps_a_profile_that_comparisons_heed() {
+    let place = Place::new();
+    let profile = place.path("profile.json");
+    let output = place.run(&["calibrate", "null.toml", "-r", "2", "--profile", &profile, "--json"]);
+    let found = document(&output);
+    // A busy machine may find that the same thing differs from itself; then nothing is kept.
+    assert_eq!(found["schema"], "profile/1.0");
+    if code(&output) == 0 {
+        let noise = &found["workloads"]["nothing"]["metrics"][0];
+        assert!(noise["resolves"]["8"].as_f64() >= noise["resolves"]["24"].as_f64(), "{noise}");
+        let compared = place.run(&[
+            "compare",
+            "null.toml",
+            "--arm",
+            "as-is",
+            "-r",
+            "1",
+            "--json",
+            "--profile",
+            &profile,
+        ]);
+        assert!(!document(&compared)["notices"].to_string().contains("not calibrated"));
+    } else {
+        assert_eq!((code(&output), Path::new(&profile).exists()), (4, false));
+    }
+}
+
+#[test]
+fn a_dry_run_names_the_arms_and_leaves_nothing() {
+    let place = Place::new();
+    let output = place.run(&["compare", "hello", "--arm", "backend=mmap", "--dry-run"]);
+    let plan = text(&output.stdout);
+    assert_eq!(code(&output), 0);
+    assert!(plan.contains("as-is: measured") && plan.contains("8 to 24 trials of each arm"), "{plan}");
+    let json = document(&place.run(&["compare", "hello", "--arm", "backend=mmap", "--dry-run", "--json"]));
+    assert_eq!(json["arms"][1]["workload"]["systems"]["ours"]["config"]["plimsoll.storage.backend"], "mmap");
+    assert!(!Path::new(&place.path("runs")).exists());
+}
+
+#[test]
+fn usage_errors_are_64_and_a_document_under_json() {
+    let place = Place::new();
+    let not_json = place.path("null.toml");
+    for wrong in [
+        &["compare"][..],
+        &["compare", "hello"],
+        &["compare", "hello", "--arm", "floppy"],
+        &["compare", "hello", "--arm", "rev=no-such-revision"],
+        &["compare", "hello", "--arm", "as-is", "--profile", "/no/such/profile"],
+        &["compare", "hello", "--arm", "as-is", "--profile", &not_json],
+        &["compare", "hello", "--baseline", "no-such-baseline"],
+        &["gate", "hello"],
+        &["gate", "hello", "--baseline", "one", "--against", "other"],
+        &["calibrate", "hello", "-r", "1"],
+    ] {
+        let output = place.run(&[wrong, &["--json"]].concat());
+        assert_eq!(code(&output), 64, "{wrong:?}: {}", text(&output.stderr));
+        assert_eq!(document(&output)["status"], "failed", "{wrong:?}");
+    }
+}
+
+#[test]
+fn help_names_the_three_verbs() {
+    let help = text(&output_of(&["--help"]).stdout);
+    for verb in ["compare", "gate", "calibrate"] {
+        assert!(help.contains(&format!("\n  {verb}")), "{verb} is missing in\n{help}");
+    }
+}

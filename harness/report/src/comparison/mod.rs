@@ -1,0 +1,8 @@
+//! A comparison for people: a terminal table as short as hyperfine's, Markdown for a pull request, CSV for a sheet.
+
+mod export;
+mod table;
+mod words;
+
+pub use export::{comparison_csv, comparison_markdown};
+pub use table::comparison_table;
