@@ -237,6 +237,66 @@ fn calibrating_keeps_a_profile_that_comparisons_heed() {
     }
 }
 
+/// A repository whose program is this one under another build: it hands over to it.
+fn repository(place: &Place) -> Option<std::path::PathBuf> {
+    let dir = place.dir.path().join("repository");
+    std::fs::create_dir_all(dir.join("src")).expect("made");
+    let manifest = "[package]\nname = \"plimsoll\"\nversion = \"0.0.1\"\nedition = \"2024\"\n";
+    let lock = "version = 4\n\n[[package]]\nname = \"plimsoll\"\nversion = \"0.0.1\"\n";
+    let main = format!(
+        "use std::os::unix::process::CommandExt;\nfn main() {{\n    panic!(\"{{}}\", \
+         std::process::Command::new({:?}).args(std::env::args_os().skip(1)).exec());\n}}\n",
+        env!("CARGO_BIN_EXE_plimsoll")
+    );
+    for (file, text) in [("Cargo.toml", manifest), ("Cargo.lock", lock), ("src/main.rs", main.as_str())] {
+        std::fs::write(dir.join(file), text).expect("written");
+    }
+    let author = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
+    for step in [&["init", "--quiet"][..], &["add", "."], &["commit", "--quiet", "--message", "first"]] {
+        let git = std::process::Command::new("git").args(author).args(step).current_dir(&dir).status();
+        if !git.is_ok_and(|status| status.success()) {
+            return None;
+        }
+    }
+    Some(dir)
+}
+
+#[test]
+fn a_revision_is_built_beside_the_tree_once_and_measured_as_the_broker() {
+    let place = Place::new();
+    let Some(repository) = repository(&place) else {
+        println!("skipped: building a revision: git cannot make a repository here");
+        return;
+    };
+    let (output, cache) = (place.path("runs"), place.path("cache"));
+    let gate = |more: &[&str]| {
+        let short = ["--set", "phases.warmup=100ms", "--set", "phases.measure=1s", "-r", "1", "--json"];
+        let arguments =
+            [&["gate", "hello", "--against", "HEAD", "--output", &output][..], &short, more].concat();
+        let mut command = support::plimsoll(&arguments);
+        command.current_dir(&repository).env("XDG_CACHE_HOME", &cache).output().expect("runs")
+    };
+    let planned = gate(&["--dry-run"]);
+    assert_eq!((code(&planned), Path::new(&cache).exists()), (0, false), "{}", text(&planned.stderr));
+    for round in ["built", "found in the cache"] {
+        let ran = gate(&[]);
+        let found = document(&ran);
+        assert_eq!(found["design"]["pairs"], 1, "{round}: {found:#}");
+        let [reference, candidate] = [0, 1].map(|at| &found["arms"][at]);
+        assert_eq!((&reference["name"], &candidate["name"]), (&"rev=HEAD".into(), &"candidate".into()));
+        assert_eq!(reference["arm"]["git_sha"].as_str().map(str::len), Some(40), "{reference:#}");
+        assert_eq!(
+            text(&ran.stderr).contains("building revision"),
+            round == "built",
+            "{}",
+            text(&ran.stderr)
+        );
+    }
+    let trees =
+        std::process::Command::new("git").args(["worktree", "list"]).current_dir(&repository).output();
+    assert_eq!(text(&trees.expect("git").stdout).lines().count(), 1, "the checkout is removed");
+}
+
 #[test]
 fn a_dry_run_names_the_arms_and_leaves_nothing() {
     let place = Place::new();

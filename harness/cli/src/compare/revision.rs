@@ -37,6 +37,11 @@ fn build(repository: &Path, sha: &str, builds: &Path, executable: &Path) -> anyh
     fs::create_dir_all(builds.join(sha))?;
     let source = builds.join(sha).join("source");
     let source_text = source.to_string_lossy().into_owned();
+    if source.exists() {
+        // Left by a build that was killed.
+        fs::remove_dir_all(&source)?;
+        git(repository, &["worktree", "prune"])?;
+    }
     git(repository, &["worktree", "add", "--force", "--detach", &source_text, sha])?;
     eprintln!("building revision {sha}");
     let target = builds.join("target");

@@ -16,10 +16,10 @@ const VERDICT: usize = 14;
 pub fn comparison_table(document: &ComparisonDocument, style: CardStyle) -> String {
     let paint = Paint(style.color);
     let mut lines = vec![headline(document, &paint), format!("  {}", design(document))];
-    lines.extend(durability(document).into_iter().map(|line| {
-        let unequal = !document.durability_differences.is_empty();
-        paint.tone(if unequal { RED } else { PLAIN }, &format!("  durability  {line}"))
-    }));
+    let tone = if document.durability_differences.is_empty() { PLAIN } else { RED };
+    let labels = std::iter::once("durability").chain(std::iter::repeat(""));
+    let meaning = durability(document).into_iter().zip(labels);
+    lines.extend(meaning.map(|(line, label)| paint.tone(tone, &format!("  {label:10}  {line}"))));
     for comparison in &document.comparisons {
         lines.push(String::new());
         lines.extend(section(comparison, &paint));

@@ -81,7 +81,7 @@ pub(super) fn durability(document: &ComparisonDocument) -> Vec<String> {
         return first.map(|line| format!("{line}; the same in all arms")).into_iter().collect();
     }
     let differ = document.durability_differences.iter();
-    std::iter::once("NOT EQUAL, figures do not compare".to_owned()).chain(differ.cloned()).collect()
+    std::iter::once("NOT EQUAL, such figures do not compare".to_owned()).chain(differ.cloned()).collect()
 }
 
 /// Metrics without a comparison, by reason.
