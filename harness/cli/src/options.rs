@@ -106,7 +106,7 @@ pub(crate) struct RunOptions {
 }
 
 /// What `quick` and `run` understand.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct MeasureOptions {
     #[command(flatten)]
     pub(crate) common: CommonOptions,
@@ -125,7 +125,7 @@ pub(crate) struct MeasureOptions {
 }
 
 /// What every measuring verb understands.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct CommonOptions {
     /// Storage backend of our broker.
     #[arg(long, value_name = "page-cache|mmap|io_uring")]

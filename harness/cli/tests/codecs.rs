@@ -64,7 +64,7 @@ fn quick_prints_an_array_of_rows_with_every_key_and_leaves_a_bundle() {
         .collect();
     assert!(sizes.len() == 5 && sizes.contains(&Some(16 << 10)), "{sizes:?}");
     let bundle = bundle(dir.path());
-    for file in ["codecs.json", "env.json", "report.html"] {
+    for file in ["codecs.json", "env.json", "report.html", "ratio-1.svg", "serial-6.svg", "pipelined-6.svg"] {
         assert!(bundle.join(file).exists(), "{file}");
     }
     let page = std::fs::read_to_string(bundle.join("report.html")).expect("a page");
@@ -144,4 +144,59 @@ fn a_dry_run_says_what_would_be_compared_and_how_long_it_takes() {
     assert!(plan["seconds"].as_f64() < Some(30.0), "{plan:#}");
     let shown = text(&output_of(&["codecs", "--dry-run", "--codec", "lz4"]).stdout);
     assert!(shown.contains("codecs: lz4") && shown.contains("30 rows"), "{shown}");
+}
+
+/// Trials short enough for a test.
+const SHORT: &[&str] =
+    &["phases.warmup=100ms", "phases.measure=1s", "load.rate=2_000/s", "phases.prewarm=0B"];
+
+#[test]
+fn through_the_broker_every_codec_has_its_trials_and_both_orders_are_told() {
+    let dir = place();
+    let mut command =
+        plimsoll(&["codecs", "--through-broker", "--json", "--codec", "none,lz4", "--blocks", "1"]);
+    command.args(["flights.csv", "--batch", "16KiB"]).arg("--output").arg(dir.path().join("runs"));
+    command.args(SHORT.iter().flat_map(|assignment| ["--set", assignment]));
+    let output = command.output().expect("runs");
+    let compared = document(&output);
+    assert_eq!((code(&output), &compared["status"]), (0, &Value::from("ok")), "{compared:#}");
+    assert_eq!(
+        (&compared["schema"], &compared["batch_bytes"]),
+        (&"codecs-broker/1.0".into(), &(16 << 10).into())
+    );
+    for row in compared["rows"].as_array().expect("rows") {
+        assert_eq!(row["blocks"], 1, "{row:#}");
+        let number = |key: &str| row[key].as_f64().unwrap_or_default();
+        assert!(number("cpu_ns_per_record") > 0.0 && number("records_per_s") > 1000.0, "{row:#}");
+        assert!(row["alone"]["ratio"].as_f64() >= Some(1.0), "{row:#}");
+        let run = Path::new(row["bundle"].as_str().expect("a bundle")).join("run.json");
+        let run: Value = serde_json::from_slice(&std::fs::read(run).expect("run.json")).expect("JSON");
+        assert_eq!((&run["status"], &run["verify"]["ok"]), (&Value::from("ok"), &Value::from(true)));
+    }
+    let rankings = compared["rankings"].as_array().expect("rankings");
+    assert!(rankings.iter().all(|it| it["alone"].as_array().map(Vec::len) == Some(2)), "{rankings:#?}");
+    for file in ["codecs.json", "env.json", "report.html"] {
+        assert!(bundle(dir.path()).join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn through_the_broker_refuses_what_it_could_not_honour() {
+    for (more, part) in [
+        (&["--set", "produce.codec=lz4"][..], "name codecs with --codec"),
+        (&["--batch", "4KiB,16KiB"], "one batch size at a time"),
+        (&["flights.csv", "weather.csv"], "one file or corpus at a time"),
+        (&["--quick"], "cannot be used with"),
+        (&["--set", "load.rat=5/s"], "did you mean `rate`?"),
+    ] {
+        let output = output_of(&[&["codecs", "--through-broker", "--json"], more].concat());
+        let failure = document(&output);
+        assert_eq!(
+            (code(&output), &failure["status"]),
+            (64, &Value::from("failed")),
+            "{more:?}: {failure:#}"
+        );
+        assert!(failure["status_reasons"].to_string().contains(part), "{part}: {failure:#}");
+    }
+    assert_eq!(code(&output_of(&["codecs", "--blocks", "3"])), 64, "blocks are those of trials");
 }

@@ -24,6 +24,8 @@
     seconds: (x) => Number(x.toFixed(2)) + " s",
     count: (x) => scaled(x, [["", 1], ["k", 1e3], ["M", 1e6], ["G", 1e9]]),
     bytes_per_s: (x) => show.bytes(x) + "/s",
+    log_bytes_per_s: (x) => show.bytes(x) + "/s",
+    unread: () => "",
     bytes: (x) => scaled(x, [["B", 1], ["kB", 1e3], ["MB", 1e6], ["GB", 1e9], ["TB", 1e12]]),
     percent: (x) => three(x) + " %",
   };
@@ -92,7 +94,7 @@
       const dot = document.createElement("span");
       dot.textContent = "● ";
       dot.style.color = point.color;
-      row.append(dot, [point.seriesName, point.name].filter(Boolean).join(" ") + ": " + show[meta.y[panel]](point.value[1]));
+      row.append(dot, [[point.seriesName, point.name].filter(Boolean).join(" "), show[meta.y[panel]](point.value[1])].filter(Boolean).join(": "));
       box.append(row);
     }
     return box;

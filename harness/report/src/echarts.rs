@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::chart::{Axis, Chart, Color, Dash, Marker, Panel, Scale, Series};
+use crate::chart::{Axis, Chart, Color, Dash, Marker, Panel, Scale, Series, Width};
 
 /// Above the first panel: its legend, and labels of marks where there are any.
 const TOP_PX: f64 = 30.0;
@@ -109,7 +109,7 @@ fn legend_entry(panel: &Panel, name: &str) -> Value {
 fn x_axis(chart: &Chart, index: usize) -> Value {
     let last = index + 1 == chart.panels.len();
     let mut axis = json!({
-        "type": "value", "gridIndex": index, "min": chart.x.min, "max": chart.x.max,
+        "type": kind(&chart.x), "gridIndex": index, "min": chart.x.min, "max": chart.x.max,
         "axisLabel": { "show": last, "hideOverlap": true },
         "axisTick": { "show": last }, "splitLine": { "show": chart.x.scale == Scale::Nines },
     });
@@ -126,10 +126,14 @@ fn x_axis(chart: &Chart, index: usize) -> Value {
     axis
 }
 
+fn kind(axis: &Axis) -> &'static str {
+    if axis.scale.is_log() { "log" } else { "value" }
+}
+
 fn y_axis(axis: &Axis, index: usize) -> Value {
-    let log = axis.scale == Scale::LogMicros;
+    let log = axis.scale.is_log();
     let mut option = json!({
-        "type": if log { "log" } else { "value" },
+        "type": kind(axis), "show": axis.scale != Scale::Unread,
         "gridIndex": index, "min": axis.min, "max": axis.max, "minorSplitLine": { "show": log },
         "axisLine": { "show": true }, "axisLabel": { "hideOverlap": true },
     });
@@ -176,7 +180,7 @@ fn one_series(line: &Series, axis: &Axis, panel: usize) -> Value {
 }
 
 fn points(line: &Series, axis: &Axis) -> Vec<Value> {
-    let log = axis.scale == Scale::LogMicros;
+    let log = axis.scale.is_log();
     let visible = |y: &f64| !log || *y > 0.0;
     let mut labels = line.labels.iter();
     let point = |(x, y): &(f64, Option<f64>)| {
@@ -199,11 +203,19 @@ fn tidy(value: f64) -> f64 {
 }
 
 fn width(line: &Series) -> f64 {
-    if line.thin { 1.2 } else { 2.0 }
+    match line.width {
+        Width::Thin => 1.2,
+        Width::Normal => 2.0,
+        Width::Bar => 10.0,
+    }
 }
 
 fn opacity(line: &Series) -> f64 {
-    if line.thin && line.color != Color::Grey && line.dash == Dash::Solid { 0.45 } else { 1.0 }
+    if line.width == Width::Thin && line.color != Color::Grey && line.dash == Dash::Solid {
+        0.45
+    } else {
+        1.0
+    }
 }
 
 fn dash(dash: Dash) -> &'static str {

@@ -11,6 +11,7 @@
 
 mod card;
 mod chart;
+mod codecs;
 mod comparison;
 mod data;
 mod echarts;
@@ -22,7 +23,8 @@ mod svg;
 pub mod units;
 
 pub use card::{CARD_LINES_MAX, CardStyle, card};
-pub use chart::{Axis, Band, Chart, Color, Dash, Mark, Marker, Panel, Scale, Series};
+pub use chart::{Axis, Band, Chart, Color, Dash, Mark, Marker, Panel, Scale, Series, Width};
+pub use codecs::{CodecPoint, LinkReign, best_by_link, ratio_against_speed};
 pub use comparison::{comparison_csv, comparison_markdown, comparison_table};
 pub use data::{ReportData, TrialData};
 pub use echarts::echarts_option;

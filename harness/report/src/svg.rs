@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::chart::{Chart, Dash, Marker, Panel, Series};
+use crate::chart::{Chart, Dash, Marker, Panel, Series, Width};
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 78.0;
@@ -174,7 +174,7 @@ fn polyline(out: &mut String, chart: &Chart, panel: &Panel, series: &Series, fra
         let _ = write!(path, "{command}{cx:.1} {cy:.1}");
         point(out, series, cx, cy);
         if let Some(label) = labels.next() {
-            text(out, cx + 9.0, cy + 4.0, "start", label);
+            text(out, cx, cy - 9.0, "middle", label);
         }
         pen_down = true;
     }
@@ -202,7 +202,11 @@ fn stroke(series: &Series) -> String {
         Dash::Dashed => " stroke-dasharray=\"6 4\"",
         Dash::Dotted => " stroke-dasharray=\"2 3\"",
     };
-    let width = if series.thin { "1.2" } else { "2" };
+    let width = match series.width {
+        Width::Thin => "1.2",
+        Width::Normal => "2",
+        Width::Bar => "10",
+    };
     format!(" stroke=\"{}\" stroke-width=\"{width}\"{dash}", color(series))
 }
 

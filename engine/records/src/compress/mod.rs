@@ -133,18 +133,19 @@ impl Compressor {
 
     /// Appends the compressed form of `input` to `out`. [`Codec::None`] appends `input` itself.
     pub fn compress(&mut self, codec: Codec, input: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
-        let result = match codec {
-            Codec::None => {
-                out.extend_from_slice(input);
-                Ok(())
-            }
-            Codec::Gzip { level } => gzip::Encoder::reuse(&mut self.gzip, level).compress(input, out),
-            Codec::Snappy => self.snappy.get_or_insert_default().compress(input, out),
-            Codec::Lz4 => self.lz4.get_or_insert_default().compress(input, out),
-            Codec::Zstd { level } => {
-                zstd::Encoder::reuse(&mut self.zstd, level).and_then(|encoder| encoder.compress(input, out))
-            }
-        };
+        let result =
+            match codec {
+                Codec::None => {
+                    out.extend_from_slice(input);
+                    Ok(())
+                }
+                Codec::Gzip { level } => gzip::Encoder::reuse(&mut self.gzip, level)
+                    .and_then(|encoder| encoder.compress(input, out)),
+                Codec::Snappy => self.snappy.get_or_insert_default().compress(input, out),
+                Codec::Lz4 => self.lz4.get_or_insert_default().compress(input, out),
+                Codec::Zstd { level } => zstd::Encoder::reuse(&mut self.zstd, level)
+                    .and_then(|encoder| encoder.compress(input, out)),
+            };
         result.map_err(|detail| CompressError::Failed { codec: codec.id(), detail })
     }
 }

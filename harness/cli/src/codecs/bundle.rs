@@ -1,4 +1,4 @@
-//! What stays of a comparison: `codecs.json`, `env.json` and a page, in a directory of their own under `runs/`.
+//! What stays of a comparison: `codecs.json`, `env.json`, charts and a page, in a directory of their own under `runs/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use jiff::Timestamp;
 use plimsoll_codecs::{Overlap, Plan};
-use plimsoll_report::figures_page;
+use plimsoll_report::{figures_page, svg};
 use plimsoll_results::{Machine, Status, ToolBuild, bundle_id};
 use serde::Serialize;
 
@@ -53,13 +53,22 @@ pub(super) fn write(root: &Path, results: &Results<'_>) -> anyhow::Result<PathBu
     fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
     save(&dir.join("codecs.json"), &serde_json::to_string_pretty(&document(&id, results))?)?;
     save(&dir.join("env.json"), &serde_json::to_string_pretty(results.machine)?)?;
+    let charts = page::charts(results);
+    for chart in &charts {
+        save(&dir.join(format!("{}.svg", chart.id)), &standalone(&svg(chart)))?;
+    }
     let page = dir.join("report.html");
-    save(&page, &figures_page(&page::of(results), &[])?)?;
+    save(&page, &figures_page(&page::of(results), &charts)?)?;
     Ok(page)
 }
 
-fn save(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(super) fn save(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| path.display().to_string())
+}
+
+/// Inside a page the namespace is implied; in a file of its own it is not.
+fn standalone(svg: &str) -> String {
+    svg.replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ", 1)
 }
 
 fn document<'a>(id: &'a str, results: &Results<'a>) -> Document<'a> {

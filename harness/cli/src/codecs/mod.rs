@@ -1,5 +1,6 @@
 //! `codecs`: records in, a table or an array of rows out, a bundle beside.
 
+mod broker;
 mod bundle;
 mod compared;
 mod input;
@@ -28,6 +29,9 @@ use progress::Watch;
 
 /// Runs it.
 pub(crate) fn run(options: &CodecsOptions) -> anyhow::Result<Exit> {
+    if options.through_broker {
+        return broker::run(options);
+    }
     let inputs = input::load(options)?;
     let plan = options.plan(inputs.len());
     let bytes_each = options.bytes_each(&plan, inputs.len());

@@ -29,12 +29,13 @@ pub(crate) struct CodecsOptions {
     /// Files of records, or names of corpora. A corpus that was not fetched is represented by its sample.
     #[arg(value_name = "FILE|CORPUS")]
     pub(super) inputs: Vec<PathBuf>,
-    /// How far batches are filled before compression: record (one in each), or a size.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "record,4KiB,16KiB,128KiB,1MiB", value_parser = batch)]
+    /// How far batches are filled before compression: record (one in each), or a size. Unless told:
+    /// record,4KiB,16KiB,128KiB,1MiB.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = batch)]
     pub(super) batch: Vec<BatchLimit>,
-    /// Codecs with their levels.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "none,gzip:1,gzip:6,gzip:9,snappy,lz4,zstd:1,zstd:3,zstd:9", value_parser = codec)]
-    pub(super) codec: Vec<Codec>,
+    /// Codecs with their levels. Unless told: none,gzip:1,gzip:6,gzip:9,snappy,lz4,zstd:1,zstd:3,zstd:9.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = codec)]
+    codec: Vec<Codec>,
     /// How files are cut into records.
     #[arg(long, value_name = "lines|varint|length", default_value = "lines")]
     pub(super) framing: Framing,
@@ -51,6 +52,22 @@ pub(crate) struct CodecsOptions {
     /// Draws the order within each round.
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
+    /// Measures the same choice through our broker instead, in trials of the workload `codecs`: the whole path's CPU,
+    /// bytes on disk and latencies at a fixed rate, and where that ranks codecs differently.
+    #[arg(long, conflicts_with_all = ["quick", "seconds", "bytes", "export_csv", "export_markdown", "export_json"])]
+    pub(super) through_broker: bool,
+    /// Trials of each codec; from six on, differences have intervals.
+    #[arg(long, value_name = "N", default_value_t = 6, requires = "through_broker", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(super) blocks: u32,
+    /// Storage backend of our broker.
+    #[arg(long, value_name = "page-cache|mmap|io_uring", requires = "through_broker")]
+    pub(super) backend: Option<plimsoll_io::Backend>,
+    /// Overrides one key of the workload (load.rate=20_000/s) or sets one of our broker's keys; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "through_broker")]
+    pub(super) assignments: Vec<String>,
+    /// Where brokers keep their data while they run.
+    #[arg(long, value_name = "DIR", requires = "through_broker")]
+    pub(super) data_dir: Option<PathBuf>,
     /// Where result bundles go.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(super) output: PathBuf,
@@ -75,11 +92,16 @@ impl CodecsOptions {
     /// What each of `inputs` inputs is put through.
     pub(super) fn plan(&self, inputs: usize) -> Plan {
         let seconds = self.seconds.unwrap_or(if self.quick { QUICK_S } else { USUAL_S });
-        let (mut codecs, mut limits) = (self.codec.clone(), self.batch.clone());
-        forget_repeated(&mut codecs);
-        forget_repeated(&mut limits);
+        let codecs = self.codecs_or(&Plan::CODECS);
+        let limits =
+            if self.batch.is_empty() { BatchLimit::STANDARD.to_vec() } else { once_each(&self.batch) };
         let time = Duration::from_secs_f64(seconds / inputs.max(1) as f64);
         Plan { codecs, limits, time, seed: self.seed }
+    }
+
+    /// The codecs that were named, once each, or else `usual`.
+    pub(super) fn codecs_or(&self, usual: &[Codec]) -> Vec<Codec> {
+        if self.codec.is_empty() { usual.to_vec() } else { once_each(&self.codec) }
     }
 
     /// Most bytes of records to take of each input.
@@ -92,14 +114,14 @@ impl CodecsOptions {
     }
 }
 
-fn forget_repeated<T: PartialEq + Copy>(list: &mut Vec<T>) {
-    let mut seen = Vec::new();
-    list.retain(|item| {
-        !seen.contains(item) && {
-            seen.push(*item);
-            true
+fn once_each<T: PartialEq + Copy>(list: &[T]) -> Vec<T> {
+    let mut once = Vec::new();
+    for item in list {
+        if !once.contains(item) {
+            once.push(*item);
         }
-    });
+    }
+    once
 }
 
 fn batch(text: &str) -> Result<BatchLimit, String> {
@@ -165,13 +187,16 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_library() {
+    fn the_defaults_are_those_of_the_library_and_of_the_help() {
         #[derive(clap::Parser)]
         struct Line {
             #[command(flatten)]
             options: CodecsOptions,
         }
         let line = <Line as clap::Parser>::parse_from(["codecs"]);
+        let help = <Line as clap::CommandFactory>::command().render_long_help().to_string();
+        let codecs = Plan::CODECS.map(|codec| codec.to_string()).join(",");
+        assert!(help.contains(&codecs), "{help}");
         let plan = line.options.plan(6);
         assert_eq!((plan.codecs, plan.limits), (Plan::CODECS.to_vec(), BatchLimit::STANDARD.to_vec()));
         assert_eq!(plan.time, Duration::from_secs(20));

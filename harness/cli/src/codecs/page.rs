@@ -1,10 +1,13 @@
-//! The page of a comparison: a table for each set of records at each batch size.
+//! The page of a comparison: charts for each set of records, and a table for each of its batch sizes.
 
-use plimsoll_report::{FiguresPage, FiguresRow, FiguresTable};
+use plimsoll_codecs::Overlap;
+use plimsoll_report::{
+    Chart, CodecPoint, FiguresPage, FiguresRow, FiguresTable, LinkReign, best_by_link, ratio_against_speed,
+};
 use plimsoll_results::{Machine, Status};
 
 use super::bundle::Results;
-use super::compared::Group;
+use super::compared::{Best, Group, Told};
 use super::table;
 
 /// The page's text.
@@ -34,8 +37,8 @@ fn figures_table(group: Group<'_>) -> FiguresTable {
     let lines = table::lines(group);
     let last = lines.len().saturating_sub(1);
     let remark = std::iter::once(group.basis()).chain(table::closing(group)).collect::<Vec<_>>().join("; ");
-    let row = |(index, cells): (usize, [String; 6])| FiguresRow {
-        cells: cells.to_vec(),
+    let row = |(index, cells): (usize, Vec<String>)| FiguresRow {
+        cells,
         remark: (index == last).then(|| remark.clone()),
         good: true,
     };
@@ -46,7 +49,7 @@ fn figures_table(group: Group<'_>) -> FiguresTable {
     }
 }
 
-fn facts(machine: &Machine, seed: u64) -> Vec<(String, String)> {
+pub(super) fn facts(machine: &Machine, seed: u64) -> Vec<(String, String)> {
     let facts = [
         ("processor", machine.cpu.model.clone()),
         ("cores", Some(machine.cpu.cores.to_string())),
@@ -55,4 +58,80 @@ fn facts(machine: &Machine, seed: u64) -> Vec<(String, String)> {
         ("seed", Some(seed.to_string())),
     ];
     facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Three for each set of records.
+pub(super) fn charts(results: &Results<'_>) -> Vec<Chart> {
+    let groups: Vec<Group<'_>> = results.compared.groups().collect();
+    let of_one = groups.chunk_by(|a, b| corpus(*a) == corpus(*b)).enumerate();
+    of_one.flat_map(|(nth, groups)| charts_of(nth + 1, groups)).collect()
+}
+
+fn corpus(group: Group<'_>) -> Option<&str> {
+    group.head().map(|told| told.row.corpus.as_str())
+}
+
+fn charts_of(nth: usize, groups: &[Group<'_>]) -> Vec<Chart> {
+    let Some(name) = groups.first().and_then(|group| corpus(*group)) else { return Vec::new() };
+    let rows = || groups.iter().flat_map(|group| group.rows);
+    let points: Vec<CodecPoint> = rows().map(point).collect();
+    let id = |what: &str| format!("{what}-{nth}");
+    let (fewest, most) = rows()
+        .fold((u64::MAX, 0), |(low, high), it| (low.min(it.row.speed.rounds), high.max(it.row.speed.rounds)));
+    let rounds = if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };
+    let captions = |what: &str| {
+        let basis = format!(
+            "{what} Medians of {rounds} rounds in one process; one thread; unstamped records; closed loop, nothing is stored."
+        );
+        let warnings = groups.iter().filter_map(|group| {
+            let told = group.head().filter(|told| !told.warnings.is_empty())?;
+            Some(format!("Batches of {}: {}.", told.row.batch, told.warnings.join("; ")))
+        });
+        std::iter::once(basis).chain(warnings).collect::<Vec<_>>()
+    };
+    let strip = |what: &str, how: &str, overlap| {
+        let reigns: Vec<LinkReign> = groups.iter().flat_map(|group| reigns(*group, overlap)).collect();
+        best_by_link(&id(what), name, how, &reigns, captions("Computed from the ratios and speeds above."))
+    };
+    vec![
+        ratio_against_speed(
+            &id("ratio"),
+            name,
+            &points,
+            captions("From records in memory to a compressed batch, and back."),
+        ),
+        strip("serial", "compressing, moving and decompressing one after the other", Overlap::Serial),
+        strip("pipelined", "the slowest of compressing, moving and decompressing", Overlap::Pipelined),
+    ]
+}
+
+/// The codec without its level.
+fn family(codec: &str) -> String {
+    codec.split(':').next().unwrap_or_default().to_owned()
+}
+
+fn point(told: &Told) -> CodecPoint {
+    let row = &told.row;
+    CodecPoint {
+        batch: row.batch.clone(),
+        family: family(&row.codec),
+        codec: row.codec.clone(),
+        ratio: row.sizes.ratio,
+        compress_bytes_per_s: row.speed.compress_mb_per_s * 1e6,
+        decompress_bytes_per_s: row.speed.decompress_mb_per_s * 1e6,
+        compress_front: row.compress_front,
+        decompress_front: row.decompress_front,
+    }
+}
+
+fn reigns(group: Group<'_>, overlap: Overlap) -> Vec<LinkReign> {
+    let batch = group.head().map_or_else(String::new, |told| told.row.batch.clone());
+    let reign = |best: Best| LinkReign {
+        batch: batch.clone(),
+        family: family(&best.codec),
+        codec: best.codec,
+        from_bytes_per_s: best.from_mb_per_s * 1e6,
+        to_bytes_per_s: best.to_mb_per_s.map_or(f64::INFINITY, |to| to * 1e6),
+    };
+    group.best_by_link(overlap).into_iter().map(reign).collect()
 }

@@ -21,7 +21,7 @@ pub(super) fn text(compared: &Compared) -> String {
     let mut text = String::new();
     for group in compared.groups() {
         let _ = writeln!(text, "{}\n{}", group.title(), group.basis());
-        let _ = writeln!(text, "{}", aligned(&lines(group)));
+        let _ = writeln!(text, "{}", aligned(&HEAD, &lines(group), &[0, HEAD.len() - 1]));
         for line in closing(group) {
             let _ = writeln!(text, "{line}");
         }
@@ -48,10 +48,10 @@ pub(super) fn markdown(compared: &Compared) -> String {
 }
 
 /// One row as texts, in the order of [`HEAD`].
-pub(super) fn lines(group: Group<'_>) -> Vec<[String; 6]> {
+pub(super) fn lines(group: Group<'_>) -> Vec<Vec<String>> {
     let cells = |(row, standing): (&Row, String)| {
         let speed = row.speed;
-        [
+        vec![
             row.codec.clone(),
             format!("{:.2}", row.sizes.ratio),
             spread(speed.compress_mb_per_s, speed.compress_low_mb_per_s, speed.compress_high_mb_per_s),
@@ -87,18 +87,19 @@ fn speed(mb_per_s: f64) -> String {
     text.parse().map_or(text, exact)
 }
 
-fn aligned(lines: &[[String; 6]]) -> String {
-    let head = HEAD.map(str::to_owned);
+/// Cells under their heads; the columns in `words` begin at the left, numbers end at the right.
+pub(super) fn aligned(head: &[&str], lines: &[Vec<String>], words: &[usize]) -> String {
+    let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
     let all = || std::iter::once(&head).chain(lines);
     let width =
         |column: usize| all().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..HEAD.len()).map(|column| width(column).unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..head.len()).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for line in all() {
         let mut shown = String::from(" ");
         for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
-            let words = column == 0 || column + 1 == HEAD.len();
-            let _ = if words { write!(shown, " {cell:<width$} ") } else { write!(shown, " {cell:>width$} ") };
+            let left = words.contains(&column);
+            let _ = if left { write!(shown, " {cell:<width$} ") } else { write!(shown, " {cell:>width$} ") };
         }
         let _ = writeln!(text, "{}", shown.trim_end());
     }

@@ -2,7 +2,7 @@
 
 use plimsoll_codecs::{Item, sizes_with_stamp};
 use plimsoll_load::keys::Keys;
-use plimsoll_load::payload::{CorpusVerdict, Payload, preview};
+use plimsoll_load::payload::{CorpusVerdict, Payload, Preview, preview};
 use plimsoll_load::stamp::STAMP_BYTES;
 use plimsoll_log::records::{Codec, CodecId};
 use plimsoll_results::{CodecRatio, PayloadSummary};
@@ -13,11 +13,8 @@ use super::progress::Watch;
 /// Measures every codec at the configured batch size on the records that will be sent.
 pub(crate) fn summary(plan: &Plan, payload: &Payload, watch: &mut Watch) -> anyhow::Result<PayloadSummary> {
     watch.label("measuring the payload");
-    let workload = &plan.workload;
-    let window = workload.window();
-    let keys = Keys::build(&workload.keys.source(), payload)?;
-    let gap_ns = (1e9 / workload.load.rate.per_s().max(1.0)) as u64;
-    let records = preview(payload, &keys, workload.seed, window, gap_ns);
+    let (workload, window) = (&plan.workload, plan.workload.window());
+    let records = as_sent(plan, payload)?;
     let items = |values: &'_ [Vec<u8>]| -> Vec<(Option<Vec<u8>>, Vec<u8>)> {
         records.keys.iter().cloned().zip(values.iter().cloned()).collect()
     };
@@ -53,6 +50,14 @@ pub(crate) fn summary(plan: &Plan, payload: &Payload, watch: &mut Watch) -> anyh
     })
 }
 
-fn borrowed(items: &[(Option<Vec<u8>>, Vec<u8>)]) -> Vec<Item<'_>> {
+/// The first records of the run, in the order and with the stamps that they will have.
+pub(super) fn as_sent(plan: &Plan, payload: &Payload) -> anyhow::Result<Preview> {
+    let workload = &plan.workload;
+    let keys = Keys::build(&workload.keys.source(), payload)?;
+    let gap_ns = (1e9 / workload.load.rate.per_s().max(1.0)) as u64;
+    Ok(preview(payload, &keys, workload.seed, workload.window(), gap_ns))
+}
+
+pub(super) fn borrowed(items: &[(Option<Vec<u8>>, Vec<u8>)]) -> Vec<Item<'_>> {
     items.iter().map(|(key, value)| Item { key: key.as_deref(), value }).collect()
 }

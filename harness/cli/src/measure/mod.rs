@@ -1,6 +1,7 @@
 //! `quick` and `run`: a workload becomes trials, trials become a bundle, a bundle becomes a card and a page.
 //! `compare` shares everything up to the trial.
 
+pub(crate) mod by_codec;
 pub(crate) mod codecs;
 pub(crate) mod document;
 pub(crate) mod pairs;

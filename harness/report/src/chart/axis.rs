@@ -33,21 +33,37 @@ pub enum Scale {
     Bytes,
     /// Bytes per second.
     BytesPerS,
+    /// Bytes per second, logarithmic.
+    LogBytesPerS,
     /// Percent.
     Percent,
+    /// Nothing can be read off: what stands higher is not more.
+    Unread,
+}
+
+impl Scale {
+    /// Whether equal distances are equal factors.
+    pub fn is_log(self) -> bool {
+        matches!(self, Scale::LogMicros | Scale::LogBytesPerS)
+    }
 }
 
 const STEPS_WANTED: f64 = 5.0;
 
 impl Axis {
-    /// Whole decades around positive values: from the decade below the least to the one above the greatest.
+    /// Latencies in microseconds over whole decades.
     pub fn log_micros(label: &str, values: impl Iterator<Item = f64>) -> Self {
+        Self::decades(label, Scale::LogMicros, values)
+    }
+
+    /// Whole decades around positive values: from the decade below the least to the one above the greatest.
+    pub fn decades(label: &str, scale: Scale, values: impl Iterator<Item = f64>) -> Self {
         let positive = values.filter(|value| *value > 0.0 && value.is_finite());
         let (low, high) = positive.fold((f64::MAX, 0.0f64), |(low, high), v| (low.min(v), high.max(v)));
         let (low, high) = if high > 0.0 { (low, high) } else { (1.0, 1000.0) };
         let (min, max) = (10f64.powf(low.log10().floor()), 10f64.powf(high.log10().ceil()));
         let max = if max > min { max } else { min * 10.0 };
-        Self { label: label.to_owned(), scale: Scale::LogMicros, min, max }
+        Self { label: label.to_owned(), scale, min, max }
     }
 
     /// From zero to a round number above the greatest value: bars and areas of rates lie when cut off.
@@ -75,10 +91,11 @@ impl Axis {
                 let whole = (1..=self.max.floor() as u32).map(f64::from);
                 [0.0, 2f64.log10()].into_iter().chain(whole).collect()
             }
-            Scale::LogMicros => {
+            scale if scale.is_log() => {
                 let decades = self.min.log10().round() as i32..=self.max.log10().round() as i32;
                 decades.map(|exponent| 10f64.powi(exponent)).collect()
             }
+            Scale::Unread => Vec::new(),
             _ => {
                 let step = self.step();
                 let count = ((self.max - self.min) / step + 1e-9).floor() as u32;
@@ -95,14 +112,15 @@ impl Axis {
             Scale::Seconds => format!("{} s", trimmed(value)),
             Scale::Count => plain(&units::count(value)),
             Scale::Bytes => plain(&units::bytes(value)),
-            Scale::BytesPerS => plain(&units::bytes(value)) + "/s",
+            Scale::BytesPerS | Scale::LogBytesPerS => plain(&units::bytes(value)) + "/s",
             Scale::Percent => format!("{} %", trimmed(value)),
+            Scale::Unread => String::new(),
         }
     }
 
     /// Place of a value between 0 (lower end) and 1 (upper end).
     pub fn place(&self, value: f64) -> f64 {
-        if self.scale == Scale::LogMicros {
+        if self.scale.is_log() {
             return (value / self.min).log10() / (self.max / self.min).log10();
         }
         (value - self.min) / (self.max - self.min)
@@ -146,6 +164,14 @@ mod tests {
         let texts: Vec<_> = axis.ticks().into_iter().map(|tick| axis.text(tick)).collect();
         assert_eq!(texts, ["100 µs", "1 ms", "10 ms"]);
         assert!((axis.place(1000.0) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn speeds_have_decades_too_and_an_unread_axis_has_no_ticks() {
+        let axis = Axis::decades("", Scale::LogBytesPerS, [25e6, 7e9].into_iter());
+        let texts: Vec<_> = axis.ticks().into_iter().map(|tick| axis.text(tick)).collect();
+        assert_eq!(texts, ["10 MB/s", "100 MB/s", "1 GB/s", "10 GB/s"]);
+        assert!(Axis::from_zero("", Scale::Unread, [1.0].into_iter()).ticks().is_empty());
     }
 
     #[test]

@@ -53,12 +53,25 @@ pub struct Series {
     pub color: Color,
     /// Stroke: the second channel, for readers and printers without colour.
     pub dash: Dash,
-    /// Drawn thin: context, for example single trials under the pooled line.
-    pub thin: bool,
+    /// How wide it is drawn.
+    pub width: Width,
     /// How each point is drawn besides.
     pub marker: Marker,
     /// What stands beside each point that is no gap; empty for nothing.
     pub labels: Vec<String>,
+}
+
+/// How wide a line is drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Width {
+    /// Context, for example single trials under the pooled line.
+    Thin,
+    /// A line.
+    #[default]
+    Normal,
+    /// A bar from point to point.
+    Bar,
 }
 
 /// A point of its own.
@@ -144,7 +157,7 @@ impl Series {
     /// A solid line.
     pub fn line(name: impl Into<String>, color: Color, points: Vec<(f64, Option<f64>)>) -> Self {
         let (name, labels) = (name.into(), Vec::new());
-        Self { name, points, color, dash: Dash::Solid, thin: false, marker: Marker::None, labels }
+        Self { name, points, color, dash: Dash::Solid, width: Width::Normal, marker: Marker::None, labels }
     }
 
     /// Single points that no line joins.
@@ -168,7 +181,13 @@ impl Series {
     /// The same as context.
     #[must_use]
     pub fn thin(self) -> Self {
-        Self { thin: true, ..self }
+        Self { width: Width::Thin, ..self }
+    }
+
+    /// The same as a bar.
+    #[must_use]
+    pub fn bar(self) -> Self {
+        Self { width: Width::Bar, ..self }
     }
 
     /// True when it has something to draw.
