@@ -175,6 +175,20 @@ fn a_gate_fails_on_a_confirmed_regression_and_writes_its_summary() {
 }
 
 #[test]
+fn a_gate_against_itself_is_paired_and_finds_no_regression_in_one_pair() {
+    let place = Place::new();
+    let output = place.run(&["gate", "null.toml", "--against", "as-is", "-r", "1", "--json"]);
+    let found = document(&output);
+    assert_eq!((&found["design"]["paired"], &found["design"]["stopped"]), (&true.into(), &"asked".into()));
+    assert_eq!(
+        (&found["arms"][0]["name"], &found["arms"][1]["name"]),
+        (&"reference".into(), &"candidate".into())
+    );
+    // 4 where this machine is so busy that the generator was the limit.
+    assert!([0, 4].contains(&code(&output)) && verdict(&found) == "inconclusive", "{found:#}");
+}
+
+#[test]
 fn a_gate_does_not_pass_when_the_generator_was_the_limit() {
     let place = Place::new();
     place.baseline("slow", 1e9);

@@ -93,6 +93,13 @@ fn a_killed_comparison_is_a_bundle_marked_aborted() {
     let read: ComparisonDocument =
         serde_json::from_slice(&std::fs::read(writer.path().join("compare.json")).unwrap()).unwrap();
     assert_eq!((read.status, read.id.is_empty()), (Status::Aborted, false));
+    let newer = TrialSummary { schema: "trial/2.0".into(), ..trial(2) };
+    arm.begin_trial().unwrap().summary(&newer).unwrap();
+    arm.begin_trial().unwrap();
     let arm = Bundle::open(&writer.path().join("arms/1-backend-mmap")).unwrap();
-    assert_eq!(arm.trials().unwrap()[0].summary().unwrap(), Some(trial(1)));
+    let trials = arm.trials().unwrap();
+    assert_eq!(trials[0].summary().unwrap(), Some(trial(1)));
+    let refused = trials[1].summary().unwrap_err().to_string();
+    assert!(refused.contains("trial/2.0") && refused.contains("trial/1.x"), "{refused}");
+    assert_eq!(trials[2].summary().unwrap(), None, "a trial that was cut short");
 }

@@ -125,7 +125,13 @@ impl Trial {
 
     /// The trial as comparisons see it; `None` if it ended early or an older version wrote it.
     pub fn summary(&self) -> Result<Option<TrialSummary>, BundleError> {
-        read_json(&self.dir.join("trial.json"))
+        let path = self.dir.join("trial.json");
+        match read_json::<TrialSummary>(&path)? {
+            Some(summary) if !summary.schema.starts_with("trial/1.") => {
+                Err(BundleError::Schema { path, known: "trial/1.x", found: summary.schema })
+            }
+            summary => Ok(summary),
+        }
     }
 
     /// The verifier's findings, if it got that far.
