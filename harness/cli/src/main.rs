@@ -10,6 +10,7 @@ mod calibrate;
 mod codecs;
 mod compare;
 mod corpus;
+mod doctor;
 mod exit;
 mod gate;
 mod interrupt;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         }
         Verb::Corpus(options) => corpus::run(&options),
         Verb::Codecs(options) => codecs::run(&options),
+        Verb::Doctor(options) => doctor::run(&options),
         Verb::Storage { verb } => storage::run(&verb),
         Verb::Quick(options) => measure::quick(&options.measure),
         Verb::Run(options) => measure::run(&options.workload, &options.measure),

@@ -40,6 +40,8 @@ pub(crate) enum Verb {
     Calibrate(CalibrateOptions),
     /// Compares codecs on record batches of your files or of real corpora: ratio, speed, CPU per record.
     Codecs(Box<crate::codecs::CodecsOptions>),
+    /// Examines the machine: is it fit to measure on, and what to do about it.
+    Doctor(crate::doctor::DoctorOptions),
     /// Serves Kafka's protocol on one node.
     Broker(BrokerOptions),
     /// The storage engine alone: measured against the device, its directories read, checked and repaired.
@@ -59,6 +61,7 @@ pub(crate) enum Verb {
     #[command(name = plimsoll_target::HELPER_VERB, hide = true)]
     Helper {
         /// What to serve, and where.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
     /// Prints the manual page, or writes one page per verb into a directory.
@@ -74,6 +77,7 @@ impl Verb {
         match self {
             Verb::Corpus(options) => options.json,
             Verb::Codecs(options) => options.json,
+            Verb::Doctor(options) => options.json,
             Verb::Storage { verb } => verb.wants_json(),
             Verb::Quick(options) => options.measure.common.json,
             Verb::Run(options) => options.measure.common.json,
@@ -110,6 +114,10 @@ pub(crate) struct RunOptions {
 pub(crate) struct MeasureOptions {
     #[command(flatten)]
     pub(crate) common: CommonOptions,
+    /// What is measured: plimsoll (our broker), managed-kafka (Apache Kafka, started here), external (with
+    /// --bootstrap), null or floor.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) target: Option<plimsoll_load::workload::SystemKind>,
     /// Measures whatever Kafka cluster answers here instead of our broker.
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["backend", "against"])]
     pub(crate) bootstrap: Option<String>,

@@ -53,6 +53,7 @@ fn a_good_run_is_ok_on_stdout_in_the_bundle_and_in_the_exit_code() {
     }
     assert_eq!(run["arm"]["effective_config"]["plimsoll.storage.backend"], "page-cache");
     assert_eq!(run["durability"]["survives"], "process");
+    assert!(run["canaries"][0]["cpu_ns"].as_f64() > Some(0.0), "{}", run["canaries"]);
     let verify = &run["verify"];
     assert!(verify["seen"].as_u64() > Some(5_000) && verify["acked"] == verify["expected"], "{verify}");
     let ratios = run["payload"]["ratios"].as_array().expect("measured ratios");
@@ -283,9 +284,28 @@ fn a_broker_that_cannot_start_says_why_and_what_to_do() {
 }
 
 #[test]
+fn the_doctor_says_of_every_check_how_it_is_and_what_to_do() {
+    let output = output_of(&["doctor", "--json", "--canary"]);
+    let found = document(&output);
+    assert_eq!(found["schema"], "doctor/1.0");
+    let checks = found["checks"].as_array().expect("checks");
+    assert!(checks.len() >= 15, "{checks:?}");
+    for check in checks {
+        let wants_advice = check["verdict"] == "warn" || check["verdict"] == "refuse";
+        assert_eq!(check["advice"].is_string(), wants_advice, "{check}");
+    }
+    let refused = checks.iter().any(|check| check["verdict"] == "refuse");
+    let expected = if refused { (4, Value::from("invalid")) } else { (0, Value::from("ok")) };
+    assert_eq!((code(&output), found["status"].clone()), expected, "{found:#}");
+    assert!(found["canary"]["cpu_ns"].as_f64() > Some(0.0), "{}", found["canary"]);
+    let shown = text(&output_of(&["doctor"]).stdout);
+    assert!(shown.contains("measure on") && shown.contains("clock"), "{shown}");
+}
+
+#[test]
 fn help_names_every_verb_and_pages_are_made() {
     let help = text(&output_of(&["--help"]).stdout);
-    for verb in ["quick", "run", "broker", "corpus", "completions", "man"] {
+    for verb in ["quick", "run", "doctor", "broker", "corpus", "completions", "man"] {
         assert!(help.contains(&format!("\n  {verb}")), "{verb} is missing in\n{help}");
     }
     assert!(!help.contains("target-helper"), "the hidden verb is shown");

@@ -13,6 +13,7 @@
 
 mod bundle;
 mod comparison;
+mod doctor;
 mod event;
 mod hash;
 mod histogram;
@@ -35,6 +36,7 @@ pub use comparison::{
     ArmComparison, COMPARISON_SCHEMA, ComparedArm, ComparisonDocument, ComparisonWriter, Design, LeftOut,
     MetricComparison, MinEffects, ShiftPoint, Trials, compare, durability_differences,
 };
+pub use doctor::{Canary, Check, CheckVerdict, DOCTOR_SCHEMA, DoctorDocument};
 pub use event::Event;
 pub use hash::config_hash;
 pub use histogram::{Histogram, MAX_TRACKABLE_NS};

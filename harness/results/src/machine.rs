@@ -48,6 +48,9 @@ pub struct Machine {
     /// Hard limit of open files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_files_max: Option<u64>,
+    /// Memory this process may lock, in bytes; absent when unlimited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked_memory_max_bytes: Option<u64>,
     /// What could not be read, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unread: BTreeMap<String, String>,

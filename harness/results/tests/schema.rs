@@ -47,6 +47,7 @@ fn full() -> RunDocument {
     run.arm = Arm {
         label: Some("a".into()),
         git_sha: Some("s".into()),
+        foreign: true,
         effective_config: BTreeMap::from([("a".into(), "b".into())]),
         ..Default::default()
     };
@@ -70,6 +71,11 @@ fn full() -> RunDocument {
     run.workload = Some("w".into());
     run.warnings = vec![Warning::new("c", "m", "a")];
     run.comparisons = vec![ComparisonRow { low: Some(1.0), pairs: vec![1.0], ..Default::default() }];
+    run.canaries = vec![Canary {
+        cpu_ns: Some(1.0),
+        unread: BTreeMap::from([("a".into(), "b".into())]),
+        ..Default::default()
+    }];
     run.started_at = Some("t".into());
     run.ended_at = Some("t".into());
     run
@@ -132,6 +138,7 @@ fn full_machine() -> Machine {
         io_uring: Some(IoUring { available: false, reason: Some("r".into()) }),
         load_average: Some([0.1; 3]),
         open_files_max: Some(1),
+        locked_memory_max_bytes: Some(1),
         unread: map,
         ..Default::default()
     }

@@ -55,6 +55,22 @@ pub enum TargetError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// No Java that can run Kafka.
+    #[error("Apache Kafka needs Java 17 or newer, and {} will not do: {reason}; install one, or name it with JAVA_HOME", program.display())]
+    NoJava {
+        /// What was tried.
+        program: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A jar of Kafka's is missing, or is another one than the pinned.
+    #[error("Apache Kafka is not in the cache: {}: {reason}; run `scripts/kafka fetch`, which assembles it with Maven", path.display())]
+    NoKafka {
+        /// The jar.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The address of an external system does not answer.
     #[error("nothing answers at {address}: {source}; is the cluster up, is the address right?")]
     Unreachable {

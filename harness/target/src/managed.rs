@@ -1,12 +1,10 @@
 //! Our broker as a child process with a data directory of its own.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
 use crate::error::TargetError;
+use crate::home::Home;
 use crate::process::{Launch, Process, Stopped};
 
 /// A managed broker: process, configuration, data.
@@ -14,14 +12,6 @@ use crate::process::{Launch, Process, Stopped};
 pub struct Managed {
     process: Process,
     home: Home,
-}
-
-/// The directory of a managed broker: `server.properties`, `broker.log`, `data/`.
-#[derive(Debug)]
-struct Home {
-    path: PathBuf,
-    /// Removes the directory when dropped; `None` when it is kept.
-    temporary: Option<TempDir>,
 }
 
 impl Managed {
@@ -37,7 +27,7 @@ impl Managed {
         keep: bool,
     ) -> Result<Managed, TargetError> {
         let home = Home::create(root, keep)?;
-        let file = home.write_config(config)?;
+        let file = home.write_config(&ours(&home, config))?;
         let process = Process::start(with_config(launch, &file, &home))?;
         Ok(Managed { process, home })
     }
@@ -54,7 +44,7 @@ impl Managed {
 
     /// Where its data is.
     pub fn data_dir(&self) -> PathBuf {
-        self.home.path.join("data")
+        self.home.data_dir()
     }
 
     /// Stops it gracefully; its data goes with it unless kept.
@@ -95,55 +85,19 @@ impl Crashed {
 fn with_config(mut launch: Launch, file: &Path, home: &Home) -> Launch {
     launch.arguments.extend(["--config".into(), file.as_os_str().to_owned()]);
     if launch.log.as_os_str().is_empty() {
-        launch.log = home.path.join("broker.log");
+        launch.log = home.log();
     }
     launch
 }
 
-impl Home {
-    fn create(root: &Path, keep: bool) -> Result<Home, TargetError> {
-        let failed = |source| TargetError::Prepare { path: root.to_owned(), source };
-        std::fs::create_dir_all(root).map_err(failed)?;
-        let made = tempfile::Builder::new().prefix("plimsoll-").tempdir_in(root).map_err(failed)?;
-        let path = made.path().to_owned();
-        let temporary = if keep {
-            let _kept: PathBuf = made.keep();
-            None
-        } else {
-            Some(made)
-        };
-        Ok(Home { path, temporary })
-    }
-
-    /// Writes `server.properties` with `config` over what every managed broker needs: an address of its own
-    /// and its data directory.
-    fn write_config(&self, config: &BTreeMap<String, String>) -> Result<PathBuf, TargetError> {
-        let data = self.path.join("data");
-        let mut lines = BTreeMap::from([
-            ("listeners".to_owned(), "PLAINTEXT://127.0.0.1:0".to_owned()),
-            ("log.dirs".to_owned(), data.to_string_lossy().into_owned()),
-        ]);
-        lines.extend(config.iter().map(|(key, value)| (key.clone(), value.clone())));
-        let mut text = String::new();
-        for (key, value) in lines {
-            // Writing to a string cannot fail.
-            let _infallible = writeln!(text, "{key}={value}");
-        }
-        let file = self.path.join("server.properties");
-        let written = std::fs::create_dir_all(&data).and_then(|()| std::fs::write(&file, text));
-        written.map_err(|source| TargetError::Prepare { path: file.clone(), source })?;
-        Ok(file)
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        if let Some(temporary) = self.temporary.take()
-            && let Err(error) = temporary.close()
-        {
-            eprintln!("cannot remove {}: {error}", self.path.display());
-        }
-    }
+/// `config` over what every broker of ours needs: an address of its own and its data directory.
+fn ours(home: &Home, config: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut lines = BTreeMap::from([
+        ("listeners".to_owned(), "PLAINTEXT://127.0.0.1:0".to_owned()),
+        ("log.dirs".to_owned(), home.data_dir().to_string_lossy().into_owned()),
+    ]);
+    lines.extend(config.iter().map(|(key, value)| (key.clone(), value.clone())));
+    lines
 }
 
 #[cfg(test)]

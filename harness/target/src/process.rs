@@ -2,25 +2,22 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::TargetError;
+use crate::ready::{follow, wait_answer, wait_ready};
 
 /// Set in the environment of every child: the process it must not outlive.
 pub const PARENT_VARIABLE: &str = "PLIMSOLL_PARENT";
 
 /// How often a stopping child is looked at.
-const POLL: Duration = Duration::from_millis(5);
-/// How much of the log is quoted when a child dies.
-const LAST_WORDS_BYTES: u64 = 2_000;
+pub(crate) const POLL: Duration = Duration::from_millis(5);
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -67,9 +64,33 @@ impl Process {
     /// # Errors
     /// [`TargetError`] says whether it could not start, died (with its last words) or was too slow.
     pub fn start(launch: Launch) -> Result<Process, TargetError> {
-        let mut child = spawn(&launch)?;
+        let mut child = spawn(&launch, None)?;
         let lines = child.stdout.take().map(|stdout| follow(&launch.name, stdout));
-        match wait_ready(&launch, &mut child, lines) {
+        let ready = wait_ready(&launch, &mut child, lines);
+        Process::if_ready(launch, child, ready)
+    }
+
+    /// Starts a child that says nothing of its own accord: it is ready once `answers` is true of `address`.
+    /// Its stdout goes to the log as well.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_answering(
+        launch: Launch,
+        address: SocketAddr,
+        answers: impl Fn(SocketAddr) -> bool,
+    ) -> Result<Process, TargetError> {
+        let mut child = spawn(&launch, Some(&launch.log))?;
+        let ready = wait_answer(&launch, &mut child, || answers(address)).map(|()| address);
+        Process::if_ready(launch, child, ready)
+    }
+
+    fn if_ready(
+        launch: Launch,
+        mut child: Child,
+        ready: Result<SocketAddr, TargetError>,
+    ) -> Result<Process, TargetError> {
+        match ready {
             Ok(address) => Ok(Process { launch, child, address }),
             Err(error) => {
                 end(&mut child);
@@ -152,87 +173,25 @@ fn end(child: &mut Child) {
     let _reaped = child.wait();
 }
 
-fn spawn(launch: &Launch) -> Result<Child, TargetError> {
-    let log = OpenOptions::new().create(true).append(true).open(&launch.log);
-    let log = log.map_err(|source| TargetError::Prepare { path: launch.log.clone(), source })?;
+/// With stdout in a pipe, or in the file `output`.
+fn spawn(launch: &Launch, output: Option<&Path>) -> Result<Child, TargetError> {
+    let log = appending(&launch.log)?;
+    let stdout = output.map_or(Ok(Stdio::piped()), |file| appending(file).map(Stdio::from))?;
     Command::new(&launch.executable)
         .args(&launch.arguments)
         .env(PARENT_VARIABLE, std::process::id().to_string())
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        .stdout(stdout)
         .stderr(log)
         .process_group(0)
         .spawn()
         .map_err(|source| TargetError::Spawn { executable: launch.executable.clone(), source })
 }
 
-/// Reads the child's stdout on a thread: reports the ready address once, then drains the pipe so that the
-/// child can never block on it. The thread ends with the pipe.
-fn follow(name: &str, stdout: ChildStdout) -> Receiver<SocketAddr> {
-    let (sender, receiver) = sync_channel(1);
-    let reader = move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            if let Some(address) = ready_address(&line) {
-                // The receiver is gone when the wait has been given up; draining goes on regardless.
-                let _nobody_waits = sender.try_send(address);
-            }
-        }
-    };
-    // Without the thread the wait ends with a timeout, which names this child and its log.
-    let _thread = std::thread::Builder::new().name(format!("stdout of {name}")).spawn(reader);
-    receiver
-}
-
-/// The address in a line such as `ready 127.0.0.1:9092` or `ready PLAINTEXT://127.0.0.1:9092`.
-fn ready_address(line: &str) -> Option<SocketAddr> {
-    let rest = line.trim().strip_prefix("ready")?;
-    let words = rest.split(|c: char| c.is_whitespace() || c == ',' || c == '=');
-    words.map(|word| word.rsplit("://").next().unwrap_or(word)).find_map(|word| word.parse().ok())
-}
-
-fn wait_ready(
-    launch: &Launch,
-    child: &mut Child,
-    lines: Option<Receiver<SocketAddr>>,
-) -> Result<SocketAddr, TargetError> {
-    let answer = lines.map(|lines| lines.recv_timeout(launch.start_timeout));
-    match answer {
-        Some(Ok(address)) => Ok(address),
-        Some(Err(RecvTimeoutError::Disconnected)) => Err(died(launch, child)),
-        Some(Err(RecvTimeoutError::Timeout)) | None => Err(TargetError::NotReady {
-            name: launch.name.clone(),
-            after: launch.start_timeout,
-            log: launch.log.clone(),
-        }),
-    }
-}
-
-fn died(launch: &Launch, child: &mut Child) -> TargetError {
-    let grace = Instant::now();
-    let mut status = child.try_wait().ok().flatten();
-    while status.is_none() && grace.elapsed() < Duration::from_secs(1) {
-        std::thread::sleep(POLL);
-        status = child.try_wait().ok().flatten();
-    }
-    TargetError::Died {
-        name: launch.name.clone(),
-        status: status.map_or_else(|| "its output closed".into(), |status| status.to_string()),
-        log: launch.log.clone(),
-        last_words: last_words(&launch.log),
-    }
-}
-
-/// The end of a log file, for a message; empty when it cannot be read.
-fn last_words(log: &Path) -> String {
-    let read = || -> std::io::Result<String> {
-        let mut file = File::open(log)?;
-        let len = file.metadata()?.len();
-        file.seek(SeekFrom::Start(len.saturating_sub(LAST_WORDS_BYTES)))?;
-        let mut tail = Vec::new();
-        file.take(LAST_WORDS_BYTES).read_to_end(&mut tail)?;
-        Ok(String::from_utf8_lossy(&tail).trim().to_owned())
-    };
-    read().unwrap_or_default()
+/// Opens a log file at its end.
+pub(crate) fn appending(log: &Path) -> Result<File, TargetError> {
+    let opened = OpenOptions::new().create(true).append(true).open(log);
+    opened.map_err(|source| TargetError::Prepare { path: log.to_owned(), source })
 }
 
 /// Makes this process end when the one that started it does, even if that one is killed. To be called
@@ -260,14 +219,6 @@ mod tests {
             start_timeout: Duration::from_secs(20),
             stop_timeout: Duration::from_secs(20),
         }
-    }
-
-    #[test]
-    fn the_ready_line_is_found_among_others() {
-        assert_eq!(ready_address("ready 127.0.0.1:9092"), Some(([127, 0, 0, 1], 9092).into()));
-        assert_eq!(ready_address("ready PLAINTEXT://127.0.0.1:1"), Some(([127, 0, 0, 1], 1).into()));
-        assert_eq!(ready_address("already 127.0.0.1:9092"), None);
-        assert_eq!(ready_address("ready"), None);
     }
 
     #[test]
@@ -306,6 +257,19 @@ mod tests {
         assert!(matches!(Process::start(launch), Err(TargetError::NotReady { .. })));
         let pid = std::fs::read_to_string(dir.path().join("pid")).unwrap();
         assert!(!Path::new("/proc").join(pid.trim()).exists());
+    }
+
+    #[test]
+    fn a_silent_child_is_ready_when_it_answers_and_its_output_is_in_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let up = dir.path().join("up");
+        let script = format!("echo said; sleep 0.1; touch {}; exec sleep 1000", up.display());
+        let address = ([127, 0, 0, 1], 4711).into();
+        let process = Process::start_answering(shell(&script, &dir), address, |_| up.exists()).unwrap();
+        assert_eq!(process.address(), address);
+        assert_eq!(std::fs::read_to_string(process.log()).unwrap(), "said\n");
+        let gone = Process::start_answering(shell("exit 9", &dir), address, |_| false).unwrap_err();
+        assert!(gone.to_string().contains("exit status: 9"), "{gone}");
     }
 
     #[test]

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use plimsoll_client::{ClientError, ConfigResource, ConnectOptions, Connection};
 use tempfile::TempDir;
 
 use crate::error::TargetError;
+use crate::kafka::{Kafka, KafkaOptions};
 use crate::managed::Managed;
 use crate::process::{Launch, Process, Stopped};
 use crate::serve::{self, Technique};
@@ -19,6 +22,9 @@ use crate::serve::{self, Technique};
 /// [`helper`].
 pub const HELPER_VERB: &str = "target-helper";
 
+/// Its word for becoming another program, which then ends with this one.
+pub(crate) const EXEC: &str = "exec";
+
 /// What kind of target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -26,6 +32,15 @@ pub enum Kind {
     Managed {
         /// Lines of its `server.properties`, over address and data directory.
         config: BTreeMap<String, String>,
+        /// Below which its fresh data directory is made.
+        data_root: PathBuf,
+        /// Keep the data directory afterwards.
+        keep_data: bool,
+    },
+    /// Apache Kafka's broker as a child process.
+    Kafka {
+        /// What differs from its defaults.
+        options: KafkaOptions,
         /// Below which its fresh data directory is made.
         data_root: PathBuf,
         /// Keep the data directory afterwards.
@@ -73,6 +88,8 @@ pub struct TargetSpec {
 pub enum Target {
     /// Our broker.
     Managed(Managed),
+    /// Apache Kafka's.
+    Kafka(Kafka),
     /// The null or floor server.
     Small {
         /// Its process.
@@ -97,6 +114,10 @@ impl Target {
             Kind::Managed { config, data_root, keep_data } => {
                 let launch = spec.launch("plimsoll broker", vec!["broker".into()]);
                 Managed::start(launch, config, data_root, *keep_data).map(Target::Managed)
+            }
+            Kind::Kafka { options, data_root, keep_data } => {
+                let launch = spec.launch("Apache Kafka", Vec::new());
+                Kafka::start(launch, options, data_root, *keep_data).map(Target::Kafka)
             }
             Kind::External { bootstrap } => {
                 check_address(bootstrap)?;
@@ -126,6 +147,7 @@ impl Target {
     pub fn bootstrap(&self) -> String {
         match self {
             Target::Managed(managed) => managed.process().address().to_string(),
+            Target::Kafka(kafka) => kafka.process().address().to_string(),
             Target::Small { process, .. } => process.address().to_string(),
             Target::External { bootstrap } => bootstrap.clone(),
         }
@@ -135,6 +157,7 @@ impl Target {
     pub fn pid(&self) -> Option<u32> {
         match self {
             Target::Managed(managed) => Some(managed.process().pid()),
+            Target::Kafka(kafka) => Some(kafka.process().pid()),
             Target::Small { process, .. } => Some(process.pid()),
             Target::External { .. } => None,
         }
@@ -144,6 +167,7 @@ impl Target {
     pub fn data_dir(&self) -> Option<PathBuf> {
         match self {
             Target::Managed(managed) => Some(managed.data_dir()),
+            Target::Kafka(kafka) => Some(kafka.data_dir()),
             Target::Small { data, .. } => data.as_ref().map(|data| data.path().to_owned()),
             Target::External { .. } => None,
         }
@@ -158,6 +182,7 @@ impl Target {
     pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
         match self {
             Target::Managed(managed) => managed.process_mut().ended(),
+            Target::Kafka(kafka) => kafka.process_mut().ended(),
             Target::Small { process, .. } => process.ended(),
             Target::External { .. } => None,
         }
@@ -173,7 +198,19 @@ impl Target {
         }
         let address = self.bootstrap();
         let read = read_config(&address).await;
-        read.map_err(|error| TargetError::Config { address, reason: error.to_string() })
+        let mut config = read.map_err(|error| TargetError::Config { address, reason: error.to_string() })?;
+        if let Target::Kafka(kafka) = self {
+            config.extend(kafka.jvm_config());
+        }
+        Ok(config)
+    }
+
+    /// The release of a system that is not ours, where it is known for certain.
+    pub fn version(&self) -> Option<String> {
+        match self {
+            Target::Kafka(kafka) => Some(kafka.version().to_owned()),
+            Target::Managed(_) | Target::Small { .. } | Target::External { .. } => None,
+        }
     }
 
     /// Stops a child gracefully; an external target is left alone.
@@ -183,6 +220,7 @@ impl Target {
     pub fn stop(self) -> Result<Option<Stopped>, TargetError> {
         match self {
             Target::Managed(managed) => managed.stop().map(Some),
+            Target::Kafka(kafka) => kafka.stop().map(Some),
             Target::Small { process, data } => {
                 let stopped = process.stop();
                 drop(data);
@@ -246,15 +284,23 @@ fn check_address(address: &str) -> Result<(), TargetError> {
 pub enum HelperError {
     /// Arguments that no version of the harness gives.
     #[error(
-        "{HELPER_VERB} takes `null ADDRESS SPIN_NS` or `floor ADDRESS SPIN_NS pwrite|mmap|direct DIRECTORY`, got {0:?}"
+        "{HELPER_VERB} takes `null ADDRESS SPIN_NS`, `floor ADDRESS SPIN_NS pwrite|mmap|direct DIRECTORY`, `exec PROGRAM …`, got {0:?}"
     )]
     Usage(Vec<String>),
+    /// The program to become cannot be started.
+    #[error("cannot start {program}: {source}")]
+    Exec {
+        /// Which program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// It cannot serve.
     #[error("cannot serve: {0}; is the address free, does the filesystem support the technique?")]
     Serve(#[from] io::Error),
 }
 
-/// Runs a small server until the process ends; for the hidden verb.
+/// Runs a small server until the process ends, or becomes another program; for the hidden verb.
 ///
 /// # Errors
 /// [`HelperError`] when the arguments are not understood or it cannot serve.
@@ -265,6 +311,11 @@ pub fn helper(arguments: &[String]) -> Result<(), HelperError> {
     let address = |text: &str| text.parse::<SocketAddr>().map_err(|_| usage());
     let per_record = |text: &str| text.parse().map(Duration::from_nanos).map_err(|_| usage());
     match words.as_slice() {
+        [EXEC, program, arguments @ ..] => {
+            // Returns only when it failed; the tie to the parent outlives it.
+            let source = Command::new(program).args(arguments).exec();
+            Err(HelperError::Exec { program: (*program).to_owned(), source })
+        }
         ["null", listen, spin] => Ok(serve::null(address(listen)?, per_record(spin)?)?),
         ["floor", listen, spin, technique, dir] => {
             let technique = technique.parse().map_err(|_| usage())?;

@@ -139,6 +139,7 @@ fn changes(words: &[&str], common: &CommonOptions) -> anyhow::Result<Changes> {
             "backend" => {
                 changes.backend = Some(value.parse::<Backend>().map_err(|error| wrong(error.to_string()))?)
             }
+            "target" => changes.target = Some(value.parse().map_err(wrong)?),
             "bootstrap" => changes.bootstrap = Some(value.to_owned()),
             "binary" => changes.broker = Some(binary(value).map_err(wrong)?),
             "rev" => changes.broker = Some(revision::built(value, common.dry_run)?),

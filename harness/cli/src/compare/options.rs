@@ -23,8 +23,8 @@ pub(crate) struct CompareOptions {
     #[arg(required = true, value_name = "WORKLOAD|BUNDLE")]
     pub(crate) subjects: Vec<PathBuf>,
     /// What makes an arm different: words like backend=mmap, plimsoll.durability=fsync, produce.acks=all,
-    /// binary=PATH (another build's broker), rev=REF (built from that git revision), bootstrap=HOST:PORT, or as-is.
-    /// Once for each arm.
+    /// binary=PATH (another build's broker), rev=REF (built from that git revision), target=managed-kafka, bootstrap=HOST:PORT,
+    /// or as-is. Once for each arm.
     #[arg(long = "arm", value_name = "\"KEY=VALUE …\"")]
     pub(crate) arms: Vec<String>,
     /// What an arm is called; once for each arm, in order.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use plimsoll_load::run::RunError;
-use plimsoll_load::workload::{Acks as AskedAcks, SystemKind, Workload};
+use plimsoll_load::workload::SystemKind;
 use plimsoll_probe::{Observed, ProcessUsage, tool_build, warnings};
 use plimsoll_results::{
-    Acks, Arm, Cost, Durability, DurabilityMode, Latency, LatencySeries, Load, LoadObservation, Machine,
-    PayloadSummary, Pooled, RunDocument, Status, Survives, Throughput, Verdict, VerifyCounts, config_hash,
+    Arm, Canary, Cost, DurabilityMode, Latency, LatencySeries, Load, LoadObservation, Machine,
+    PayloadSummary, Pooled, RunDocument, Status, Throughput, Verdict, VerifyCounts, Warning, config_hash,
 };
 
+use super::durability;
 use super::pairs::Measured;
 use super::plan::Plan;
 use super::trial::Trial;
@@ -24,7 +25,7 @@ pub(crate) fn begin(plan: &Plan, machine: &Machine) -> RunDocument {
         seeds: BTreeMap::from([("workload".to_owned(), workload.seed)]),
         config_hash: Some(config_hash(&resolved)),
         workload: Some(workload.name.clone()),
-        durability: durability(workload, &BTreeMap::new()),
+        durability: durability::of(workload, &BTreeMap::new(), None),
         ..RunDocument::unfinished("")
     }
 }
@@ -55,9 +56,11 @@ pub(crate) fn fill(
             document.status_reasons.push(reason.clone());
         }
     }
-    let config = trials.first().map(|trial| trial.effective_config.clone()).unwrap_or_default();
-    document.durability = durability(&plan.workload, &config);
-    document.arm = arm(plan, config);
+    if let Some(first) = trials.first() {
+        document.durability =
+            durability::of(&plan.workload, &first.effective_config, first.outcome.topic.as_ref());
+        document.arm = arm(plan, first);
+    }
     document.load = load(trials, ceiling);
     if document.load.verdicts.contains(&Verdict::NearGeneratorCeiling) {
         let verdict = Verdict::NearGeneratorCeiling;
@@ -80,6 +83,9 @@ pub(crate) fn fill(
         ..payload
     });
     document.warnings = trials.last().map(|trial| observed(document, plan, trial)).unwrap_or_default();
+    document.warnings.extend(document.arm.foreign.then(not_ours));
+    document.canaries = trials.iter().map(|trial| trial.canary.clone()).collect();
+    document.warnings.extend(noisy(&document.canaries));
 }
 
 /// Says why there are no figures.
@@ -99,10 +105,11 @@ pub(crate) fn rank(status: Status) -> u8 {
     }
 }
 
-fn arm(plan: &Plan, effective_config: BTreeMap<String, String>) -> Arm {
+fn arm(plan: &Plan, trial: &Trial) -> Arm {
     let (label, system) = plan.workload.chosen();
     let kind = match system.kind {
         SystemKind::Managed => "plimsoll",
+        SystemKind::ManagedKafka => "kafka",
         SystemKind::External if system.version_label.is_empty() => "external",
         SystemKind::External => &system.version_label,
         SystemKind::Null => "null",
@@ -112,60 +119,20 @@ fn arm(plan: &Plan, effective_config: BTreeMap<String, String>) -> Arm {
     let (version, git_sha) = if ours { plan.broker_build() } else { (None, None) };
     Arm {
         system: kind.to_owned(),
-        version,
-        backend: effective_config.get("plimsoll.storage.backend").cloned(),
-        effective_config,
+        version: version.or_else(|| trial.version.clone()),
+        backend: trial.effective_config.get("plimsoll.storage.backend").cloned(),
+        effective_config: in_force(trial),
+        foreign: system.kind == SystemKind::External,
         label: Some(label.to_owned()),
         git_sha,
     }
 }
 
-/// What an acknowledgement meant. Only what the broker itself says is believed.
-fn durability(workload: &Workload, config: &BTreeMap<String, String>) -> Durability {
-    let value = |key: &str| config.get(key).map(String::as_str);
-    let mode = match value("plimsoll.durability") {
-        Some("fsync") => Some(DurabilityMode::Fsync),
-        Some(_) => Some(DurabilityMode::Replicated),
-        None => None,
-    };
-    let direct = value("plimsoll.storage.backend").map(|backend| backend == "io_uring");
-    let survives = mode.map(|mode| match mode {
-        DurabilityMode::Fsync => Survives::Power,
-        // A direct write is on the device, but a kernel that dies may forget where, unless the blocks had
-        // been written before.
-        DurabilityMode::Replicated
-            if direct == Some(true) && value("plimsoll.storage.preallocation") == Some("zero-fill") =>
-        {
-            Survives::Kernel
-        }
-        DurabilityMode::Replicated => Survives::Process,
-    });
-    Durability {
-        acks: match workload.produce.acks {
-            AskedAcks::None => Acks::None,
-            AskedAcks::Leader => Acks::Leader,
-            AskedAcks::All => Acks::All,
-        },
-        rf: u16::try_from(workload.topic.replication).unwrap_or_default(),
-        min_isr: u16::try_from(workload.topic.min_insync).unwrap_or_default(),
-        flush: flush(mode, value("log.flush.interval.messages"), value("log.flush.interval.ms")),
-        durability: mode,
-        survives,
-        direct,
-    }
-}
-
-fn flush(mode: Option<DurabilityMode>, messages: Option<&str>, interval_ms: Option<&str>) -> Option<String> {
-    const NEVER: &str = "9223372036854775807";
-    if mode == Some(DurabilityMode::Fsync) {
-        return Some("every group of writes".into());
-    }
-    match (messages?, interval_ms?) {
-        (NEVER, NEVER) => Some("never (kernel)".into()),
-        (messages, NEVER) => Some(format!("every {messages} records")),
-        (NEVER, ms) => Some(format!("every {ms} ms")),
-        (messages, ms) => Some(format!("every {messages} records or {ms} ms")),
-    }
+/// The broker's settings, and under `topic.` those of the topic written to.
+fn in_force(trial: &Trial) -> BTreeMap<String, String> {
+    let topic = trial.outcome.topic.iter().flat_map(|topic| &topic.config);
+    let topic = topic.map(|(key, value)| (format!("topic.{key}"), value.clone()));
+    trial.effective_config.clone().into_iter().chain(topic).collect()
 }
 
 /// Counts add up over trials; rates are over the summed time; nothing is averaged.
@@ -261,6 +228,24 @@ fn over_trials(sum: ProcessUsage, next: ProcessUsage) -> ProcessUsage {
     let peak = sum.rss_peak_bytes.max(next.rss_peak_bytes);
     let wall_ns = sum.wall_ns + next.wall_ns;
     ProcessUsage { rss_peak_bytes: peak, wall_ns, ..sum.plus(next) }
+}
+
+/// The reader of an external cluster's figures knows less than of one that was started here.
+fn not_ours() -> Warning {
+    let message =
+        "This system was not started here: its machine, its load and the state of its data are not known.";
+    Warning::new("not_ours", message, "Compare it only with runs against the same cluster, in pairs.")
+}
+
+/// Trials before which the machine was faster or slower than before the others.
+fn noisy(canaries: &[Canary]) -> Option<Warning> {
+    let outliers = Canary::outliers(canaries);
+    let told: Vec<String> = outliers
+        .iter()
+        .map(|(trial, figure, z)| format!("trial {} ({figure}, {z:+.1} robust SD)", trial + 1))
+        .collect();
+    let message = format!("The machine was not the same before all trials: {}.", told.join(", "));
+    (!told.is_empty()).then(|| Warning::new("noisy_env", message, "Repeat these trials, or leave them out."))
 }
 
 fn observed(document: &RunDocument, plan: &Plan, trial: &Trial) -> Vec<plimsoll_results::Warning> {

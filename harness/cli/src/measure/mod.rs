@@ -4,10 +4,12 @@
 pub(crate) mod by_codec;
 pub(crate) mod codecs;
 pub(crate) mod document;
+mod durability;
 pub(crate) mod pairs;
 pub(crate) mod plan;
 pub(crate) mod progress;
 mod summary;
+mod system;
 pub(crate) mod trial;
 
 use std::path::Path;

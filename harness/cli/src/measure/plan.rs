@@ -11,10 +11,12 @@ use plimsoll_load::workload::{
 };
 use plimsoll_probe::tool_build;
 use plimsoll_results::{IoUring, Machine};
-use plimsoll_target::{Kind, TargetSpec};
+use plimsoll_target::{Distribution, Java, KafkaOptions, Kind, TargetSpec};
 
 use crate::exit::UsageError;
 use crate::options::{CommonOptions, MeasureOptions};
+
+use super::system;
 
 /// Starting, draining, reading back and stopping, roughly.
 const AROUND_A_TRIAL_S: f64 = 3.0;
@@ -48,6 +50,7 @@ pub(crate) struct Changes {
     /// `--set`: of the workload and of our broker.
     pub(crate) assignments: Vec<String>,
     pub(crate) backend: Option<Backend>,
+    pub(crate) target: Option<SystemKind>,
     pub(crate) bootstrap: Option<String>,
     pub(crate) broker: Option<Broker>,
 }
@@ -83,7 +86,7 @@ impl Plan {
         changes: &Changes,
         options: &CommonOptions,
     ) -> anyhow::Result<Self> {
-        let (ours, brokers) = split(&changes.assignments);
+        let (ours, brokers) = split(&changes.assignments, changes.target);
         let mut workload = read(&ours).map_err(|error| UsageError(error.to_string()))?;
         if let Some(seed) = options.seed {
             workload.seed = seed;
@@ -92,6 +95,7 @@ impl Plan {
         apply_payload(&mut workload, options)?;
         workload.check().map_err(|error| UsageError(error.to_string()))?;
         check_backend(&workload)?;
+        check_kafka(&workload)?;
         Ok(Self {
             workload,
             against: None,
@@ -139,6 +143,14 @@ impl Plan {
             SystemKind::Managed => {
                 Kind::Managed { config: system.config.clone(), data_root, keep_data: system.keep_data }
             }
+            SystemKind::ManagedKafka => Kind::Kafka {
+                options: KafkaOptions {
+                    config: system.config.clone(),
+                    jvm_options: system.jvm_options.clone(),
+                },
+                data_root,
+                keep_data: system.keep_data,
+            },
             SystemKind::External => Kind::External { bootstrap: system.bootstrap.clone() },
             SystemKind::Null => Kind::Null { spin: system.spin_per_record.std() },
             SystemKind::Floor => Kind::Floor {
@@ -204,18 +216,21 @@ impl Plan {
 
 impl MeasureOptions {
     fn changes(&self) -> Changes {
-        Changes { bootstrap: self.bootstrap.clone(), ..Changes::of(&self.common) }
+        Changes { target: self.target, bootstrap: self.bootstrap.clone(), ..Changes::of(&self.common) }
     }
 }
 
-/// Tells a broker's keys from a workload's: no workload section is called like one of the broker's.
-fn split(assignments: &[String]) -> (Vec<String>, Vec<(String, String)>) {
+/// Tells a broker's keys from a workload's: no workload section is called like one of the broker's. Kafka has more
+/// of them than are known here.
+fn split(assignments: &[String], target: Option<SystemKind>) -> (Vec<String>, Vec<(String, String)>) {
+    let brokers_own = |key: &str| match target {
+        Some(SystemKind::ManagedKafka) => !system::is_of_workload(key),
+        _ => key.starts_with("plimsoll.") || KEYS.iter().any(|known| known.name == key),
+    };
     let (mut ours, mut brokers) = (Vec::new(), Vec::new());
     for assignment in assignments {
         let pair = assignment.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
-        match pair
-            .filter(|(key, _)| key.starts_with("plimsoll.") || KEYS.iter().any(|known| known.name == *key))
-        {
+        match pair.filter(|(key, _)| brokers_own(key)) {
             Some((key, value)) => brokers.push((key.to_owned(), value.to_owned())),
             None => ours.push(assignment.clone()),
         }
@@ -228,27 +243,21 @@ fn apply_system(
     broker_settings: &[(String, String)],
     changes: &Changes,
 ) -> anyhow::Result<()> {
-    if let Some(bootstrap) = &changes.bootstrap {
-        if let Some((key, _)) = broker_settings.first() {
-            bail!(UsageError(format!(
-                "`--set {key}=…` configures our broker, but `--bootstrap` names another cluster"
-            )));
-        }
-        let system = System { kind: SystemKind::External, bootstrap: bootstrap.clone(), ..System::default() };
-        workload.system = "external".into();
-        workload.systems.insert("external".into(), system);
-        return Ok(());
-    }
+    system::choose(workload, changes.target, changes.bootstrap.as_deref())?;
     let (label, kind) = {
         let (label, system) = workload.chosen();
         (label.to_owned(), system.kind)
     };
-    if kind != SystemKind::Managed
-        && (changes.backend.is_some() || changes.broker.is_some() || !broker_settings.is_empty())
-    {
-        bail!(UsageError(format!(
+    let for_us_only = changes.backend.is_some() || changes.broker.is_some();
+    match kind {
+        SystemKind::Managed => {}
+        SystemKind::ManagedKafka if !for_us_only => {
+            return system::configure_kafka(workload, &label, broker_settings);
+        }
+        _ if !for_us_only && broker_settings.is_empty() => return Ok(()),
+        _ => bail!(UsageError(format!(
             "system `{label}` is not our broker, so it has no backend, broker configuration or other build"
-        )));
+        ))),
     }
     let Some(system) = workload.systems.get_mut(&label) else { return Ok(()) };
     if let Some(backend) = changes.backend {
@@ -272,6 +281,15 @@ fn check_backend(workload: &Workload) -> anyhow::Result<()> {
         && matches!(asked("plimsoll.storage.fallback"), None | Some("none"))
     {
         probe_io_uring().context("the io_uring backend cannot run here")?;
+    }
+    Ok(())
+}
+
+/// Says so before anything is started, if there is no Java or no Kafka here.
+fn check_kafka(workload: &Workload) -> anyhow::Result<()> {
+    if workload.chosen().1.kind == SystemKind::ManagedKafka {
+        Java::find()?;
+        Distribution::from_env()?.check_present()?;
     }
     Ok(())
 }

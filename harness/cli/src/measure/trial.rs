@@ -11,14 +11,19 @@ use plimsoll_load::run::{Outcome, RunError, RunInput, execute};
 use plimsoll_load::workload::{ConsumeMode, LoadMode, Period, System, SystemKind, VerifyLevel, Workload};
 use plimsoll_load::{CancelToken, Observer, Progress, Stage};
 use plimsoll_probe::{
-    HiccupMeter, Monitor, MonitorSample, ProcessSample, ProcessUsage, SystemSample, SystemUsage, device_of,
-    monotonic_ns,
+    HiccupMeter, Monitor, MonitorSample, ProcessSample, ProcessUsage, SystemSample, SystemUsage, canary,
+    device_of, monotonic_ns, settle,
 };
-use plimsoll_results::{Histogram, LatencyInterval, Metric, Phase, TrialWriter, attach_resources};
+use plimsoll_results::{Canary, Histogram, LatencyInterval, Metric, Phase, TrialWriter, attach_resources};
 use plimsoll_target::Target;
 
 use super::plan::Plan;
 use super::progress::Watch;
+
+/// Four pieces of work are timed before a trial, each for so long: a tenth of what `doctor --canary` takes.
+const CANARY_EACH: Duration = Duration::from_millis(100);
+/// Longer than this no trial waits for other programs' writes.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What one trial left.
 #[derive(Debug)]
@@ -32,6 +37,10 @@ pub(crate) struct Trial {
     /// Oversleep of an idle thread, one histogram a second.
     pub(crate) hiccups: Vec<Histogram>,
     pub(crate) effective_config: BTreeMap<String, String>,
+    /// The target's release, where it is known for certain and is not ours.
+    pub(crate) version: Option<String>,
+    /// How fast the machine was just before.
+    pub(crate) canary: Canary,
 }
 
 /// Runs one trial and writes its folder.
@@ -44,8 +53,10 @@ pub(crate) fn measure(
     cancel: &CancelToken,
 ) -> anyhow::Result<Trial> {
     prewarm(plan.data_root(), workload.phases.prewarm.0)?;
+    let (canary, unsettled) = before(plan.data_root());
     let target = Target::start(&plan.target(workload, folder.path().join("target.log")))?;
-    let effective_config = effective_config(&target)?;
+    let version = target.version();
+    let (effective_config, unread) = effective_config(&target)?;
     let device = device_of(plan.data_root()).ok();
     let monitor = Monitor::start(Duration::from_secs(1), target.pid().into_iter().collect(), device)?;
     let mut sampler = Sampler::new(watch, target.pid(), device)?;
@@ -56,9 +67,10 @@ pub(crate) fn measure(
     let samples = monitor.finish();
     let stopped = target.stop()?;
     let mut outcome = ran?;
+    outcome.status_reasons.extend(unread.into_iter().chain(unsettled));
     // The small servers have nothing to finish and end by the signal itself.
-    let ours = workload.chosen().1.kind == SystemKind::Managed;
-    if let Some(stopped) = stopped.filter(|stopped| ours && (stopped.killed || stopped.code != Some(0))) {
+    let finishes = matches!(workload.chosen().1.kind, SystemKind::Managed | SystemKind::ManagedKafka);
+    if let Some(stopped) = stopped.filter(|stopped| finishes && (stopped.killed || stopped.code != Some(0))) {
         let how = if stopped.killed { "had to be killed" } else { "ended with an error" };
         outcome
             .status_reasons
@@ -68,9 +80,23 @@ pub(crate) fn measure(
     add_hiccups(&mut outcome, &hiccups);
     write(&mut outcome, &samples, &mut folder)?;
     let hiccups = hiccups.into_iter().map(|(_, _, histogram)| histogram).collect();
-    let trial = Trial { outcome, broker, client, system, hiccups, effective_config };
+    let trial = Trial { outcome, broker, client, system, hiccups, effective_config, version, canary };
     folder.summary(&trial.summary())?;
     Ok(trial)
+}
+
+/// The machine before a trial: quiet, if it gets there soon, and timed. Says so when it does not get quiet.
+fn before(dir: &Path) -> (Canary, Option<String>) {
+    let canary = canary(dir, CANARY_EACH);
+    let unsettled = match settle(dir, SETTLE_PATIENCE) {
+        Ok(None) => None,
+        Ok(Some(bytes)) => Some(format!(
+            "{:.0} MB of other programs' data were still being written when the trial began",
+            bytes as f64 / 1e6
+        )),
+        Err(error) => Some(format!("the data directory's filesystem could not be synced: {error}")),
+    };
+    (canary, unsettled)
 }
 
 /// What the generator reaches on a target that acknowledges and discards: records per second.
@@ -127,9 +153,16 @@ fn prewarm(dir: &Path, bytes: u64) -> anyhow::Result<()> {
     written.and(removed).with_context(|| format!("memory cannot be touched through {}", path.display()))
 }
 
-fn effective_config(target: &Target) -> anyhow::Result<BTreeMap<String, String>> {
+/// The configuration in force; or, where a cluster that is not ours keeps it to itself, a remark.
+fn effective_config(target: &Target) -> anyhow::Result<(BTreeMap<String, String>, Option<String>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(target.effective_config())?)
+    match runtime.block_on(target.effective_config()) {
+        Ok(config) => Ok((config, None)),
+        Err(error) if matches!(target, Target::External { .. }) => {
+            Ok((BTreeMap::new(), Some(error.to_string())))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Puts the platform's own hiccups beside the latencies, on the run's clock.

@@ -1,7 +1,7 @@
 //! Fetching a set of partitions from an offset on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use plimsoll_client::records::{Batch, Decompressor, RecordIter, RecordLimits};
@@ -317,6 +317,24 @@ fn split(mut records: Bytes) -> Result<Vec<Batch>, String> {
 
 /// First or next offsets of all partitions, from their leaders.
 pub(crate) async fn end_offsets(
+    cluster: &Cluster,
+    wanted: OffsetSpec,
+) -> Result<BTreeMap<PartitionId, i64>, ReadError> {
+    let began = Instant::now();
+    loop {
+        match list_offsets(cluster, wanted).await {
+            // A leader may be named before it has the partition.
+            Err(ReadError::Refused { error, .. })
+                if error.is_retriable() && began.elapsed() < cluster.patience =>
+            {
+                tokio::time::sleep(BACKOFF).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+async fn list_offsets(
     cluster: &Cluster,
     wanted: OffsetSpec,
 ) -> Result<BTreeMap<PartitionId, i64>, ReadError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plimsoll_client::records::{BuildError, Codec};
 use plimsoll_client::{ClientError, ProduceBatch, ProduceReply, ProduceSpec, Timed};
@@ -30,6 +30,8 @@ use crate::workload::{LoadMode, Workload};
 const NAP_NS: Nanos = 10_000_000;
 /// How long a cancelled producer waits for answers.
 const CANCELLED_DRAIN_NS: Nanos = 2_000_000_000;
+/// Pause after an answer that asks to come again.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Chunks generated before sockets get their turn.
 const CHUNKS_PER_TURN: u32 = 8;
 
@@ -106,9 +108,18 @@ impl ProducerTask {
         let producer = self.producer;
         let connection = routes.connections.values().next().filter(|_| self.workload.produce.idempotent);
         let Some(connection) = connection else { return Ok(None) };
-        match connection.init_producer_id(None, Duration::from_secs(60)).await {
-            Ok((id, epoch)) => Ok(Some(Identity { id, epoch })),
-            Err(source) => Err(ProduceError::Identity { producer, source }),
+        let began = Instant::now();
+        loop {
+            match connection.init_producer_id(None, Duration::from_secs(60)).await {
+                Ok((id, epoch)) => return Ok(Some(Identity { id, epoch })),
+                // A broker that has just started may not have a block of them yet.
+                Err(ClientError::Broker { error, .. })
+                    if error.is_retriable() && began.elapsed() < self.cluster.patience =>
+                {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                Err(source) => return Err(ProduceError::Identity { producer, source }),
+            }
         }
     }
 }

@@ -10,8 +10,10 @@ mod prepare;
 mod stage;
 mod teller;
 mod threads;
+mod topics;
 
 pub use error::RunError;
 pub use outcome::{Consumed, Outcome};
 pub use prepare::prepare_payload;
 pub use stage::{RunInput, execute};
+pub use topics::TopicInForce;

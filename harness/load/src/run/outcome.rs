@@ -8,6 +8,7 @@ use plimsoll_results::{
 };
 
 use super::stage::RunInput;
+use super::topics::TopicInForce;
 use crate::clock::Nanos;
 use crate::consumer::{ConsumerReport, ProofError};
 use crate::payload::{CorpusVerdict, PayloadSummary};
@@ -65,6 +66,8 @@ pub struct Outcome {
     pub consumed: Option<Consumed>,
     /// CPU that the host gave to others in the measured window, percent of all cores.
     pub steal_pct: Option<f64>,
+    /// The first topic as the cluster described it; `None` where nothing could be read.
+    pub topic: Option<TopicInForce>,
 }
 
 /// What a run knows beside its threads' reports.
@@ -79,6 +82,7 @@ pub(super) struct Facts<'a> {
     /// Why nobody knows where the logs ended.
     pub(super) ends_unknown: Option<ProofError>,
     pub(super) acked: u64,
+    pub(super) topic: Option<TopicInForce>,
 }
 
 /// The re-read.
@@ -130,6 +134,7 @@ impl Outcome {
             live: live.totals(),
             consumed: consumed_sum,
             steal_pct: facts.steal_pct,
+            topic: facts.topic.clone(),
         };
         outcome.judge(facts, &witnessed, &produced, &consumed);
         outcome

@@ -1,18 +1,15 @@
-//! What must be there before the first record: values, keys, topics, offsets.
+//! What must be there before the first record: values, keys, a way to the target.
 
 use std::time::Duration;
 
-use plimsoll_client::{ConnectOptions, Connection, ErrorCode, NewTopic};
+use plimsoll_client::ConnectOptions;
 
-use super::error::RunError;
 use crate::corpus::{CorpusCache, CorpusError};
 use crate::keys::Keys;
 use crate::payload::Payload;
 use crate::routes::Cluster;
 use crate::workload::Workload;
 
-/// How long creating topics may take.
-const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to look for leaders, if a record may wait that long at all.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -41,31 +38,4 @@ pub(super) fn cluster(workload: &Workload, bootstrap: &str, in_flight: u32) -> C
         .with_max_in_flight(in_flight as usize);
     let patience = PATIENCE.min(workload.produce.delivery_timeout.std());
     Cluster { bootstrap: bootstrap.to_owned(), topics: workload.topic_names(), options, patience }
-}
-
-/// Creates the topics. One that is there already is used as it is: an external cluster may want that.
-pub(super) async fn create_topics(workload: &Workload, bootstrap: &str) -> Result<(), RunError> {
-    let connection = Connection::connect(bootstrap, ConnectOptions::default()).await?;
-    let mut configs = workload.topic.config.clone();
-    if workload.topic.min_insync > 1 {
-        configs.insert("min.insync.replicas".into(), workload.topic.min_insync.to_string());
-    }
-    let topics: Vec<NewTopic> = workload
-        .topic_names()
-        .into_iter()
-        .map(|name| NewTopic {
-            name,
-            partitions: workload.topic.partitions,
-            replication_factor: workload.topic.replication,
-            configs: configs.clone(),
-        })
-        .collect();
-    // Any broker may be asked; those that are not the controller say who is or forward it.
-    for outcome in connection.create_topics(&topics, CREATE_TIMEOUT).await? {
-        if !matches!(outcome.error, ErrorCode::None | ErrorCode::TopicAlreadyExists) {
-            let topic = outcome.topic.to_string();
-            return Err(RunError::Topic { topic, error: outcome.error, message: outcome.message });
-        }
-    }
-    Ok(())
 }

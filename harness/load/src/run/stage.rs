@@ -9,9 +9,10 @@ use plimsoll_results::Phase;
 
 use super::error::RunError;
 use super::outcome::{Facts, Outcome, Proof};
-use super::prepare::{cluster, create_topics, prepare_keys};
+use super::prepare::{cluster, prepare_keys};
 use super::teller::Teller;
 use super::threads::{Running, Waiting, runtime};
+use super::topics::{TopicInForce, Topics, in_force};
 use crate::clock::{self, Nanos, SECOND};
 use crate::consumer::{self, ConsumerReport, ConsumerTask, Gate, ProofError, ReadError};
 use crate::cpu::StealSample;
@@ -56,7 +57,23 @@ pub fn execute(
 ) -> Result<Outcome, RunError> {
     observer.stage(Stage::Prepare);
     let runtime = runtime("the run")?;
-    let run = Run::prepare(input, cancel, &runtime)?;
+    let topics = runtime.block_on(Topics::create(&input.workload, &input.bootstrap))?;
+    let outcome = conduct(input, &runtime, observer, cancel);
+    let left = runtime.block_on(topics.remove(&input.workload, &input.bootstrap));
+    outcome.map(|mut outcome| {
+        outcome.status_reasons.extend(topics.remarks().into_iter().chain(left));
+        outcome
+    })
+}
+
+/// The run, its topics being there.
+fn conduct(
+    input: &RunInput,
+    runtime: &tokio::runtime::Runtime,
+    observer: &mut dyn Observer,
+    cancel: &CancelToken,
+) -> Result<Outcome, RunError> {
+    let run = Run::prepare(input, cancel, runtime)?;
     let (timeline, producers, consumers) = run.start()?;
     let steal_pct = run.watch(timeline, &producers, &consumers, observer);
     let produced = join(producers)?;
@@ -78,7 +95,7 @@ pub fn execute(
         Err(error) => (None, Some(ProofError::Ends(error))),
     };
     let proof = match (ends, &ends_unknown) {
-        (Some(ends), _) if run.proves() => Some(run.prove(ends, &runtime, timeline, observer)),
+        (Some(ends), _) if run.proves() => Some(run.prove(ends, runtime, timeline, observer)),
         (_, Some(error)) if run.proves() => {
             Some(Proof { sight: Sight::new(), incomplete: Some(error.clone()) })
         }
@@ -94,6 +111,7 @@ pub fn execute(
         keeps_records: run.reads_back(),
         ends_unknown,
         acked: run.progress.acked_so_far(),
+        topic: run.topic,
     };
     Ok(Outcome::new(&facts, &run.ledger.intervals(), &sends, &run.starts, reports, consumed, proof))
 }
@@ -103,6 +121,7 @@ struct Run<'a> {
     workload: Arc<Workload>,
     keys: Keys,
     starts: BTreeMap<PartitionId, i64>,
+    topic: Option<TopicInForce>,
     ledger: Ledger,
     progress: Arc<Counted>,
     gate: Arc<Gate>,
@@ -124,17 +143,19 @@ impl<'a> Run<'a> {
             workload,
             keys,
             starts: BTreeMap::new(),
+            topic: None,
             ledger: Ledger::default(),
             progress: Arc::default(),
             gate: Arc::default(),
             cancel,
             stop: CancelToken::new(),
         };
-        runtime.block_on(create_topics(&run.workload, &input.bootstrap))?;
         if run.reads_back() {
             let cluster = cluster(&run.workload, &input.bootstrap, 5);
             // What older runs left in a topic is not ours to judge.
             run.starts = runtime.block_on(consumer::end_offsets(&cluster, OffsetSpec::Latest))?;
+            // Not everybody may read settings; what was not read stays unknown.
+            run.topic = runtime.block_on(in_force(&run.workload, &input.bootstrap)).ok();
         }
         if cancel.is_cancelled() { Err(RunError::Cancelled) } else { Ok(run) }
     }

@@ -107,6 +107,16 @@ pub enum Invalid {
     /// An external system without an address.
     #[error("systems.{0}.bootstrap is missing: an external system needs its host:port")]
     NoBootstrap(String),
+    /// A key that this kind of system does not have.
+    #[error("systems.{label}.{key} would have no effect: only {kinds} has it")]
+    NoEffect {
+        /// The system's label.
+        label: String,
+        /// The key.
+        key: &'static str,
+        /// The kinds that have it.
+        kinds: &'static str,
+    },
     /// Fewer replicas than the minimum that must have a record.
     #[error("topic.min_insync = {min_insync} is more than topic.replication = {replication}")]
     MinInsync {
@@ -142,7 +152,7 @@ impl Invalid {
             Invalid::IdempotentWindow(_) => "produce.max_in_flight",
             Invalid::ChooseSystem { .. } => "systems",
             Invalid::NoSuchSystem { .. } => "system",
-            Invalid::NoBootstrap(_) => "systems",
+            Invalid::NoBootstrap(_) | Invalid::NoEffect { .. } => "systems",
             Invalid::MinInsync { .. } => "topic.min_insync",
             Invalid::Codec { .. } => "produce.codec",
             Invalid::Payload { .. } => "payload.kind",

@@ -67,7 +67,8 @@ impl Workload {
         }
         let homeless =
             self.systems.iter().find(|(_, s)| s.kind == SystemKind::External && s.bootstrap.is_empty());
-        homeless.map_or(Ok(()), |(label, _)| Err(Invalid::NoBootstrap(label.clone())))
+        homeless.map_or(Ok(()), |(label, _)| Err(Invalid::NoBootstrap(label.clone())))?;
+        self.systems.iter().try_for_each(|(label, system)| system.check(label))
     }
 
     fn check_topic(&self) -> Result<(), Invalid> {
@@ -159,6 +160,24 @@ impl Workload {
     }
 }
 
+impl System {
+    /// Refuses what would have no effect.
+    fn check(&self, label: &str) -> Result<(), Invalid> {
+        let kafka = self.kind == SystemKind::ManagedKafka;
+        let only = |key, kinds| Err(Invalid::NoEffect { label: label.to_owned(), key, kinds });
+        if !self.jvm_options.is_empty() && !kafka {
+            return only("jvm_options", "managed-kafka");
+        }
+        if !self.config.is_empty() && !kafka && self.kind != SystemKind::Managed {
+            return only("config", "managed, managed-kafka");
+        }
+        match self.config.keys().any(|key| key.starts_with("plimsoll.")) && kafka {
+            true => only("config.\"plimsoll.…\"", "managed"),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Produce {
     fn codec(&self) -> Result<Codec, Invalid> {
         let refuse =
@@ -196,6 +215,13 @@ mod tests {
         assert!(matches!(fault(&["produce.codec=brotli"]), Invalid::Codec { .. }));
         assert!(matches!(fault(&["systems.ours.kind=external"]), Invalid::NoBootstrap(_)));
         assert!(matches!(fault(&["payload.kind=file"]), Invalid::Payload { .. }));
+        for without_effect in [
+            "systems.ours.jvm_options=[\"-Xmx2G\"]",
+            "systems.n={kind=\"null\",config={\"a\"=1}}",
+            "systems.k={kind=\"managed-kafka\",config={\"plimsoll.durability\"=\"fsync\"}}",
+        ] {
+            assert!(matches!(fault(&[without_effect]), Invalid::NoEffect { .. }));
+        }
     }
 
     #[test]

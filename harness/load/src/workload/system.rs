@@ -1,6 +1,7 @@
 //! The `[systems.NAME]` and `[topic]` sections: what is measured, and the topics in it.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,8 @@ pub struct System {
     /// Broker configuration of a managed target: lines of its `server.properties`.
     #[serde(deserialize_with = "scalars")]
     pub config: BTreeMap<String, String>,
+    /// JVM flags of a managed Apache Kafka, behind its own defaults (heap `-Xmx1G -Xms1G`, G1).
+    pub jvm_options: Vec<String>,
 }
 
 impl Default for System {
@@ -41,26 +44,60 @@ impl Default for System {
             version_label: String::new(),
             technique: Technique::Pwrite,
             spin_per_record: Period(0),
-            start_timeout: Period(20_000_000_000),
+            // A JVM on a busy machine takes its time.
+            start_timeout: Period(60_000_000_000),
             stop_timeout: Period(20_000_000_000),
             keep_data: false,
             config: BTreeMap::new(),
+            jvm_options: Vec::new(),
         }
     }
 }
 
 /// Kinds of target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum SystemKind {
     /// Our broker, started as a child process with fresh data.
+    #[serde(alias = "plimsoll")]
     Managed,
+    /// Apache Kafka's broker, started as a child process with fresh data.
+    ManagedKafka,
     /// Whatever answers at `bootstrap`.
     External,
     /// A server that acknowledges and discards: shows the generator's own ceiling.
     Null,
     /// The least program that receives, checks, appends and answers: shows what the machine allows.
     Floor,
+}
+
+impl SystemKind {
+    /// Every kind with its word.
+    pub const ALL: [(SystemKind, &str); 5] = [
+        (SystemKind::Managed, "managed"),
+        (SystemKind::ManagedKafka, "managed-kafka"),
+        (SystemKind::External, "external"),
+        (SystemKind::Null, "null"),
+        (SystemKind::Floor, "floor"),
+    ];
+
+    /// The word in workload files.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, word)| word)
+    }
+}
+
+impl FromStr for SystemKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let word = if text == "plimsoll" { "managed" } else { text };
+        let found = Self::ALL.iter().find(|(_, known)| *known == word);
+        found.map(|(kind, _)| *kind).ok_or_else(|| {
+            let words = Self::ALL.map(|(_, word)| word).join(", ");
+            format!("a target is plimsoll (that is, managed) or one of {words}")
+        })
+    }
 }
 
 /// How the floor program writes a batch.
@@ -98,5 +135,19 @@ impl Default for Topic {
     fn default() -> Self {
         let name = "plimsoll".into();
         Topic { name, count: 1, partitions: 1, replication: 1, min_insync: 1, config: BTreeMap::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_has_one_word_everywhere() {
+        for (kind, word) in SystemKind::ALL {
+            assert_eq!((serde_json::to_value(kind).unwrap(), word.parse()), (word.into(), Ok(kind)));
+        }
+        assert_eq!("plimsoll".parse(), Ok(SystemKind::Managed));
+        assert!("kafka".parse::<SystemKind>().unwrap_err().contains("managed-kafka"));
     }
 }

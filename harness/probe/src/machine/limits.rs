@@ -48,6 +48,11 @@ pub(super) fn load_average() -> Result<[f64; 3], String> {
     Ok([next()?, next()?, next()?])
 }
 
+/// The soft limit: nobody raises this one.
+pub(super) fn locked_memory_max_bytes() -> Option<u64> {
+    getrlimit(Resource::Memlock).current
+}
+
 pub(super) fn open_files_max() -> Option<u64> {
     getrlimit(Resource::Nofile).maximum
 }

@@ -37,6 +37,7 @@ pub fn machine(data_dir: &Path, io_uring: Option<IoUring>) -> Machine {
         cgroup: unread.note("cgroup", limits::cgroup()),
         load_average: unread.note("load_average", limits::load_average()),
         open_files_max: limits::open_files_max(),
+        locked_memory_max_bytes: limits::locked_memory_max_bytes(),
         filesystem,
         disk,
         io_uring,

@@ -13,7 +13,7 @@ pub struct Arm {
     pub version: Option<String>,
     /// The storage backend that really ran: `page-cache`, `mmap` or `io_uring`.
     pub backend: Option<String>,
-    /// Configuration read back from the broker, not assumed.
+    /// Configuration read back from the broker, not assumed; `topic.` begins the settings of the topic written to.
     #[serde(default)]
     pub effective_config: BTreeMap<String, String>,
     /// Name in charts, when several arms are shown.
@@ -22,6 +22,9 @@ pub struct Arm {
     /// Commit of the binary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git_sha: Option<String>,
+    /// The system was not started here: `machine` is the generator's, and its own is not known. Absent if false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub foreign: bool,
 }
 
 /// One fault that was injected.

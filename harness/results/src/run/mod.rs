@@ -21,6 +21,7 @@ pub use self::durability::{Acks, Durability, DurabilityMode, Survives};
 pub use self::latency::{Latency, QuantileSet, Quantiles};
 pub use self::load::{Load, LoadMode, Throughput};
 pub use self::payload::{CodecRatio, PayloadSummary};
+use crate::doctor::Canary;
 use crate::machine::{Machine, ToolBuild};
 use crate::status::Status;
 use crate::verify::VerifyCounts;
@@ -90,6 +91,9 @@ pub struct RunDocument {
     /// Paired comparisons made in the same trials, for example against the floor program.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub comparisons: Vec<ComparisonRow>,
+    /// How fast the machine's parts were before each trial, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<Canary>,
     /// RFC 3339, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
@@ -126,6 +130,7 @@ impl RunDocument {
             workload: None,
             warnings: Vec::new(),
             comparisons: Vec::new(),
+            canaries: Vec::new(),
             started_at: None,
             ended_at: None,
         }

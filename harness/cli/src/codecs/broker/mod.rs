@@ -90,7 +90,7 @@ fn measure_options(options: &CodecsOptions) -> anyhow::Result<MeasureOptions> {
         json: options.json,
         dry_run: false,
     };
-    Ok(MeasureOptions { common, bootstrap: None, against: None, pairs: 1, no_ceiling: true })
+    Ok(MeasureOptions { common, target: None, bootstrap: None, against: None, pairs: 1, no_ceiling: true })
 }
 
 fn corpus(input: &Path) -> anyhow::Result<String> {

@@ -1,0 +1,75 @@
+//! The directory of a broker that is a child of ours: `server.properties`, `broker.log`, `data/`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::error::TargetError;
+
+/// A fresh directory, removed when dropped unless it is to be kept.
+#[derive(Debug)]
+pub(crate) struct Home {
+    path: PathBuf,
+    /// Removes the directory when dropped; `None` when it is kept.
+    temporary: Option<TempDir>,
+}
+
+impl Home {
+    /// A new directory below `root`.
+    pub(crate) fn create(root: &Path, keep: bool) -> Result<Home, TargetError> {
+        let failed = |source| TargetError::Prepare { path: root.to_owned(), source };
+        std::fs::create_dir_all(root).map_err(failed)?;
+        let made = tempfile::Builder::new().prefix("plimsoll-").tempdir_in(root).map_err(failed)?;
+        let path = made.path().to_owned();
+        let temporary = if keep {
+            let _kept: PathBuf = made.keep();
+            None
+        } else {
+            Some(made)
+        };
+        Ok(Home { path, temporary })
+    }
+
+    /// Where the broker's data goes.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.path.join("data")
+    }
+
+    /// Where its log goes when nobody asks for another place.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path.join("broker.log")
+    }
+
+    /// Writes `server.properties` and makes the data directory.
+    pub(crate) fn write_config(&self, lines: &BTreeMap<String, String>) -> Result<PathBuf, TargetError> {
+        let mut text = String::new();
+        for (key, value) in lines {
+            // Writing to a string cannot fail.
+            let _infallible = writeln!(text, "{key}={value}");
+        }
+        let data = self.data_dir();
+        let failed = |source| TargetError::Prepare { path: data.clone(), source };
+        std::fs::create_dir_all(&data).map_err(failed)?;
+        self.write("server.properties", &text)
+    }
+
+    /// Writes a small file beside the configuration.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, TargetError> {
+        let file = self.path.join(name);
+        let written = std::fs::write(&file, text);
+        written.map_err(|source| TargetError::Prepare { path: file.clone(), source })?;
+        Ok(file)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Some(temporary) = self.temporary.take()
+            && let Err(error) = temporary.close()
+        {
+            eprintln!("cannot remove {}: {error}", self.path.display());
+        }
+    }
+}
