@@ -16,6 +16,7 @@ pub(crate) async fn keep_house(broker: &Arc<Broker>, stopped: &watch::Receiver<b
     let mut tasks = JoinSet::new();
     for dir in broker.log_dirs().online() {
         tasks.spawn_local(checkpoint(broker.clone(), dir.clone(), stopped.clone()));
+        tasks.spawn_local(high_watermarks(broker.clone(), dir.clone(), stopped.clone()));
         tasks.spawn_local(retention::run(broker.clone(), dir.clone(), stopped.clone()));
     }
     while let Some(ended) = tasks.join_next().await {
@@ -33,6 +34,19 @@ async fn checkpoint(broker: Arc<Broker>, dir: Arc<LogDir>, mut stopped: watch::R
         }
         if let Err(failed) = broker.checkpoint_of(&dir).await {
             error!("recovery points could not be written; a crash would scan more: {failed}");
+        }
+    }
+}
+
+/// Writes high watermarks down, again and again.
+async fn high_watermarks(broker: Arc<Broker>, dir: Arc<LogDir>, mut stopped: watch::Receiver<bool>) {
+    let interval_ms = broker.settings.int("replica.high.watermark.checkpoint.interval.ms").unsigned_abs();
+    while !rests(Duration::from_millis(interval_ms), &mut stopped).await {
+        if dir.is_offline() {
+            return;
+        }
+        if let Err(failed) = broker.note_high_watermarks(&dir).await {
+            error!("high watermarks could not be written down: {failed}");
         }
     }
 }

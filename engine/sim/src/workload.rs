@@ -95,8 +95,10 @@ impl Workload {
         let mut dice = self.dice(5);
         let durability = if self.fsync { Durability::Fsync } else { Durability::Replicated };
         let messages = (dice.below(2) == 0).then_some(50);
+        // A segment must hold the largest batch.
+        let (fewest_bytes, doublings) = if self.small { (64 << 10, 5) } else { (256 << 10, 3) };
         LogConfig {
-            segment_bytes: 64 << 10 << dice.below(5),
+            segment_bytes: fewest_bytes << dice.below(doublings),
             index_interval_bytes: 512 << dice.below(4),
             reserve_step_min_bytes: 16 << 10 << dice.below(4),
             reserve_step_max_bytes: 256 << 10,

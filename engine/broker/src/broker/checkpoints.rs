@@ -10,7 +10,7 @@ use crate::log_dirs::LogDir;
 use crate::partition::Partition;
 
 impl Broker {
-    /// Writes recovery points and log starts down, of the partitions that there are. Every directory is tried; the first
+    /// Writes recovery points, log starts and high watermarks down, of the partitions that there are. Every directory is tried; the first
     /// failure is returned.
     pub(crate) async fn checkpoint(&self) -> Result<(), BrokerError> {
         let mut outcome = Ok(());
@@ -23,7 +23,13 @@ impl Broker {
     /// The same of one directory.
     pub(crate) async fn checkpoint_of(&self, dir: &Arc<LogDir>) -> Result<(), BrokerError> {
         dir.note_recovery_points(|| self.gather(dir, |partition| partition.log().recovery_point())).await?;
-        self.note_log_starts(dir).await
+        self.note_log_starts(dir).await?;
+        self.note_high_watermarks(dir).await
+    }
+
+    /// Writes down up to where the partitions of a directory may be consumed.
+    pub(crate) async fn note_high_watermarks(&self, dir: &Arc<LogDir>) -> Result<(), BrokerError> {
+        dir.note_high_watermarks(|| self.gather(dir, |partition| partition.bounds().high_watermark)).await
     }
 
     /// Writes down where the logs of a directory start.

@@ -26,6 +26,7 @@ pub(crate) struct LogDir {
     store: AnyStore,
     recovery_points: CheckpointFile,
     log_starts: CheckpointFile,
+    high_watermarks: CheckpointFile,
     /// Where each compacted log is dirty from.
     pub(crate) cleaned: CheckpointFile,
     fault: OnceLock<Arc<IoFault>>,
@@ -67,6 +68,7 @@ impl LogDir {
         Ok(Self {
             recovery_points: CheckpointFile::new(&path, layout::RECOVERY_POINT_CHECKPOINT),
             log_starts: CheckpointFile::new(&path, layout::LOG_START_CHECKPOINT),
+            high_watermarks: CheckpointFile::new(&path, layout::HIGH_WATERMARK_CHECKPOINT),
             cleaned: CheckpointFile::new(&path, layout::CLEANER_CHECKPOINT),
             path,
             cluster_id,
@@ -144,6 +146,15 @@ impl LogDir {
         gather: impl FnOnce() -> OffsetCheckpoint,
     ) -> Result<(), BrokerError> {
         self.heed(self.log_starts.write(gather).await)
+    }
+
+    /// Writes down up to where each partition may be consumed. Nothing of ours reads it while a partition has one replica;
+    /// Kafka and its tools do.
+    pub(crate) async fn note_high_watermarks(
+        &self,
+        gather: impl FnOnce() -> OffsetCheckpoint,
+    ) -> Result<(), BrokerError> {
+        self.heed(self.high_watermarks.write(gather).await)
     }
 
     /// Leaves the clean-shutdown marker, as the last thing that is done here.

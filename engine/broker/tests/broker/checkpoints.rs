@@ -1,7 +1,9 @@
 //! Offsets that are written down beside the logs: who waits for that, and what if it fails.
 
 use std::fs;
+use std::path::Path;
 
+use plimsoll_log::{OffsetCheckpoint, TopicPartition};
 use plimsoll_wire::{ApiKey, ErrorCode, Request, Response};
 
 use super::common::{Client, Data, TestBroker, delete_records_request, failing_disk, low_watermark, until};
@@ -79,4 +81,18 @@ fn a_checkpoint_whose_disk_stands_still_keeps_nobody_waiting_but_who_asked_for_i
     let (_, answer) = waiting.receive(ApiKey::DeleteRecords, 2);
     let Response::DeleteRecords(answer) = answer else { panic!() };
     assert_eq!(low_watermark(&answer), Ok(1));
+}
+
+#[test]
+fn e18_high_watermarks_are_written_down_while_a_broker_serves_and_when_it_stops() {
+    let broker = TestBroker::start(&["replica.high.watermark.checkpoint.interval.ms=1"]);
+    let mut client = broker.client();
+    fill(&mut client);
+    let read = |path: &Path| OffsetCheckpoint::read(path).expect("the checkpoint is whole").offsets;
+    let file = broker.data().file("replication-offset-checkpoint");
+    let expected = |first: i64| [(0, first), (1, 1)].map(|(p, hw)| (TopicPartition::new("t", p), hw)).into();
+    until("both high watermarks", || read(&file) == expected(1));
+    assert_eq!(produced(&mut client, 0), ErrorCode::None);
+    let data = broker.stop();
+    assert_eq!(read(&data.file("replication-offset-checkpoint")), expected(2));
 }
