@@ -61,7 +61,8 @@ impl Loop {
         for (partition, number) in flight.batches {
             let ack = self.ack_of(partition, &mut acks);
             let error = ack.as_ref().map_or(ErrorCode::UnknownServerError, PartitionAck::error);
-            let head = self.producer.accumulator.partitions.get(partition).is_some_and(|p| p.is_head(number));
+            let partitions = &mut self.producer.accumulator.partitions;
+            let head = partitions.get_mut(partition).is_some_and(|p| p.was_sent_as_head(number));
             match fate(error, self.producer.task.workload.produce.idempotent, head) {
                 Fate::Acked => {
                     let base_offset = ack.map(|ack| ack.result.base_offset);

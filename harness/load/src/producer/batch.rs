@@ -45,6 +45,8 @@ pub(super) struct Sealed {
     pub(super) opened: Nanos,
     /// How often it was sent.
     pub(super) attempts: u32,
+    /// No batch in front was unsettled when it was last sent.
+    pub(super) leads: bool,
     /// Where it stands.
     pub(super) standing: Standing,
 }

@@ -16,7 +16,7 @@ pub(super) enum Fate {
     Refused,
 }
 
-/// Judges an answer. `head` says that no earlier batch of the partition is unsettled.
+/// Judges an answer. `head` says that no earlier batch of the partition was unsettled when this one was sent.
 pub(super) fn fate(error: ErrorCode, idempotent: bool, head: bool) -> Fate {
     match error {
         // A duplicate is one that had been stored and whose answer was lost.

@@ -134,6 +134,7 @@ impl Partition {
             runs: std::mem::replace(&mut self.runs, next_runs),
             opened: self.opened,
             attempts: 0,
+            leads: false,
             standing: Standing::Ready { from: 0 },
         });
         Ok(())
@@ -155,14 +156,21 @@ impl Partition {
 
     /// Notes that a batch went out and returns its bytes.
     pub(super) fn send(&mut self, number: u64) -> Option<Batch> {
+        let leads = self.is_head(number);
         let sealed = self.sealed(number)?;
+        sealed.leads = leads;
         sealed.standing = Standing::InFlight;
         sealed.attempts += 1;
         Some(sealed.batch.clone())
     }
 
-    /// True when no batch in front of this one is unsettled.
-    pub(super) fn is_head(&self, number: u64) -> bool {
+    /// True when no batch in front of this one was unsettled at the time it was last sent. What was in front may have been
+    /// sent again and settled since; the answer is still about a broker that had not seen it.
+    pub(super) fn was_sent_as_head(&mut self, number: u64) -> bool {
+        self.sealed(number).is_some_and(|sealed| sealed.leads)
+    }
+
+    fn is_head(&self, number: u64) -> bool {
         let before = usize::try_from(number.saturating_sub(self.front)).unwrap_or(usize::MAX);
         self.line.iter().take(before).all(|sealed| sealed.standing == Standing::Done)
     }
@@ -252,6 +260,19 @@ mod tests {
             partition.runs,
             [Run { due: 5, handed: 9, count: 3 }, Run { due: 6, handed: 9, count: 1 }]
         );
+    }
+
+    #[test]
+    fn an_answer_is_about_the_time_of_sending_and_not_about_what_was_settled_since() {
+        let mut partition = sealed(2);
+        partition.send(0).unwrap();
+        partition.send(1).unwrap();
+        assert!(partition.was_sent_as_head(0) && !partition.was_sent_as_head(1));
+        partition.settle(0);
+        assert!(!partition.was_sent_as_head(1), "the broker had not seen the first one");
+        partition.retry(1, 0);
+        partition.send(1).unwrap();
+        assert!(partition.was_sent_as_head(1));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A broker for tests: keeps batches in memory, and stalls, refuses and hangs up as its script says.
 //!
-//! It assigns offsets, recognises repeated batches of idempotent producers and serves fetches, so that a
-//! whole run including its proof can be made against it without a disk.
+//! It assigns offsets, recognises repeated batches of idempotent producers, refuses those that come before their turn,
+//! and serves fetches, so that a whole run including its proof can be made against it without a disk.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
@@ -46,11 +46,19 @@ struct Stored {
     bytes: Bytes,
 }
 
+/// What an idempotent producer has stored in a partition.
+#[derive(Default)]
+struct Produced {
+    next_sequence: i32,
+    /// By first sequence.
+    base_offsets: HashMap<i32, i64>,
+}
+
 #[derive(Default)]
 struct State {
     logs: BTreeMap<(String, i32), Vec<Stored>>,
-    /// Base offset by partition, producer id and first sequence.
-    produced: HashMap<(String, i32, i64, i32), i64>,
+    /// By topic, partition and producer id.
+    produced: HashMap<(String, i32, i64), Produced>,
     produce_requests: u64,
     batches: u64,
     stalled_until: Option<Instant>,
@@ -208,7 +216,7 @@ impl Shared {
                 let stored = match (refused, batch.filter(|batch| batch.verify_crc().is_ok())) {
                     (Some(error), _) => Err(error),
                     (None, None) => Err(ErrorCode::CorruptMessage),
-                    (None, Some(batch)) => Ok(state.append(&name, index, batch, self.script.tamper)),
+                    (None, Some(batch)) => state.append(&name, index, batch, self.script.tamper),
                 };
                 partitions.push(PartitionProduceResponse {
                     index,
@@ -285,16 +293,22 @@ impl State {
         partition: i32,
         batch: Batch,
         tamper: Option<fn(u64, Bytes) -> Vec<Bytes>>,
-    ) -> i64 {
+    ) -> Result<i64, ErrorCode> {
         let header = *batch.header();
-        let key = (topic.to_owned(), partition, header.producer_id, header.base_sequence);
-        if header.producer_id >= 0
-            && let Some(base_offset) = self.produced.get(&key)
-        {
-            return *base_offset;
-        }
         let base_offset = self.end(topic, partition);
-        self.produced.insert(key, base_offset);
+        if header.producer_id >= 0 {
+            let producer = (topic.to_owned(), partition, header.producer_id);
+            let produced = self.produced.entry(producer).or_default();
+            if let Some(base_offset) = produced.base_offsets.get(&header.base_sequence) {
+                return Ok(*base_offset);
+            }
+            // One before it was refused (rule E14).
+            if header.base_sequence != produced.next_sequence {
+                return Err(ErrorCode::OutOfOrderSequenceNumber);
+            }
+            produced.next_sequence = header.base_sequence.wrapping_add(header.record_count) & i32::MAX;
+            produced.base_offsets.insert(header.base_sequence, base_offset);
+        }
         self.batches += 1;
         let kept = match tamper {
             Some(tamper) => tamper(self.batches, batch.to_bytes()),
@@ -303,7 +317,7 @@ impl State {
         for bytes in kept {
             self.push(topic, partition, bytes);
         }
-        base_offset
+        Ok(base_offset)
     }
 
     fn push(&mut self, topic: &str, partition: i32, bytes: Bytes) {
