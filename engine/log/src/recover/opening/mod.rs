@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
-use plimsoll_io::{Backend, IoFault, Preallocation, SegmentFile, SegmentStore};
+use plimsoll_io::{Backend, FaultKind, IoFault, Preallocation, SegmentFile, SegmentStore};
 use plimsoll_records::BATCH_HEADER_BYTES;
 
 use crate::config::{Durability, LogConfig};
@@ -183,9 +183,19 @@ impl<'a, S: SegmentStore> Opening<'a, S> {
     fn seal_scanned(&mut self, mut scanned: Active<S::File>) -> Result<Sealed, LogError> {
         scanned.finish_times();
         let Active { base_offset, tail, index, times, aborted, .. } = scanned;
-        transactions::write(self.dir, base_offset, &aborted)?;
-        self.aborted.found(base_offset, true, !aborted.is_empty());
-        crate::sync_task::write_indexes(self.dir, base_offset, &index.to_bytes(), &times.to_bytes())?;
+        let written = transactions::write(self.dir, base_offset, &aborted).and_then(|()| {
+            crate::sync_task::write_indexes(self.dir, base_offset, &index.to_bytes(), &times.to_bytes())
+        });
+        let indexed = match written {
+            Ok(()) => true,
+            // A full disk must not keep a log from being read. Whoever needs the indexes makes them from the batches.
+            Err(fault) if fault.kind == FaultKind::NoSpace && !fault.is_poison() => {
+                tracing::warn!(%fault, "no room for a recovered segment's indexes; they are made when they are needed");
+                false
+            }
+            Err(fault) => return Err(fault.into()),
+        };
+        self.aborted.found(base_offset, indexed, indexed && !aborted.is_empty());
         let next_offset = self.end_offset;
         Ok(Sealed {
             base_offset,
