@@ -100,8 +100,8 @@ impl Workload {
         LogConfig {
             segment_bytes: fewest_bytes << dice.below(doublings),
             index_interval_bytes: 512 << dice.below(4),
-            reserve_step_min_bytes: 16 << 10 << dice.below(4),
-            reserve_step_max_bytes: 256 << 10,
+            reserve_step_min_bytes: if self.contiguous { 1 << 20 } else { 16 << 10 << dice.below(4) },
+            reserve_step_max_bytes: if self.contiguous { 1 << 20 } else { 256 << 10 },
             flush: FlushPolicy { messages, interval_ms: None },
             durability,
             ..LogConfig::default()
