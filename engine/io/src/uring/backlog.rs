@@ -1,8 +1,8 @@
 //! Which part of which request goes to the kernel next.
 //!
-//! A device serves what it was given first and shares its bandwidth. Beside one direct read of 256 KiB in flight the median
-//! of direct 64 KiB writes was 0.26 ms, beside two of 512 KiB 0.8 ms and beside four 1.7 ms, alone 0.09 ms (fio, a virtio
-//! disk that reads 1 GB/s). So writes and syncs go first, and while there are writes few bytes are being read at a time.
+//! A device serves what it was given first and shares its bandwidth: the more is being read, the longer a write takes, by
+//! the median (docs/backends.md has the figures). So writes and syncs go first, and while there are writes few bytes are
+//! being read at a time.
 //! Reads take turns part by part: a short one does not wait for the whole of a long one.
 
 use std::collections::VecDeque;
