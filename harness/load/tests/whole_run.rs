@@ -379,3 +379,27 @@ fn counts_alone_find_what_never_came() {
     assert_eq!(outcome.status, Status::Ok, "{:?}", outcome.status_reasons);
     assert!(outcome.verify_document.counts.ok && outcome.verify_document.counts.seen == 2_000);
 }
+
+/// Sleeps through the measured window, as a thread does that the machine has no time for.
+#[derive(Default)]
+struct Sleeper(Vec<Stage>);
+
+impl Observer for Sleeper {
+    fn stage(&mut self, stage: Stage) {
+        self.0.push(stage);
+        if stage == Stage::Measure {
+            std::thread::sleep(Duration::from_secs(3));
+        }
+    }
+}
+
+#[test]
+fn the_end_of_the_measured_window_is_told_though_the_watcher_came_round_too_late() {
+    let mock = Mock::start(Script::default()).unwrap();
+    let mut sleeper = Sleeper::default();
+    let run = input(&mock, &["phases.measure=1s", "phases.warmup=1s"]);
+    let outcome = execute(&run, &mut sleeper, &CancelToken::new()).unwrap();
+    assert_eq!(outcome.status, Status::Ok, "{:?}", outcome.status_reasons);
+    let stages = [Stage::Prepare, Stage::Warmup, Stage::Measure, Stage::Drain, Stage::Verify];
+    assert_eq!(sleeper.0, stages);
+}

@@ -1,6 +1,7 @@
 //! `quick` and `run`: a workload becomes trials, trials become a bundle, a bundle becomes a card and a page.
 //! `compare` shares everything up to the trial.
 
+mod borders;
 pub(crate) mod by_codec;
 pub(crate) mod codecs;
 pub(crate) mod document;
@@ -8,6 +9,7 @@ mod durability;
 pub(crate) mod pairs;
 pub(crate) mod plan;
 pub(crate) mod progress;
+mod sampler;
 mod summary;
 mod system;
 pub(crate) mod trial;

@@ -6,19 +6,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use plimsoll_load::CancelToken;
 use plimsoll_load::payload::Payload;
 use plimsoll_load::run::{Outcome, RunError, RunInput, execute};
 use plimsoll_load::workload::{ConsumeMode, LoadMode, Period, System, SystemKind, VerifyLevel, Workload};
-use plimsoll_load::{CancelToken, Observer, Progress, Stage};
-use plimsoll_probe::{
-    HiccupMeter, Monitor, MonitorSample, ProcessSample, ProcessUsage, SystemSample, SystemUsage, canary,
-    device_of, monotonic_ns, settle,
-};
+use plimsoll_probe::{Monitor, MonitorSample, ProcessUsage, SystemUsage, canary, device_of, settle};
 use plimsoll_results::{Canary, Histogram, LatencyInterval, Metric, Phase, TrialWriter, attach_resources};
 use plimsoll_target::Target;
 
+use super::borders::Usage;
 use super::plan::Plan;
 use super::progress::Watch;
+use super::sampler::{HiccupSecond, Sampler};
 
 /// Four pieces of work are timed before a trial, each for so long: a tenth of what `doctor --canary` takes.
 const CANARY_EACH: Duration = Duration::from_millis(100);
@@ -63,7 +62,7 @@ pub(crate) fn measure(
     let input =
         RunInput { workload: workload.clone(), bootstrap: target.bootstrap(), payload: payload.clone() };
     let ran = execute(&input, &mut sampler, cancel);
-    let Sampler { before, after, hiccups, .. } = sampler;
+    let Sampler { borders, hiccups, .. } = sampler;
     let samples = monitor.finish();
     let stopped = target.stop()?;
     let mut outcome = ran?;
@@ -76,7 +75,8 @@ pub(crate) fn measure(
             .status_reasons
             .push(format!("the target {how} when it was stopped; see its log in the bundle"));
     }
-    let (broker, client, system) = usage(before, after);
+    let Usage { broker, client, system, remarks } = borders.usage(&outcome.timeline);
+    outcome.status_reasons.extend(remarks);
     add_hiccups(&mut outcome, &hiccups);
     write(&mut outcome, &samples, &mut folder)?;
     let hiccups = hiccups.into_iter().map(|(_, _, histogram)| histogram).collect();
@@ -189,102 +189,4 @@ fn write(outcome: &mut Outcome, samples: &[MonitorSample], folder: &mut TrialWri
         folder.latency(row)?;
     }
     Ok(folder.verify(&outcome.verify_document)?)
-}
-
-/// Begin, end (both on the monotonic clock) and oversleep of one second.
-type HiccupSecond = (u64, u64, Histogram);
-
-/// Counters at one border of the measured phase.
-#[derive(Debug)]
-struct Border {
-    broker: Option<ProcessSample>,
-    client: Option<ProcessSample>,
-    system: SystemSample,
-}
-
-/// Reads counters at the borders of the measured phase, and passes everything on to whoever watches.
-struct Sampler<'a> {
-    watch: &'a mut Watch,
-    broker: Option<u32>,
-    device: Option<(u32, u32)>,
-    meter: HiccupMeter,
-    before: Option<Border>,
-    after: Option<Border>,
-    /// When the second of hiccups that is being counted began; `None` outside the measured phase.
-    second_from_ns: Option<u64>,
-    hiccups: Vec<HiccupSecond>,
-}
-
-impl<'a> Sampler<'a> {
-    fn new(watch: &'a mut Watch, broker: Option<u32>, device: Option<(u32, u32)>) -> anyhow::Result<Self> {
-        let meter = HiccupMeter::start()?;
-        Ok(Self {
-            watch,
-            broker,
-            device,
-            meter,
-            before: None,
-            after: None,
-            second_from_ns: None,
-            hiccups: Vec::new(),
-        })
-    }
-
-    fn border(&self) -> Border {
-        Border {
-            broker: self.broker.and_then(|pid| ProcessSample::read(pid).ok()),
-            client: ProcessSample::read(std::process::id()).ok(),
-            system: SystemSample::read(self.device),
-        }
-    }
-}
-
-impl Sampler<'_> {
-    fn end_second(&mut self) {
-        if let Some(from_ns) = self.second_from_ns {
-            let now_ns = monotonic_ns();
-            self.hiccups.push((from_ns, now_ns, self.meter.take()));
-            self.second_from_ns = Some(now_ns);
-        }
-    }
-}
-
-impl Observer for Sampler<'_> {
-    fn stage(&mut self, stage: Stage) {
-        match stage {
-            Stage::Measure => {
-                let _before_the_phase = self.meter.take();
-                self.second_from_ns = Some(monotonic_ns());
-                self.before = Some(self.border());
-            }
-            Stage::Drain => {
-                self.after = Some(self.border());
-                self.end_second();
-                self.second_from_ns = None;
-            }
-            Stage::Prepare | Stage::Warmup | Stage::Verify => {}
-        }
-        self.watch.stage(stage);
-    }
-
-    fn progress(&mut self, progress: &Progress) {
-        if self.second_from_ns.is_some_and(|from_ns| monotonic_ns() - from_ns >= 1_000_000_000) {
-            self.end_second();
-        }
-        self.watch.progress(progress);
-    }
-}
-
-type Usage = (Option<ProcessUsage>, Option<ProcessUsage>, Option<SystemUsage>);
-
-fn usage(before: Option<Border>, after: Option<Border>) -> Usage {
-    let Some((before, after)) = before.zip(after) else { return (None, None, None) };
-    let between = |before: Option<ProcessSample>, after: Option<ProcessSample>| {
-        before.zip(after).and_then(|(before, after)| ProcessUsage::between(&before, &after).ok())
-    };
-    (
-        between(before.broker, after.broker),
-        between(before.client, after.client),
-        Some(SystemUsage::between(&before.system, &after.system)),
-    )
 }

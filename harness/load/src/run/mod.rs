@@ -11,6 +11,7 @@ mod stage;
 mod teller;
 mod threads;
 mod topics;
+mod watch;
 
 pub use error::RunError;
 pub use outcome::{Consumed, Outcome};

@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_client::OffsetSpec;
-use plimsoll_results::Phase;
-
 use super::error::RunError;
 use super::outcome::{Facts, Outcome, Proof};
 use super::prepare::{cluster, prepare_keys};
 use super::teller::Teller;
 use super::threads::{Running, Waiting, runtime};
 use super::topics::{TopicInForce, Topics, in_force};
+use super::watch::Watch;
 use crate::clock::{self, Nanos, SECOND};
 use crate::consumer::{self, ConsumerReport, ConsumerTask, Gate, ProofError, ReadError};
-use crate::cpu::StealSample;
 use crate::keys::Keys;
 use crate::payload::Payload;
 use crate::producer::{ProducerReport, ProducerTask};
@@ -25,11 +22,10 @@ use crate::stop::CancelToken;
 use crate::timeline::Timeline;
 use crate::verify::{PartitionId, SendLog, Sight};
 use crate::workload::{ConsumeMode, SystemKind, VerifyLevel, Workload};
+use plimsoll_client::OffsetSpec;
 
 /// Time between the last thread's readiness and the first due record.
 const HEAD_START_NS: Nanos = 20_000_000;
-/// Longest nap of the watching thread, so that borders are met within milliseconds.
-const NAP: Duration = Duration::from_millis(5);
 /// Between two readings of end offsets that must agree.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Readings of end offsets at most.
@@ -75,12 +71,12 @@ fn conduct(
 ) -> Result<Outcome, RunError> {
     let run = Run::prepare(input, cancel, runtime)?;
     let (timeline, producers, consumers) = run.start()?;
-    let steal_pct = run.watch(timeline, &producers, &consumers, observer);
+    let steal_pct = run.watch(observer).load(timeline, &producers, &consumers);
     let produced = join(producers)?;
     let produce_ended = clock::now();
     let ends = run.reads_back().then(|| runtime.block_on(run.settled_ends())).transpose();
     run.close(ends.as_ref().ok().and_then(Option::as_ref));
-    run.watch_drain(timeline, &consumers, observer);
+    run.watch(observer).drain(timeline, &consumers);
     let consumed = join(consumers)?;
     let ended = clock::now();
     let mut sends = SendLog::new();
@@ -234,54 +230,13 @@ impl<'a> Run<'a> {
         )
     }
 
-    /// Tells the observer of stages and progress until producers have ended. Returns the CPU that the host
-    /// gave to others in the measured window, in percent.
-    fn watch(
-        &self,
-        timeline: Timeline,
-        producers: &[Running<ProducerReport>],
-        consumers: &[Running<ConsumerReport>],
-        observer: &mut dyn Observer,
-    ) -> Option<f64> {
-        let mut teller = Teller::new(&self.progress, &self.ledger, timeline);
-        let (mut stage, mut steal) = (Stage::Prepare, (None, None));
-        loop {
-            let now = clock::now();
-            let reached = stage_at(&timeline, now);
-            if stage != reached {
-                stage = reached;
-                match reached {
-                    Stage::Measure => steal.0 = StealSample::take(),
-                    Stage::Drain => steal.1 = StealSample::take(),
-                    _ => {}
-                }
-                observer.stage(reached);
-            }
-            if producers.iter().all(Running::is_finished) {
-                let to = steal.1.or_else(StealSample::take);
-                return to.zip(steal.0).and_then(|(to, from)| to.percent_since(&from));
-            }
-            // No thread ends before the load does, unless it failed; what the others did is kept.
-            let failed = now < timeline.end
-                && (producers.iter().any(Running::is_finished) || consumers.iter().any(Running::is_finished));
-            if failed || self.cancel.is_cancelled() {
-                self.stop.cancel();
-            }
-            teller.tell(reached, now, observer);
-            std::thread::sleep(nap(&timeline, now));
-        }
-    }
-
-    fn watch_drain(
-        &self,
-        timeline: Timeline,
-        consumers: &[Running<ConsumerReport>],
-        observer: &mut dyn Observer,
-    ) {
-        let mut teller = Teller::new(&self.progress, &self.ledger, timeline);
-        while !consumers.iter().all(Running::is_finished) {
-            teller.tell(Stage::Drain, clock::now(), observer);
-            std::thread::sleep(NAP);
+    fn watch<'w>(&'w self, observer: &'w mut dyn Observer) -> Watch<'w> {
+        Watch {
+            progress: &self.progress,
+            ledger: &self.ledger,
+            cancel: self.cancel,
+            stop: &self.stop,
+            observer,
         }
     }
 
@@ -336,20 +291,4 @@ impl<'a> Run<'a> {
 
 fn join<R>(threads: Vec<Running<R>>) -> Result<Vec<R>, RunError> {
     threads.into_iter().map(Running::join).collect()
-}
-
-fn stage_at(timeline: &Timeline, now: Nanos) -> Stage {
-    match timeline.phase_at(now) {
-        _ if now < timeline.start => Stage::Prepare,
-        Phase::Warmup => Stage::Warmup,
-        Phase::Measure => Stage::Measure,
-        Phase::Drain => Stage::Drain,
-    }
-}
-
-/// Until the next border, but not long.
-fn nap(timeline: &Timeline, now: Nanos) -> Duration {
-    let borders = [timeline.measure, timeline.end];
-    let next = borders.into_iter().filter(|border| *border > now).map(|border| border - now).min();
-    next.map_or(NAP, |left| Duration::from_nanos(left).min(NAP))
 }

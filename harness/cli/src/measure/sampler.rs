@@ -1,0 +1,68 @@
+//! Watches one trial: counters at the borders of the measured phase, hiccups second by second.
+
+use plimsoll_load::{Observer, Progress, Stage};
+use plimsoll_probe::{HiccupMeter, monotonic_ns};
+use plimsoll_results::Histogram;
+
+use super::borders::{Border, Borders};
+use super::progress::Watch;
+
+/// Begin, end (both on the monotonic clock) and oversleep of one second.
+pub(super) type HiccupSecond = (u64, u64, Histogram);
+
+/// Passes everything on to whoever watches.
+pub(super) struct Sampler<'a> {
+    watch: &'a mut Watch,
+    broker: Option<u32>,
+    device: Option<(u32, u32)>,
+    meter: HiccupMeter,
+    pub(super) borders: Borders,
+    /// When the second of hiccups that is being counted began; `None` outside the measured phase.
+    second_from_ns: Option<u64>,
+    pub(super) hiccups: Vec<HiccupSecond>,
+}
+
+impl<'a> Sampler<'a> {
+    pub(super) fn new(
+        watch: &'a mut Watch,
+        broker: Option<u32>,
+        device: Option<(u32, u32)>,
+    ) -> anyhow::Result<Self> {
+        let (meter, borders) = (HiccupMeter::start()?, Borders::default());
+        Ok(Self { watch, broker, device, meter, borders, second_from_ns: None, hiccups: Vec::new() })
+    }
+
+    fn end_second(&mut self) {
+        if let Some(from_ns) = self.second_from_ns {
+            let now_ns = monotonic_ns();
+            self.hiccups.push((from_ns, now_ns, self.meter.take()));
+            self.second_from_ns = Some(now_ns);
+        }
+    }
+}
+
+impl Observer for Sampler<'_> {
+    fn stage(&mut self, stage: Stage) {
+        match stage {
+            Stage::Measure => {
+                self.borders.before = Some(Border::read(self.broker, self.device));
+                let _before_the_phase = self.meter.take();
+                self.second_from_ns = Some(monotonic_ns());
+            }
+            Stage::Drain => {
+                self.borders.after = Some(Border::read(self.broker, self.device));
+                self.end_second();
+                self.second_from_ns = None;
+            }
+            Stage::Prepare | Stage::Warmup | Stage::Verify => {}
+        }
+        self.watch.stage(stage);
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        if self.second_from_ns.is_some_and(|from_ns| monotonic_ns() - from_ns >= 1_000_000_000) {
+            self.end_second();
+        }
+        self.watch.progress(progress);
+    }
+}
