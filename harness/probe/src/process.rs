@@ -225,6 +225,7 @@ impl ProcessUsage {
             ctx_switches_per_s: self.ctx_switches.filter(|_| seconds > 0.0).map(|n| n as f64 / seconds),
             minor_faults: Some(self.minor_faults),
             major_faults: Some(self.major_faults),
+            ..ProcessCost::default()
         }
     }
 }

@@ -14,6 +14,7 @@ pub const MAX_TRACKABLE_NS: u64 = 3_600_000_000_000;
 #[derive(Debug, Clone)]
 pub struct Histogram {
     counts: Hdr<u64>,
+    sum_ns: u128,
     overflow: u64,
     negative: u64,
 }
@@ -24,7 +25,7 @@ impl Histogram {
         let mut counts =
             Hdr::new_with_bounds(1, 4096, 3).unwrap_or_else(|_| unreachable!("constant bounds are valid"));
         counts.auto(true);
-        Self { counts, overflow: 0, negative: 0 }
+        Self { counts, sum_ns: 0, overflow: 0, negative: 0 }
     }
 
     /// Counts one latency in nanoseconds.
@@ -35,7 +36,9 @@ impl Histogram {
     /// Counts `n` equal latencies, for example all records of one acknowledged batch.
     pub fn record_n_ns(&mut self, value_ns: u64, n: u64) {
         let fits = value_ns <= MAX_TRACKABLE_NS && self.counts.record_n(value_ns, n).is_ok();
-        if !fits {
+        if fits {
+            self.sum_ns += u128::from(value_ns) * u128::from(n);
+        } else {
             self.overflow = self.overflow.saturating_add(n);
         }
     }
@@ -53,8 +56,9 @@ impl Histogram {
     pub fn add(&mut self, other: &Self) {
         self.overflow = self.overflow.saturating_add(other.overflow);
         self.negative = self.negative.saturating_add(other.negative);
-        if self.counts.add(&other.counts).is_err() {
-            self.overflow = self.overflow.saturating_add(other.counts.len());
+        match self.counts.add(&other.counts) {
+            Ok(()) => self.sum_ns += other.sum_ns,
+            Err(_) => self.overflow = self.overflow.saturating_add(other.counts.len()),
         }
     }
 
@@ -76,6 +80,16 @@ impl Histogram {
     /// Largest latency in nanoseconds to three digits, `None` when empty.
     pub fn max_ns(&self) -> Option<u64> {
         (!self.counts.is_empty()).then(|| self.counts.max())
+    }
+
+    /// Sum of the latencies counted, exact where the counts are of three digits. Means need it: they add up.
+    pub fn sum_ns(&self) -> u128 {
+        self.sum_ns
+    }
+
+    /// Mean in nanoseconds, `None` when empty.
+    pub fn mean_ns(&self) -> Option<f64> {
+        (!self.counts.is_empty()).then(|| self.sum_ns as f64 / self.counts.len() as f64)
     }
 
     /// Latencies beyond [`MAX_TRACKABLE_NS`].
@@ -109,9 +123,20 @@ impl Histogram {
         &self.counts
     }
 
-    pub(crate) fn from_parts(mut counts: Hdr<u64>, overflow: u64, negative: u64) -> Self {
+    /// A histogram that was kept elsewhere. Without its sum, which other tools do not write, the sum is that of its
+    /// buckets.
+    pub(crate) fn from_parts(
+        mut counts: Hdr<u64>,
+        sum_ns: Option<u128>,
+        overflow: u64,
+        negative: u64,
+    ) -> Self {
         counts.auto(true);
-        Self { counts, overflow, negative }
+        let bucket = |step: hdrhistogram::iterators::IterationValue<u64>| {
+            u128::from(step.value_iterated_to()) * u128::from(step.count_since_last_iteration())
+        };
+        let sum_ns = sum_ns.unwrap_or_else(|| counts.iter_recorded().map(bucket).sum());
+        Self { counts, sum_ns, overflow, negative }
     }
 }
 
@@ -123,7 +148,8 @@ impl Default for Histogram {
 
 impl PartialEq for Histogram {
     fn eq(&self, other: &Self) -> bool {
-        (self.overflow, self.negative) == (other.overflow, other.negative) && self.counts == other.counts
+        let beside = |own: &Self| (own.sum_ns, own.overflow, own.negative);
+        beside(self) == beside(other) && self.counts == other.counts
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Values are nanoseconds; the readable maximum in each line is milliseconds, as those tools expect. The tag
 //! is the kind of latency. Intervals outside the measured phase have the phase in front (`warmup.response`),
-//! so that a foreign tool which selects `response` sees the measured phase only. What a histogram could not
-//! count stands in a comment before its line.
+//! so that a foreign tool which selects `response` sees the measured phase only. What the format has no place for
+//! stands in comments before a line: what its histogram could not count, and the exact sum of what it did.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -19,6 +19,7 @@ use crate::histogram::Histogram;
 use crate::series::{LatencyInterval, LatencySeries, Metric, Phase};
 
 const UNCOUNTED: &str = "#[Uncounted:";
+const SUM: &str = "#[Sum:";
 /// A histogram line is a few kilobytes; longer ones are not ours and not memory's to spend.
 const LINE_MAX_BYTES: usize = 4 << 20;
 /// A histogram at one hour and three digits takes under half a megabyte.
@@ -87,6 +88,9 @@ impl<W: Write> HlogWriter<W> {
         if overflow + negative > 0 {
             let _ = writeln!(self.line, "{UNCOUNTED} overflow={overflow} negative={negative}]");
         }
+        if !row.histogram.is_empty() {
+            let _ = writeln!(self.line, "{SUM} ns={}]", row.histogram.sum_ns());
+        }
         let _ = write!(
             self.line,
             "Tag={},{:.3},{:.3},{:.3},",
@@ -112,28 +116,35 @@ pub fn read_hlog(path: &Path) -> Result<LatencySeries, HlogError> {
 fn parse_hlog(text: &str) -> Result<LatencySeries, (usize, String)> {
     let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or(""));
     let mut series = LatencySeries::default();
-    let mut uncounted = (0, 0);
+    let mut beside = Beside::default();
     for (index, line) in whole.lines().enumerate() {
         if let Some(rest) = line.strip_prefix(UNCOUNTED) {
-            uncounted = parse_uncounted(rest);
+            (beside.overflow, beside.negative) = (number(rest, "overflow="), number(rest, "negative="));
+        } else if let Some(rest) = line.strip_prefix(SUM) {
+            beside.sum_ns = Some(number(rest, "ns="));
         } else if !line.is_empty() && !line.starts_with('#') && !line.starts_with('"') {
-            let row = parse_interval(line, std::mem::take(&mut uncounted));
+            let row = parse_interval(line, std::mem::take(&mut beside));
             series.push(row.map_err(|what| (index + 1, what))?);
         }
     }
     Ok(series)
 }
 
-fn parse_uncounted(rest: &str) -> (u64, u64) {
-    let number = |key: &str| {
-        let digits = rest.split_once(key).map_or("", |(_, tail)| tail);
-        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-        digits.get(..end).and_then(|text| text.parse().ok()).unwrap_or(0)
-    };
-    (number("overflow="), number("negative="))
+/// What the comments before an interval say of it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Beside {
+    sum_ns: Option<u128>,
+    overflow: u64,
+    negative: u64,
 }
 
-fn parse_interval(line: &str, uncounted: (u64, u64)) -> Result<LatencyInterval, String> {
+fn number<N: std::str::FromStr + Default>(rest: &str, key: &str) -> N {
+    let digits = rest.split_once(key).map_or("", |(_, tail)| tail);
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    digits.get(..end).and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+fn parse_interval(line: &str, beside: Beside) -> Result<LatencyInterval, String> {
     if line.len() > LINE_MAX_BYTES {
         return Err(format!("{} bytes in one line, at most {LINE_MAX_BYTES} are read", line.len()));
     }
@@ -146,7 +157,7 @@ fn parse_interval(line: &str, uncounted: (u64, u64)) -> Result<LatencyInterval, 
     let at_ns = nanos(next("start")?)?;
     let len_ns = nanos(next("length")?)?;
     next("maximum")?;
-    let histogram = decode(next("histogram")?, uncounted)?;
+    let histogram = decode(next("histogram")?, beside)?;
     let (phase, metric) = untag(tag);
     Ok(LatencyInterval { at_ns, len_ns, phase, metric, histogram })
 }
@@ -159,14 +170,14 @@ fn nanos(text: &str) -> Result<u64, String> {
     Ok((seconds * 1e3).round() as u64 * 1_000_000)
 }
 
-fn decode(text: &str, (overflow, negative): (u64, u64)) -> Result<Histogram, String> {
+fn decode(text: &str, beside: Beside) -> Result<Histogram, String> {
     let bytes = BASE64.decode(text.trim()).map_err(|cause| format!("not base64: {cause}"))?;
     // Deserializing takes memory for the range the header declares, so the range is checked first.
     check_header(&bytes)?;
     let counts = Deserializer::new()
         .deserialize(&mut bytes.as_slice())
         .map_err(|cause| format!("not an HdrHistogram: {cause:?}"))?;
-    Ok(Histogram::from_parts(counts, overflow, negative))
+    Ok(Histogram::from_parts(counts, beside.sum_ns, beside.overflow, beside.negative))
 }
 
 /// V2 compressed: cookie, length, deflate stream. The stream's own header holds digits, lowest and highest.

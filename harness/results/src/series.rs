@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::histogram::Histogram;
 use crate::pooled::Pooled;
+use crate::run::Stage;
 
 /// A kind of latency. Its text is the tag in `latency.hlog`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,7 +22,11 @@ pub enum Metric {
     EndToEnd,
     /// Oversleep of an idle thread.
     Hiccup,
-    /// Anything else, for example `stage.append`.
+    /// A produce request at the broker, from its last byte in to the last byte of its answer out, per record.
+    Request,
+    /// One stage of a record's way.
+    Stage(Stage),
+    /// Anything else.
     Other(String),
 }
 
@@ -125,6 +130,8 @@ impl fmt::Display for Metric {
             Self::Schedule => "schedule",
             Self::EndToEnd => "e2e",
             Self::Hiccup => "hiccup",
+            Self::Request => "stage.request",
+            Self::Stage(stage) => return write!(f, "stage.{}", stage.as_str()),
             Self::Other(name) => name,
         })
     }
@@ -140,7 +147,11 @@ impl FromStr for Metric {
             "schedule" => Self::Schedule,
             "e2e" => Self::EndToEnd,
             "hiccup" => Self::Hiccup,
-            other => Self::Other(other.to_owned()),
+            "stage.request" => Self::Request,
+            other => {
+                let stage = other.strip_prefix("stage.").and_then(Stage::from_name);
+                stage.map_or_else(|| Self::Other(other.to_owned()), Self::Stage)
+            }
         })
     }
 }

@@ -30,7 +30,7 @@ fn a_finished_bundle_reads_back_as_it_was_written() {
     let rows = [
         row(0, Phase::Warmup, Metric::Response, &[5, 970_000]),
         row(1, Phase::Measure, Metric::Response, &[7, 1_000_000, MAX_TRACKABLE_NS + 1]),
-        row(1, Phase::Measure, Metric::Other("stage.append".into()), &[]),
+        row(1, Phase::Measure, Metric::Stage(Stage::Append), &[]),
     ];
     rows.iter().for_each(|row| trial.latency(row).unwrap());
     trial.interval(&IntervalRow { acked: 3, len_ms: 1000.0, ..Default::default() }).unwrap();

@@ -42,6 +42,7 @@ fn full() -> RunDocument {
         Throughput { wire_mb_per_s: Some(1.0), consumed_records_per_s: Some(1.0), ..Default::default() };
     run.latency.quantiles =
         Quantiles { response: set, schedule: Some(set), hiccup: Some(set), ..Default::default() };
+    run.stages = Some(full_stages());
     run.cost = full_cost();
     run.faults = vec![Fault::default()];
     run.arm = Arm {
@@ -81,20 +82,64 @@ fn full() -> RunDocument {
     run
 }
 
+fn full_stages() -> Stages {
+    let time = Some(StageTime { p50_us: Some(1.5), share: Some(0.1), n: 3, ..Default::default() });
+    Stages {
+        enqueue: time,
+        linger: time,
+        compress: time,
+        send_queue: time,
+        wire: time,
+        request_queue: time,
+        parse: time,
+        validate: time,
+        append: time,
+        flush: time,
+        ack_wait: time,
+        send: time,
+        fetch_wait: time,
+        decode: time,
+        response_mean_us: Some(1.0),
+        unaccounted_mean_us: Some(0.5),
+        unaccounted_pct: None,
+        e2e_mean_us: Some(1.0),
+        e2e_unaccounted_mean_us: Some(0.5),
+        e2e_unaccounted_pct: Some(50.0),
+    }
+}
+
 fn full_cost() -> Cost {
+    let some = Some(1.0);
     let broker = ProcessCost {
-        cpu_user_ns_per_record: Some(1.0),
-        run_delay_ns_per_record: Some(1.0),
-        ctx_switches_per_s: Some(1.0),
+        cpu_user_ns_per_record: some,
+        run_delay_ns_per_record: some,
+        syscalls_per_record: some,
+        syscalls_per_s: some,
+        ctx_switches_per_s: some,
+        voluntary_switches_per_record: some,
+        voluntary_switches_per_s: some,
+        involuntary_switches_per_record: some,
+        involuntary_switches_per_s: some,
         minor_faults: Some(1),
         major_faults: Some(1),
+        minor_faults_per_record: some,
+        major_faults_per_s: some,
+        read_bytes_per_s: some,
+        write_bytes_per_s: some,
         ..Default::default()
     };
     Cost {
         broker,
         read_bytes: Some(1),
-        steal_pct: Some(1.0),
-        broker_cpu_s_per_gb: Some(1.0),
+        device_bytes_written_per_payload_byte: some,
+        device_bytes_read_per_payload_byte: some,
+        device_flushes: Some(1),
+        fsyncs: Some(1),
+        fsyncs_per_record: some,
+        fsyncs_per_s: some,
+        steal_pct: some,
+        psi: Some(Psi { cpu: Pressure { some_pct: some, full_pct: None }, ..Default::default() }),
+        broker_cpu_s_per_gb: some,
         ..Default::default()
     }
 }

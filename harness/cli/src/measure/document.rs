@@ -220,6 +220,7 @@ fn cost(trials: &[Trial]) -> Cost {
         read_bytes: broker.and_then(|usage| usage.read_bytes),
         steal_pct: trials.iter().filter_map(|trial| trial.outcome.steal_pct).max_by(f64::total_cmp),
         broker_cpu_s_per_gb: broker.filter(|_| payload > 0).map(|usage| usage.cpu_ns as f64 / payload as f64),
+        ..Cost::default()
     }
 }
 

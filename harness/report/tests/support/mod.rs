@@ -197,6 +197,7 @@ fn cost() -> Cost {
         ctx_switches_per_s: Some(4_120.0),
         minor_faults: Some(10_000),
         major_faults: Some(0),
+        ..ProcessCost::default()
     };
     Cost {
         broker: process(3_120.0, 8_410.0, 38_400_000),

@@ -10,17 +10,19 @@ mod durability;
 mod latency;
 mod load;
 mod payload;
+mod stages;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::arm::{Arm, ComparisonRow, Fault, PhaseSpan};
-pub use self::cost::{Cost, ProcessCost};
+pub use self::cost::{Cost, Pressure, ProcessCost, Psi};
 pub use self::durability::{Acks, Durability, DurabilityMode, Survives};
 pub use self::latency::{Latency, QuantileSet, Quantiles};
 pub use self::load::{Load, LoadMode, Throughput};
 pub use self::payload::{CodecRatio, PayloadSummary};
+pub use self::stages::{Stage, StageTime, Stages};
 use crate::doctor::Canary;
 use crate::machine::{Machine, ToolBuild};
 use crate::status::Status;
@@ -53,6 +55,9 @@ pub struct RunDocument {
     pub throughput: Throughput,
     /// Latencies from the intended send time, over the measured phase of all trials.
     pub latency: Latency,
+    /// Where the response time went, where somebody counted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Stages>,
     /// What a record cost.
     pub cost: Cost,
     /// What became of the acknowledged records.
@@ -116,6 +121,7 @@ impl RunDocument {
             load: Load::default(),
             throughput: Throughput::default(),
             latency: Latency::default(),
+            stages: None,
             cost: Cost::default(),
             verify: VerifyCounts::default(),
             faults: Vec::new(),
