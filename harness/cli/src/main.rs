@@ -18,6 +18,7 @@ mod measure;
 mod options;
 mod pages;
 mod storage;
+mod stored;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,10 @@ fn main() -> ExitCode {
         Verb::Compare(options) => compare::run(&options),
         Verb::Gate(options) => gate::run(&options),
         Verb::Calibrate(options) => calibrate::run(&options),
+        Verb::Report(options) => stored::report(&options),
+        Verb::Plot(options) => stored::plot(&options),
+        Verb::Show(options) => stored::show(&options),
+        Verb::List(options) => stored::list(&options),
         Verb::Helper { arguments } => {
             plimsoll_target::helper(&arguments).map(|()| plimsoll_results::Exit::Pass).map_err(Into::into)
         }

@@ -42,6 +42,14 @@ pub(crate) enum Verb {
     Codecs(Box<crate::codecs::CodecsOptions>),
     /// Examines the machine: is it fit to measure on, and what to do about it.
     Doctor(crate::doctor::DoctorOptions),
+    /// Writes one offline HTML page about stored runs or a comparison.
+    Report(crate::stored::ReportOptions),
+    /// Draws one chart of stored runs or a comparison as SVG or PNG.
+    Plot(crate::stored::PlotOptions),
+    /// Prints stored runs and comparisons.
+    Show(crate::stored::ShowOptions),
+    /// Lists the bundles of a directory.
+    List(crate::stored::ListOptions),
     /// Serves Kafka's protocol on one node.
     Broker(BrokerOptions),
     /// The storage engine alone: measured against the device, its directories read, checked and repaired.
@@ -84,6 +92,10 @@ impl Verb {
             Verb::Compare(options) => options.common.json,
             Verb::Gate(options) => options.common.json,
             Verb::Calibrate(options) => options.common.json,
+            Verb::Report(options) => options.json,
+            Verb::Plot(options) => options.json,
+            Verb::Show(options) => options.json,
+            Verb::List(options) => options.json,
             Verb::Helper { .. } | Verb::Broker(_) | Verb::Completions { .. } | Verb::Man { .. } => false,
         }
     }

@@ -305,7 +305,20 @@ fn the_doctor_says_of_every_check_how_it_is_and_what_to_do() {
 #[test]
 fn help_names_every_verb_and_pages_are_made() {
     let help = text(&output_of(&["--help"]).stdout);
-    for verb in ["quick", "run", "doctor", "broker", "corpus", "completions", "man"] {
+    let verbs = [
+        "quick",
+        "run",
+        "report",
+        "plot",
+        "show",
+        "list",
+        "doctor",
+        "broker",
+        "corpus",
+        "completions",
+        "man",
+    ];
+    for verb in verbs {
         assert!(help.contains(&format!("\n  {verb}")), "{verb} is missing in\n{help}");
     }
     assert!(!help.contains("target-helper"), "the hidden verb is shown");

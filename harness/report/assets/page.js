@@ -5,6 +5,8 @@
   const options = JSON.parse(document.getElementById("charts").textContent);
   const drawn = new Map();
   const linear = new Set();
+  // Which chart an element shows: its own, or another one of the same figure.
+  const chosen = new Map();
 
   const three = (x) => {
     if (x === 0) return "0";
@@ -18,6 +20,12 @@
     const number = size === 1 && Number.isInteger(rounded) ? String(rounded) : three(rounded / size);
     return name ? number + " " + name : number;
   };
+  const change = (ratio) => {
+    if (Math.abs(ratio - 1) < 1e-9) return "no change";
+    if (ratio >= 1.995) return "× " + three(ratio);
+    if (ratio < 0.495) return "÷ " + three(1 / ratio);
+    return (ratio > 1 ? "+" : "−") + three(100 * Math.abs(ratio - 1)) + " %";
+  };
   const show = {
     nines: (x) => (100 * (1 - Math.pow(10, -x))).toFixed(Math.max(0, Math.ceil(x - 2 - 1e-9))) + " %",
     log_micros: (x) => scaled(x * 1000, [["ns", 1], ["µs", 1e3], ["ms", 1e6], ["s", 1e9]]),
@@ -25,6 +33,8 @@
     count: (x) => scaled(x, [["", 1], ["k", 1e3], ["M", 1e6], ["G", 1e9]]),
     bytes_per_s: (x) => show.bytes(x) + "/s",
     log_bytes_per_s: (x) => show.bytes(x) + "/s",
+    log_ratio: (x) => change(Math.exp(x)),
+    rows: () => "",
     unread: () => "",
     bytes: (x) => scaled(x, [["B", 1], ["kB", 1e3], ["MB", 1e6], ["GB", 1e9], ["TB", 1e12]]),
     percent: (x) => three(x) + " %",
@@ -32,8 +42,23 @@
   // Ticks are round: 1.00 ms is 1 ms there.
   const tick = (text) => text.replace(/(\.\d*?)0+(?= |$)/, "$1").replace(/\.(?= |$)/, "");
 
+  // One rectangle for each cell of a heat map, coloured by its count.
+  const cell = (grid) => (params, api) => {
+    const [from, to] = grid.columns[api.value(0)];
+    const [left, top] = api.coord([from, grid.borders[api.value(1) + 1]]);
+    const [right, bottom] = api.coord([to, grid.borders[api.value(1)]]);
+    // Half a pixel more, or the page shines through between cells.
+    return { type: "rect", shape: { x: left, y: top, width: right - left + 0.5, height: bottom - top + 0.5 }, style: { fill: api.visual("color") } };
+  };
+
+  // Names of rows, with what is under them smaller.
+  const rowName = (rows) => (y) => {
+    const [name, remark] = (rows[rows.length - 1 - y] ?? "").split("\n");
+    return remark ? name + "\n{remark|" + remark + "}" : name;
+  };
+
   const prepare = (id, css) => {
-    const option = structuredClone(options[id]);
+    const option = structuredClone(options[chosen.get(id) ?? id]);
     const meta = option.plimsoll;
     delete option.plimsoll;
     const color = (name) => css.getPropertyValue(name).trim();
@@ -50,13 +75,25 @@
     }
     option.yAxis.forEach((axis, i) => {
       if (linear.has(id) && axis.type === "log") Object.assign(axis, { type: "value", min: 0, max: "dataMax", minorSplitLine: { show: false } });
-      Object.assign(axis.axisLabel, { color: faint, formatter: (y) => tick(show[meta.y[i]](y)) });
+      const named = meta.rows[i].length > 0;
+      Object.assign(axis.axisLabel, named
+        ? { color: fg, formatter: rowName(meta.rows[i]), align: "right", rich: { remark: { color: faint, fontSize: 11, lineHeight: 15 } } }
+        : { color: faint, formatter: (y) => tick(show[meta.y[i]](y)) });
       axis.axisLine.lineStyle = { color: faint };
       axis.splitLine = { lineStyle: { color: grid } };
       axis.minorSplitLine.lineStyle = { color: grid, opacity: 0.45 };
     });
+    for (const levels of option.visualMap) {
+      levels.textStyle = { color: fg };
+      for (const piece of levels.pieces) piece.color = color(piece.color);
+    }
     for (const series of option.series) {
+      if (series.type === "custom") {
+        series.renderItem = cell(meta.heat);
+        continue;
+      }
       series.color = color(series.color);
+      if (series.label) series.label.color = fg;
       if (series.itemStyle) series.itemStyle.borderColor = color(series.itemStyle.borderColor);
       if (series.label) series.label.color = fg;
       if (series.markLine) {
@@ -103,12 +140,21 @@
   const draw = (id) => {
     const element = document.getElementById(id);
     if (!element) return;
-    if (!drawn.has(id)) drawn.set(id, echarts.init(element, null, { renderer: "svg" }));
+    if (!drawn.has(id)) {
+      drawn.set(id, echarts.init(element, null, { renderer: "svg" }));
+      // What is over time is looked into together.
+      if (options[id].plimsoll.x === "seconds") drawn.get(id).group = "time";
+    }
     drawn.get(id).setOption(prepare(id, getComputedStyle(document.body)), { notMerge: true });
   };
   const drawAll = () => Object.keys(options).forEach(draw);
 
   drawAll();
+  echarts.connect("time");
+  document.querySelectorAll("[data-choose]").forEach((select) => select.addEventListener("change", () => {
+    chosen.set(select.dataset.choose, select.value);
+    draw(select.dataset.choose);
+  }));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   addEventListener("resize", () => drawn.forEach((chart) => chart.resize()));
   document.querySelectorAll("[data-toggle]").forEach((button) => button.addEventListener("click", () => {

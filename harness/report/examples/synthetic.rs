@@ -1,15 +1,27 @@
-//! Writes the report of a run that never took place: `cargo run -p plimsoll-report --example synthetic -- OUT.html`.
+//! Writes the pages of results that never took place, for looking at them:
+//! `cargo run -p plimsoll-report --example synthetic -- DIR`.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use plimsoll_report::{CardStyle, card, html};
+use std::path::PathBuf;
+
+use plimsoll_report::{CardStyle, card, comparison_page, comparison_table, html, runs_page};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args().nth(1).ok_or("give the path of the page to write")?;
-    let trials = std::env::args().nth(2).map_or(Ok(1), |n| n.parse())?;
-    let data = support::synthetic(trials);
-    print!("{}", card(&data.document, CardStyle { color: false, width: 100 }));
-    std::fs::write(path, html(&data)?)?;
+    let dir = PathBuf::from(std::env::args().nth(1).ok_or("give the directory for the pages")?);
+    let (run, comparison) = (support::synthetic(3), support::compared(12));
+    print!(
+        "{}{}",
+        card(&run.document, CardStyle::default()),
+        comparison_table(&comparison.document, CardStyle::default())
+    );
+    std::fs::create_dir_all(&dir)?;
+    std::fs::write(dir.join("run.html"), html(&run)?)?;
+    std::fs::write(
+        dir.join("runs.html"),
+        runs_page(support::rising(&[10_000.0, 40_000.0, 70_000.0, 90_000.0, 120_000.0]))?,
+    )?;
+    std::fs::write(dir.join("comparison.html"), comparison_page(&comparison)?)?;
     Ok(())
 }

@@ -58,7 +58,7 @@ pub fn ratio_against_speed(id: &str, records: &str, points: &[CodecPoint], capti
         let title = batch.first().map_or_else(String::new, |it| format!("ratio; batches of {}", it.batch));
         let mut series = fronts(batch);
         series.extend(families.iter().flat_map(|(family, color)| family_series(batch, family, *color)));
-        Panel { title, y: y.clone(), series, weight: RATIO_WEIGHT }
+        Panel::lines(title, y.clone(), series, RATIO_WEIGHT)
     });
     Chart {
         id: id.to_owned(),
@@ -125,12 +125,11 @@ pub fn best_by_link(
     let families = families(reigns.iter().map(|it| it.family.as_str()));
     let panels = reigns.chunk_by(|a, b| a.batch == b.batch).map(|batch| {
         let title = batch.first().map_or_else(String::new, |it| format!("batches of {}", it.batch));
-        let y = Axis { label: String::new(), scale: Scale::Unread, min: 0.0, max: 1.0 };
+        let y = Axis::between("", Scale::Unread, 0.0, 1.0);
         let series = families.iter().flat_map(|(family, color)| reign_series(batch, family, *color));
-        Panel { title, y, series: series.collect(), weight: STRIP_WEIGHT }
+        Panel::lines(title, y, series.collect(), STRIP_WEIGHT)
     });
     let (min, max) = LINK_BYTES_PER_S;
-    let label = "speed of the link or disk".to_owned();
     let mark = |(at, name): (f64, &str)| Mark { at, label: name.to_owned(), labelled: true };
     Chart {
         id: id.to_owned(),
@@ -139,7 +138,7 @@ pub fn best_by_link(
                    the codec. Slow links want few bytes, fast ones a codec that does not hold them up."
             .to_owned(),
         captions,
-        x: Axis { label, scale: Scale::LogBytesPerS, min, max },
+        x: Axis::between("speed of the link or disk", Scale::LogBytesPerS, min, max),
         panels: panels.collect(),
         marks: NETWORKS.map(mark).to_vec(),
         bands: Vec::new(),

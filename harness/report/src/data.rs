@@ -1,12 +1,19 @@
-//! What a page needs from a bundle, read once.
+//! What a page needs from stored results, read once.
+
+use std::collections::BTreeSet;
 
 use plimsoll_results::{
-    Bundle, BundleError, Event, IntervalRow, LatencySeries, Machine, RunDocument, VerifyDocument,
+    Bundle, BundleError, Comparison, ComparisonDocument, Event, IntervalRow, LatencySeries, Machine, Metric,
+    Phase, Pooled, RunDocument, VerifyDocument,
 };
+
+use crate::units::count;
 
 /// A run ready to be drawn. Build it from a bundle, or by hand from what is still in memory.
 #[derive(Debug, Clone)]
 pub struct ReportData {
+    /// What it is called where several are shown; see [`name_apart`].
+    pub name: String,
     /// The summary.
     pub document: RunDocument,
     /// The machine.
@@ -30,6 +37,17 @@ pub struct TrialData {
     pub verify: Option<VerifyDocument>,
 }
 
+/// A comparison ready to be drawn.
+#[derive(Debug, Clone)]
+pub struct ComparisonData {
+    /// What was found.
+    pub document: ComparisonDocument,
+    /// The machine.
+    pub machine: Option<Machine>,
+    /// The runs of its arms that are stored with it, under the names of the arms.
+    pub arms: Vec<ReportData>,
+}
+
 impl ReportData {
     /// Reads everything a page needs.
     pub fn from_bundle(bundle: &Bundle) -> Result<Self, BundleError> {
@@ -40,8 +58,10 @@ impl ReportData {
                 verify: trial.verify()?,
             })
         });
+        let document = bundle.document().clone();
         Ok(Self {
-            document: bundle.document().clone(),
+            name: document.workload.clone().unwrap_or_else(|| document.id.clone()),
+            document,
             machine: bundle.machine()?,
             events: bundle.events()?,
             lock: bundle.lock(),
@@ -49,8 +69,68 @@ impl ReportData {
         })
     }
 
-    /// All trials' histograms, to be pooled by counts.
-    pub fn latency(&self) -> LatencySeries {
-        self.trials.iter().flat_map(|trial| trial.latency.rows().iter().cloned()).collect()
+    /// One kind of latency in one phase, all trials pooled by counts.
+    pub fn pooled<'a>(&'a self, metric: &'a Metric, phase: Phase) -> Pooled<'a> {
+        let rows = self.trials.iter().flat_map(|trial| trial.latency.of(metric));
+        Pooled::new(rows.filter(|row| row.phase == phase).map(|row| &row.histogram))
     }
+}
+
+impl ComparisonData {
+    /// Reads the comparison and the runs of its arms.
+    pub fn from_comparison(stored: &Comparison) -> Result<Self, BundleError> {
+        let arms = stored
+            .arms()?
+            .into_iter()
+            .map(|(name, bundle)| Ok(ReportData { name, ..ReportData::from_bundle(&bundle)? }));
+        Ok(Self {
+            document: stored.document().clone(),
+            machine: stored.machine()?,
+            arms: arms.collect::<Result<_, BundleError>>()?,
+        })
+    }
+}
+
+/// Names runs by what is different between them; by their ids where nothing is.
+pub fn name_apart(runs: &mut [ReportData]) {
+    let names = differences(runs, |document| {
+        let mut facets = system_facets(document);
+        facets.push(document.load.target_rate.map_or_else(String::new, |rate| format!("{}/s", count(rate))));
+        facets
+    });
+    let unique = names.iter().collect::<BTreeSet<_>>().len() == names.len();
+    for (run, name) in runs.iter_mut().zip(names) {
+        run.name = if unique && !name.is_empty() { name } else { run.document.id.clone() };
+    }
+}
+
+/// What tells the systems of runs apart, leaving aside the rate: the same text for those on one line of a chart.
+pub(crate) fn same_but_for_the_rate(runs: &[ReportData]) -> Vec<String> {
+    differences(runs, system_facets)
+}
+
+fn system_facets(document: &RunDocument) -> Vec<String> {
+    let (arm, durability) = (&document.arm, &document.durability);
+    let version = arm.version.as_deref().unwrap_or_default();
+    vec![
+        document.workload.clone().unwrap_or_default(),
+        format!("{} {version}", arm.system).trim_end().to_owned(),
+        arm.backend.clone().unwrap_or_default(),
+        format!("acks={}", durability.acks),
+        format!("rf {}", durability.rf),
+        durability.durability.map_or_else(String::new, |mode| mode.as_str().to_owned()),
+        durability.flush.as_ref().map_or_else(String::new, |flush| format!("flush {flush}")),
+    ]
+}
+
+/// Of each run's facets those that not all runs share.
+fn differences(runs: &[ReportData], facets: impl Fn(&RunDocument) -> Vec<String>) -> Vec<String> {
+    let all: Vec<Vec<String>> = runs.iter().map(|run| facets(&run.document)).collect();
+    let differs =
+        |at: usize| all.iter().any(|one| one.get(at) != all.first().and_then(|first| first.get(at)));
+    let name = |of: &Vec<String>| {
+        let told = of.iter().enumerate().filter(|(at, text)| differs(*at) && !text.is_empty());
+        told.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    all.iter().map(name).collect()
 }

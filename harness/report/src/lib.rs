@@ -1,8 +1,10 @@
 //! Draws a result: the terminal card, charts, and one HTML file that works without a network.
 //!
-//! [`card`] prints a run in at most 24 lines, [`comparison_table`] a comparison in one line per metric. [`ReportData`] collects what a page needs from a bundle and
-//! [`html`] makes the page. Every figure is first a [`Chart`] of ours, which knows data, axes, marks and
-//! captions but no drawing library; [`echarts_option`] and [`svg`] turn it into a picture.
+//! [`card`] prints a run in at most 24 lines, [`comparison_table`] a comparison in one line per metric. [`ReportData`]
+//! and [`ComparisonData`] collect what a page needs from what is stored; [`html`], [`runs_page`] and
+//! [`comparison_page`] make the page. Every figure is first a [`Chart`] of ours, which knows data, axes, marks and
+//! captions but no drawing library; [`echarts_option`], [`svg`], [`svg_file`] and [`png_file`] turn it
+//! into a picture.
 //!
 //! Rules kept here: three significant digits with units, at most six colours, never smoothed, log latency,
 //! the same axes for what is meant to be compared, and the durability line on every figure.
@@ -17,21 +19,28 @@ mod data;
 mod echarts;
 mod figures;
 mod html;
+mod png;
+mod side_by_side;
 mod storage;
 mod strip;
 mod svg;
+mod text_table;
 pub mod units;
 
 pub use card::{CARD_LINES_MAX, CardStyle, card};
-pub use chart::{Axis, Band, Chart, Color, Dash, Mark, Marker, Panel, Scale, Series, Width};
+pub use chart::{Axis, Band, Chart, Color, Dash, Heat, HeatCell, Mark, Marker, Panel, Scale, Series, Width};
 pub use codecs::{CodecPoint, LinkReign, best_by_link, ratio_against_speed};
 pub use comparison::{comparison_csv, comparison_markdown, comparison_table};
-pub use data::{ReportData, TrialData};
+pub use data::{ComparisonData, ReportData, TrialData, name_apart};
 pub use echarts::echarts_option;
-pub use figures::{percentile_curve, time_series};
-pub use html::{ReportError, html};
-pub use storage::{
-    CostPoint, FiguresPage, FiguresRow, FiguresTable, SyncCurve, figures_page, sync_latency,
-    throughput_against_cpu,
+pub use figures::{
+    Choice, Figure, forests, heat_maps, hockey_stick, percentile_curve, shift_function, time_series,
 };
-pub use svg::svg;
+pub use html::{
+    FiguresPage, FiguresRow, FiguresTable, ReportError, comparison_page, figures_page, html, runs_page,
+};
+pub use png::{PngError, png_file};
+pub use side_by_side::{runs_table, trials_table};
+pub use storage::{CostPoint, SyncCurve, sync_latency, throughput_against_cpu};
+pub use svg::{svg, svg_file};
+pub use text_table::text_table;

@@ -1,12 +1,8 @@
-//! What the bench of the storage engine shows: throughput against CPU, syncs by percentile, and a page of them.
+//! What the bench of the storage engine shows: throughput against CPU, and syncs by percentile.
 
-use minijinja::context;
-use minijinja::value::Serde;
 use plimsoll_results::{CurvePoint, Histogram, Pooled};
-use serde::Serialize;
 
 use crate::chart::{Axis, Chart, Color, Dash, Marker, Panel, Scale, Series};
-use crate::html::{ReportError, Shared, render};
 
 const CURVE_POINTS_PER_NINE: u32 = 60;
 /// Heights by a time series' panel.
@@ -53,7 +49,7 @@ pub fn throughput_against_cpu(points: &[CostPoint], captions: Vec<String>) -> Ch
             cost_series(group, *color, &of.collect::<Vec<_>>())
         });
         let title = format!("payload per second; {class}");
-        Panel { title, y: y.clone(), series: series.collect(), weight: COST_WEIGHT }
+        Panel::lines(title, y.clone(), series.collect(), COST_WEIGHT)
     });
     Chart {
         id: "throughput-cpu".to_owned(),
@@ -109,7 +105,7 @@ pub fn sync_latency(curves: &[SyncCurve<'_>], captions: Vec<String>) -> Chart {
     let x = Axis::nines("share of groups at or below", ends.fold(0.0, f64::max));
     let panel = |(class, series): (&str, Vec<Series>)| {
         let title = format!("time of a group's sync; {class}");
-        Panel { title, y: y.clone(), series, weight: SYNC_WEIGHT }
+        Panel::lines(title, y.clone(), series, SYNC_WEIGHT)
     };
     Chart {
         id: "sync-latency".to_owned(),
@@ -166,55 +162,4 @@ fn colors<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(&'a str, Color)> {
     const COLORS: [Color; 5] = [Color::First, Color::Second, Color::Third, Color::Fourth, Color::Fifth];
     let colors = COLORS.into_iter().chain(std::iter::repeat(Color::Grey));
     distinct(names).into_iter().zip(colors).collect()
-}
-
-/// A page of tables, charts and remarks.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct FiguresPage {
-    /// What was measured.
-    pub title: String,
-    /// How it ended: one word, and whether it is good.
-    pub status: (String, bool),
-    /// The verdict, a paragraph each.
-    pub sentences: Vec<String>,
-    /// What an acknowledged record survives; empty where nothing is stored.
-    pub durability: String,
-    /// What a reader should know before believing a figure.
-    pub remarks: Vec<String>,
-    /// Rows by what they are about.
-    pub tables: Vec<FiguresTable>,
-    /// Below the tables.
-    pub notes: Vec<String>,
-    /// Facts about the machine.
-    pub machine: Vec<(String, String)>,
-}
-
-/// Rows that are meant to be compared.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct FiguresTable {
-    /// What they have in common.
-    pub title: String,
-    /// Names of the columns, with units.
-    pub head: Vec<String>,
-    /// Its rows.
-    pub rows: Vec<FiguresRow>,
-}
-
-/// A row of a page's table.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct FiguresRow {
-    /// As texts, in the order of the head.
-    pub cells: Vec<String>,
-    /// Why it is not whole.
-    pub remark: Option<String>,
-    /// Nothing failed.
-    pub good: bool,
-}
-
-/// Makes one HTML file that refers to nothing outside itself.
-pub fn figures_page(page: &FiguresPage, charts: &[Chart]) -> Result<String, ReportError> {
-    let charts: Vec<Chart> =
-        charts.iter().filter(|chart| chart.panels.iter().any(|p| !p.series.is_empty())).cloned().collect();
-    let shared = Shared::of(&charts)?;
-    render("figures.html", context! { page => Serde(page), shared => Serde(&shared) })
 }

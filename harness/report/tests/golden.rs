@@ -5,7 +5,10 @@ mod support;
 
 use std::path::PathBuf;
 
-use plimsoll_report::{CARD_LINES_MAX, CardStyle, card, percentile_curve, svg, time_series};
+use plimsoll_report::{
+    CARD_LINES_MAX, CardStyle, Choice, card, forests, heat_maps, hockey_stick, percentile_curve,
+    shift_function, svg, svg_file, time_series,
+};
 use plimsoll_results::{QuantileSet, Quantiles, RunDocument, Status, Verdict, VerifyCounts, Warning};
 
 fn golden(name: &str, actual: &str) {
@@ -98,14 +101,32 @@ fn c2_a_p99_of_0_97_ms_is_not_zero_on_the_card() {
 
 #[test]
 fn pictures_are_the_same_bytes_every_time() {
-    let data = support::synthetic(2);
-    golden("percentiles.svg", &svg(&percentile_curve(&data)));
-    let charts = time_series(&data);
-    assert_eq!(charts.len(), 2);
-    golden("time.svg", &svg(&charts[0]));
-    assert_eq!(
-        charts[0].panels.iter().map(|p| p.y.max).collect::<Vec<_>>(),
-        charts[1].panels.iter().map(|p| p.y.max).collect::<Vec<_>>(),
-        "trials are compared on the same axes"
-    );
+    let run = support::synthetic(2);
+    let runs = std::slice::from_ref(&run);
+    golden("percentiles.svg", &svg(&percentile_curve(runs)));
+    let (times, heats) = (time_series(runs), heat_maps(runs));
+    golden("time.svg", &svg(&times[0].chart));
+    golden("heat.svg", &svg(&heats[0].chart));
+    for charts in [&times, &heats] {
+        assert_eq!(charts.len(), 2);
+        let ends = |choice: &Choice| choice.chart.panels.iter().map(|panel| panel.y.max).collect::<Vec<_>>();
+        assert_eq!(ends(&charts[0]), ends(&charts[1]), "trials are compared on the same axes");
+    }
+    let level = |choice: &Choice| choice.chart.panels[0].heat.as_ref().map(|heat| heat.levels.clone());
+    assert_eq!(level(&heats[0]), level(&heats[1]), "and with the same colours");
+}
+
+#[test]
+fn a_file_says_what_it_shows_and_needs_no_page() {
+    let runs = support::rising(&[10_000.0, 40_000.0, 80_000.0, 120_000.0]);
+    let hockey = svg_file(&hockey_stick(&runs).unwrap());
+    golden("hockey.svg", &hockey);
+    let forest = svg_file(&forests(&support::compared(12).document)[0].chart);
+    golden("forest.svg", &forest);
+    golden("shift.svg", &svg_file(&shift_function(&support::compared(12).document).unwrap()));
+    for picture in [hockey, forest] {
+        assert!(picture.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
+        assert!(picture.contains("durability") && picture.contains("acks=1"), "the durability line");
+        assert!(!picture.contains("var("), "programs that are no browsers know no CSS variables");
+    }
 }

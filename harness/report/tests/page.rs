@@ -2,7 +2,7 @@
 
 mod support;
 
-use plimsoll_report::{ReportData, html};
+use plimsoll_report::{ReportData, comparison_page, html, runs_page};
 use plimsoll_results::{Event, RunDocument, Warning};
 use sha2::{Digest, Sha256};
 
@@ -25,7 +25,11 @@ fn the_vendored_library_is_the_one_we_name() {
 #[test]
 fn c2_no_external_url_anywhere() {
     let page = html(&support::synthetic(2)).unwrap();
-    let ours = ours(&page).to_lowercase();
+    loads_nothing(&page);
+}
+
+fn loads_nothing(page: &str) {
+    let ours = ours(page).to_lowercase();
     for word in ["http:", "https:", "src=", "href=", "@import", "url(", "fetch(", "xmlhttp", "<link", "//cdn"]
     {
         assert!(!ours.contains(word), "the page has `{word}`");
@@ -35,8 +39,51 @@ fn c2_no_external_url_anywhere() {
 
 #[test]
 fn c2_under_three_megabytes_with_many_trials() {
-    let page = html(&support::synthetic(8)).unwrap();
-    assert!(page.len() < 3_000_000, "{} bytes", page.len());
+    for page in [html(&support::synthetic(50)).unwrap(), comparison_page(&support::compared(25)).unwrap()] {
+        assert!(page.len() < 3_000_000, "{} bytes", page.len());
+    }
+}
+
+#[test]
+fn c2_every_kind_of_page_loads_nothing_and_says_its_durability() {
+    let runs = runs_page(support::rising(&[10_000.0, 40_000.0, 90_000.0])).unwrap();
+    let comparison = comparison_page(&support::compared(8)).unwrap();
+    for page in [&runs, &comparison] {
+        loads_nothing(page);
+        assert!(page.contains("acks=1, rf 1") && page.contains("<noscript><svg"));
+        assert!(!page.contains("{{") && !page.contains("{%"), "the template is filled in");
+    }
+    assert!(runs.contains("Latency against load") && runs.contains("Side by side"));
+    for text in
+        ["REGRESSED", "IMPROVED", "EQUIVALENT", "broker CPU per record", "response p99", "Seed of the order"]
+    {
+        assert!(comparison.contains(text), "no `{text}`");
+    }
+}
+
+#[test]
+fn runs_under_different_durability_say_so_before_any_figure() {
+    let mut runs = support::rising(&[10_000.0, 40_000.0]);
+    runs[1].document.durability.acks = plimsoll_results::Acks::All;
+    let page = runs_page(runs).unwrap();
+    let (warning, figure) = (page.find("DURABILITY IS NOT EQUAL").unwrap(), page.find("<figure>").unwrap());
+    assert!(warning < figure);
+}
+
+#[test]
+fn direct_beside_cached_is_no_difference_in_durability() {
+    let mut runs = support::rising(&[10_000.0, 40_000.0]);
+    runs[1].document.durability.direct = Some(true);
+    let page = runs_page(runs).unwrap();
+    assert!(!page.contains("NOT EQUAL") && page.contains("durability of 40.0 k"), "each has its line");
+}
+
+#[test]
+fn trials_are_chosen_among_and_one_needs_no_choice() {
+    let several = html(&support::synthetic(3)).unwrap();
+    assert_eq!(several.matches("<select data-choose=").count(), 2, "over time, and as a heat map");
+    assert!(several.contains("<option value=\"heat-3\">trial 3</option>"));
+    assert!(!html(&support::synthetic(1)).unwrap().contains("<select data-choose="));
 }
 
 #[test]
@@ -80,6 +127,7 @@ fn hostile_text_stays_text() {
 #[test]
 fn a_run_that_never_began_still_has_a_page() {
     let data = ReportData {
+        name: "x".to_owned(),
         document: RunDocument::unfinished("x"),
         machine: None,
         events: Vec::new(),

@@ -26,6 +26,7 @@ mod run;
 mod series;
 pub mod stats;
 mod status;
+mod stored;
 mod trial;
 mod verdict;
 mod verify;
@@ -33,8 +34,8 @@ mod warning;
 
 pub use bundle::{Bundle, BundleError, BundleWriter, Trial, TrialWriter, bundle_id};
 pub use comparison::{
-    ArmComparison, COMPARISON_SCHEMA, ComparedArm, ComparisonDocument, ComparisonWriter, Design, LeftOut,
-    MetricComparison, MinEffects, ShiftPoint, Trials, compare, durability_differences,
+    ArmComparison, COMPARISON_SCHEMA, ComparedArm, Comparison, ComparisonDocument, ComparisonWriter, Design,
+    LeftOut, MetricComparison, MinEffects, ShiftPoint, Trials, compare, durability_differences,
 };
 pub use doctor::{Canary, Check, CheckVerdict, DOCTOR_SCHEMA, DoctorDocument};
 pub use event::Event;
@@ -54,6 +55,7 @@ pub use run::{
 };
 pub use series::{LatencyInterval, LatencySeries, Metric, Phase};
 pub use status::{Exit, Status};
+pub use stored::{Stored, bundles_in};
 pub use trial::{TRIAL_SCHEMA, TrialSummary};
 pub use verdict::{LoadObservation, Verdict};
 pub use verify::{VerifyCounts, VerifyDocument, VerifyExample, VerifyFault};

@@ -250,7 +250,8 @@ impl<'a> Session<'a> {
         conclude::status(&mut self.document, self.failure);
         conclude::arms(&mut self.document, self.sides)?;
         conclude::remarks(&mut self.document, self.request);
-        self.writer.finish(&mut self.document, Timestamp::now()).map(drop)?;
+        let bundle = self.writer.finish(&mut self.document, Timestamp::now())?;
+        crate::stored::write_comparison_report(&bundle)?;
         Ok(self.document)
     }
 }

@@ -15,6 +15,9 @@ pub struct Axis {
     pub min: f64,
     /// Upper end.
     pub max: f64,
+    /// With [`Scale::Rows`] what each row is, from the top.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<String>,
 }
 
 /// How values become places and texts.
@@ -37,6 +40,10 @@ pub enum Scale {
     LogBytesPerS,
     /// Percent.
     Percent,
+    /// Natural logarithm of a ratio, shown as what changed: `−5 %`, `+10 %`, `× 2`.
+    LogRatio,
+    /// One place per name: row 0 is the lowest.
+    Rows,
     /// Nothing can be read off: what stands higher is not more.
     Unread,
 }
@@ -63,7 +70,30 @@ impl Axis {
         let (low, high) = if high > 0.0 { (low, high) } else { (1.0, 1000.0) };
         let (min, max) = (10f64.powf(low.log10().floor()), 10f64.powf(high.log10().ceil()));
         let max = if max > min { max } else { min * 10.0 };
-        Self { label: label.to_owned(), scale, min, max }
+        Self::between(label, scale, min, max)
+    }
+
+    /// From one value to another.
+    pub fn between(label: &str, scale: Scale, min: f64, max: f64) -> Self {
+        Self { label: label.to_owned(), scale, min, max, rows: Vec::new() }
+    }
+
+    /// One row per name, the first at the top; see [`Axis::row`].
+    pub fn rows(names: Vec<String>) -> Self {
+        let max = names.len() as f64 - 0.5;
+        Self { rows: names, ..Self::between("", Scale::Rows, -0.5, max) }
+    }
+
+    /// Where the row of that index from the top is.
+    pub fn row(&self, from_top: usize) -> f64 {
+        self.rows.len() as f64 - 1.0 - from_top as f64
+    }
+
+    /// Around ratios of 1, given as their logarithms: the same factor to both sides, with room for texts.
+    pub fn log_ratio(label: &str, values: impl Iterator<Item = f64>) -> Self {
+        const LEAST: f64 = 0.02;
+        let reach = values.filter(|value| value.is_finite()).fold(LEAST, |far, value| far.max(value.abs()));
+        Self::between(label, Scale::LogRatio, -1.25 * reach, 1.25 * reach)
     }
 
     /// From zero to a round number above the greatest value: bars and areas of rates lie when cut off.
@@ -71,12 +101,13 @@ impl Axis {
         let high = values.filter(|value| value.is_finite()).fold(0.0, f64::max);
         let step = round_step(high.max(f64::MIN_POSITIVE) / STEPS_WANTED);
         let max = if high > 0.0 { (high / step).ceil() * step } else { 1.0 };
-        Self { label: label.to_owned(), scale, min: 0.0, max }
+        Self::between(label, scale, 0.0, max)
     }
 
     /// The percentile axis, up to the last of `nines`.
     pub fn nines(label: &str, last: f64) -> Self {
-        Self { label: label.to_owned(), scale: Scale::Nines, min: 0.0, max: last.max(1.0) }
+        // 99 % computed from a percentage is a hair below two nines.
+        Self::between(label, Scale::Nines, 0.0, ((last * 1e9).round() / 1e9).max(1.0))
     }
 
     /// Distance of ticks on a linear axis.
@@ -95,6 +126,8 @@ impl Axis {
                 let decades = self.min.log10().round() as i32..=self.max.log10().round() as i32;
                 decades.map(|exponent| 10f64.powi(exponent)).collect()
             }
+            Scale::LogRatio => ratio_ticks(self),
+            Scale::Rows => (0..self.rows.len()).map(|row| row as f64).collect(),
             Scale::Unread => Vec::new(),
             _ => {
                 let step = self.step();
@@ -114,8 +147,15 @@ impl Axis {
             Scale::Bytes => plain(&units::bytes(value)),
             Scale::BytesPerS | Scale::LogBytesPerS => plain(&units::bytes(value)) + "/s",
             Scale::Percent => format!("{} %", trimmed(value)),
+            Scale::LogRatio => change(value.exp()),
+            Scale::Rows => self.row_name(value).unwrap_or_default().to_owned(),
             Scale::Unread => String::new(),
         }
+    }
+
+    fn row_name(&self, place: f64) -> Option<&str> {
+        let from_top = self.rows.len().checked_sub(1)?.checked_sub(place.round() as usize)?;
+        self.rows.get(from_top).map(String::as_str)
     }
 
     /// Place of a value between 0 (lower end) and 1 (upper end).
@@ -124,6 +164,47 @@ impl Axis {
             return (value / self.min).log10() / (self.max / self.min).log10();
         }
         (value - self.min) / (self.max - self.min)
+    }
+}
+
+/// Round changes to both sides of none, the widest first, as many as have room.
+fn ratio_ticks(axis: &Axis) -> Vec<f64> {
+    const ROUND: [(f64, f64); 13] = [
+        (0.01, 100.0),
+        (0.02, 50.0),
+        (0.05, 20.0),
+        (0.1, 10.0),
+        (0.2, 5.0),
+        (0.5, 2.0),
+        (0.7, 1.5),
+        (0.8, 1.2),
+        (0.9, 1.1),
+        (0.95, 1.05),
+        (0.98, 1.02),
+        (0.99, 1.01),
+        (0.995, 1.005),
+    ];
+    const ROOM: f64 = 0.07;
+    let mut ticks = vec![0.0];
+    for ratio in ROUND.iter().flat_map(|(less, more)| [*less, *more]) {
+        let place = axis.place(ratio.ln());
+        let free = ticks.iter().all(|tick| (axis.place(*tick) - place).abs() >= ROOM);
+        if (0.0..=1.0).contains(&place) && free {
+            ticks.push(ratio.ln());
+        }
+    }
+    ticks.sort_by(f64::total_cmp);
+    ticks
+}
+
+/// A ratio as what changed: percent while that is readable, then a factor.
+fn change(ratio: f64) -> String {
+    match ratio {
+        _ if (ratio - 1.0).abs() < 1e-9 => "no change".to_owned(),
+        _ if ratio >= 1.995 => format!("× {}", trimmed(ratio)),
+        _ if ratio < 0.495 => format!("÷ {}", trimmed(1.0 / ratio)),
+        _ if ratio > 1.0 => format!("+{} %", trimmed(100.0 * (ratio - 1.0))),
+        _ => format!("−{} %", trimmed(100.0 * (1.0 - ratio))),
     }
 }
 
@@ -186,6 +267,25 @@ mod tests {
         let axis = Axis::nines("", 4.2);
         let texts: Vec<_> = axis.ticks().into_iter().map(|tick| axis.text(tick)).collect();
         assert_eq!(texts, ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
+    }
+
+    #[test]
+    fn ratios_read_as_changes_and_ticks_have_room() {
+        let texts = |far: f64| {
+            let axis = Axis::log_ratio("", [far.ln()].into_iter());
+            axis.ticks().into_iter().map(|tick| axis.text(tick)).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(1.09), ["−10 %", "−5 %", "−2 %", "no change", "+2 %", "+5 %", "+10 %"]);
+        assert_eq!(texts(0.5), ["−50 %", "−30 %", "−20 %", "no change", "+20 %", "+50 %", "× 2"]);
+        assert!(texts(12.0).contains(&"÷ 10".to_owned()));
+    }
+
+    #[test]
+    fn rows_are_named_from_the_top() {
+        let axis = Axis::rows(vec!["first".to_owned(), "second".to_owned()]);
+        assert_eq!((axis.row(0), axis.text(axis.row(0)).as_str()), (1.0, "first"));
+        assert_eq!(axis.ticks(), [0.0, 1.0]);
+        assert_eq!(axis.text(7.0), "");
     }
 
     #[test]

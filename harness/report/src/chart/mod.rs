@@ -1,8 +1,10 @@
 //! Our chart model: data and meaning, no drawing.
 
 mod axis;
+mod heat;
 
 pub use axis::{Axis, Scale};
+pub use heat::{Heat, HeatCell};
 
 use serde::Serialize;
 
@@ -38,6 +40,8 @@ pub struct Panel {
     pub y: Axis,
     /// Its lines.
     pub series: Vec<Series>,
+    /// Counts under the lines.
+    pub heat: Option<Heat>,
     /// Height relative to the other panels.
     pub weight: f64,
 }
@@ -72,6 +76,8 @@ pub enum Width {
     Normal,
     /// A bar from point to point.
     Bar,
+    /// Broad and faint: a range around what is drawn over it.
+    Wash,
 }
 
 /// A point of its own.
@@ -85,6 +91,8 @@ pub enum Marker {
     Dot,
     /// ○
     Ring,
+    /// A small dot, for one of many.
+    Speck,
 }
 
 /// Okabe–Ito colours by role; the page maps them to light and dark.
@@ -139,6 +147,18 @@ pub struct Band {
     pub label: String,
 }
 
+impl Chart {
+    /// True when it has something to draw.
+    pub fn has_values(&self) -> bool {
+        self.panels.iter().any(Panel::has_values)
+    }
+
+    /// Names of rows stand at its left, which takes more room than numbers.
+    pub fn has_rows(&self) -> bool {
+        self.panels.iter().any(|panel| panel.y.scale == Scale::Rows)
+    }
+}
+
 impl Color {
     /// Index into the page's palette; grey has its own name there.
     pub fn css_variable(self) -> &'static str {
@@ -190,6 +210,21 @@ impl Series {
         Self { width: Width::Bar, ..self }
     }
 
+    /// The same as a broad, faint range.
+    #[must_use]
+    pub fn wash(self) -> Self {
+        Self { width: Width::Wash, ..self }
+    }
+
+    /// What lies over what: ranges under context under the lines that it is about.
+    pub(crate) fn depth(&self) -> u8 {
+        match self.width {
+            Width::Wash => 0,
+            Width::Thin => 1,
+            Width::Normal | Width::Bar => 2,
+        }
+    }
+
     /// True when it has something to draw.
     pub fn has_values(&self) -> bool {
         self.points.iter().any(|(_, y)| y.is_some())
@@ -197,7 +232,17 @@ impl Series {
 }
 
 impl Panel {
-    /// Names in the legend, once each, in drawing order.
+    /// A panel of lines and points.
+    pub fn lines(title: impl Into<String>, y: Axis, series: Vec<Series>, weight: f64) -> Self {
+        Self { title: title.into(), y, series, heat: None, weight }
+    }
+
+    /// True when it has something to draw.
+    pub fn has_values(&self) -> bool {
+        self.heat.is_some() || self.series.iter().any(Series::has_values)
+    }
+
+    /// Names in the legend, once each, in order.
     pub fn legend(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for series in &self.series {
@@ -206,5 +251,26 @@ impl Panel {
             }
         }
         names
+    }
+
+    /// Room that a name takes in a legend, in pixels and generously.
+    pub(crate) fn legend_width(name: &str) -> f64 {
+        34.0 + 7.2 * name.chars().count() as f64
+    }
+
+    /// The legend broken into lines of at most `room` pixels.
+    pub(crate) fn legend_lines(&self, room: f64) -> Vec<Vec<&str>> {
+        let mut lines: Vec<(f64, Vec<&str>)> = vec![(0.0, Vec::new())];
+        for name in self.legend() {
+            let width = Self::legend_width(name);
+            match lines.last_mut() {
+                Some((used, names)) if names.is_empty() || *used + width <= room => {
+                    *used += width;
+                    names.push(name);
+                }
+                _ => lines.push((width, vec![name])),
+            }
+        }
+        lines.into_iter().map(|(_, names)| names).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 mod export;
 mod table;
-mod words;
+pub(crate) mod words;
 
 pub use export::{comparison_csv, comparison_markdown};
 pub use table::comparison_table;

@@ -6,12 +6,12 @@ use plimsoll_results::{ArmComparison, ComparisonDocument, MetricComparison};
 use crate::units::{bytes, count, duration_ns, duration_us, three};
 
 /// The metric's name for people.
-pub(super) fn title(row: &MetricComparison) -> &str {
+pub(crate) fn title(row: &MetricComparison) -> &str {
     MetricRule::named(&row.metric).map_or(&row.metric, |rule| rule.title)
 }
 
 /// A value with the unit that the metric's name ends in.
-pub(super) fn value(metric: &str, value: f64) -> String {
+pub(crate) fn value(metric: &str, value: f64) -> String {
     match metric {
         _ if metric.ends_with("_ns_per_record") => duration_ns(value),
         _ if metric.ends_with("_us") => duration_us(value),
@@ -22,13 +22,13 @@ pub(super) fn value(metric: &str, value: f64) -> String {
 }
 
 /// A ratio as a change: `+5.1 %`.
-pub(super) fn change(ratio: f64) -> String {
+pub(crate) fn change(ratio: f64) -> String {
     let percent = 100.0 * (ratio - 1.0);
     if percent.abs() >= 99.95 { format!("{percent:+.0} %") } else { format!("{percent:+.1} %") }
 }
 
 /// `[+4.2 %, +6.0 %]`, or why there is none.
-pub(super) fn interval(row: &MetricComparison) -> String {
+pub(crate) fn interval(row: &MetricComparison) -> String {
     match row.low.zip(row.high) {
         Some((low, high)) => format!("[{}, {}]", change(low), change(high)),
         None => "too few trials".to_owned(),
@@ -36,7 +36,7 @@ pub(super) fn interval(row: &MetricComparison) -> String {
 }
 
 /// What stands behind a verdict, in one clause.
-pub(super) fn remark(row: &MetricComparison) -> String {
+pub(crate) fn remark(row: &MetricComparison) -> String {
     let mut parts = Vec::new();
     if let Some(needed) = row.pairs_needed {
         parts.push(format!("about {needed} more pairs"));
@@ -52,7 +52,7 @@ pub(super) fn remark(row: &MetricComparison) -> String {
 }
 
 /// How it was measured and why it ended.
-pub(super) fn design(document: &ComparisonDocument) -> String {
+pub(crate) fn design(document: &ComparisonDocument) -> String {
     let design = &document.design;
     let pairs = design.pairs;
     let unit = match (design.paired, document.arms.len(), pairs) {
@@ -75,7 +75,7 @@ pub(super) fn design(document: &ComparisonDocument) -> String {
 }
 
 /// What an acknowledgement means, and whether it means the same in all arms.
-pub(super) fn durability(document: &ComparisonDocument) -> Vec<String> {
+pub(crate) fn durability(document: &ComparisonDocument) -> Vec<String> {
     if document.durability_differences.is_empty() {
         let first = document.arms.first().map(|arm| arm.durability.to_string());
         return first.map(|line| format!("{line}; the same in all arms")).into_iter().collect();
@@ -85,7 +85,7 @@ pub(super) fn durability(document: &ComparisonDocument) -> Vec<String> {
 }
 
 /// Metrics without a comparison, by reason.
-pub(super) fn left_out(comparison: &ArmComparison) -> Vec<String> {
+pub(crate) fn left_out(comparison: &ArmComparison) -> Vec<String> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for one in &comparison.left_out {
         let name = MetricRule::named(&one.metric).map_or(one.metric.as_str(), |rule| rule.title);

@@ -1,5 +1,8 @@
 //! One HTML file: styles, script, charts library and data inside, nothing fetched, works from `file://`.
 
+mod comparison;
+mod figures_page;
+mod runs;
 mod view;
 
 use minijinja::value::Serde;
@@ -8,10 +11,12 @@ use serde::Serialize;
 use serde_json::Map;
 use thiserror::Error;
 
-use crate::chart::Chart;
+pub use self::comparison::comparison_page;
+pub use self::figures_page::{FiguresPage, FiguresRow, FiguresTable, figures_page};
+pub use self::runs::runs_page;
 use crate::data::ReportData;
 use crate::echarts::echarts_option;
-use crate::figures::{percentile_curve, time_series};
+use crate::figures::{Choice, Figure, heat_maps, percentile_curve, time_series};
 use crate::svg::svg;
 
 const TEMPLATES: [(&str, &str); 4] = [
@@ -36,14 +41,22 @@ pub enum ReportError {
     Json(#[from] serde_json::Error),
 }
 
-/// Makes the page. Under 3 MB for runs of hours; refers to nothing outside itself; without scripts it shows
+/// Makes the page of one run. Under 3 MB for runs of hours; refers to nothing outside itself; without scripts it shows
 /// the same charts as static pictures.
-pub fn html(data: &ReportData) -> Result<String, ReportError> {
-    let mut charts = vec![percentile_curve(data)];
-    charts.extend(time_series(data));
-    charts.retain(|chart| chart.panels.iter().any(|panel| !panel.series.is_empty()));
-    let shared = Shared::of(&charts)?;
-    render("page.html", context! { run => Serde(view::run(data)), shared => Serde(&shared) })
+pub fn html(run: &ReportData) -> Result<String, ReportError> {
+    let runs = std::slice::from_ref(run);
+    let shared = Shared::of(&figures(runs))?;
+    render("page.html", context! { run => Serde(view::run(run)), shared => Serde(&shared) })
+}
+
+/// What every page of runs shows of them.
+fn figures(runs: &[ReportData]) -> Vec<Figure> {
+    let figures = [
+        Some(Figure::from(percentile_curve(runs))),
+        Figure::of(time_series(runs)),
+        Figure::of(heat_maps(runs)),
+    ];
+    figures.into_iter().flatten().collect()
 }
 
 /// Fills in one of the templates.
@@ -57,8 +70,8 @@ pub(crate) fn render(name: &str, context: Value) -> Result<String, ReportError> 
 
 /// What every page holds: styles, scripts, the charts library with its notice, and the charts themselves.
 #[derive(Serialize)]
-pub(crate) struct Shared<'a> {
-    figures: Vec<FigureView<'a>>,
+pub(crate) struct Shared {
+    figures: Vec<FigureView>,
     data: String,
     style: &'static str,
     script: &'static str,
@@ -66,12 +79,15 @@ pub(crate) struct Shared<'a> {
     notice: String,
 }
 
-impl<'a> Shared<'a> {
-    pub(crate) fn of(charts: &'a [Chart]) -> Result<Self, ReportError> {
+impl Shared {
+    /// Leaves out what has nothing to draw.
+    pub(crate) fn of(figures: &[Figure]) -> Result<Self, ReportError> {
+        let drawn = || figures.iter().filter(|figure| figure.choices.iter().any(|it| it.chart.has_values()));
+        let charts = drawn().flat_map(|figure| &figure.choices).map(|choice| &choice.chart);
         let options: Map<String, serde_json::Value> =
-            charts.iter().map(|chart| (chart.id.clone(), echarts_option(chart))).collect();
+            charts.map(|chart| (chart.id.clone(), echarts_option(chart))).collect();
         Ok(Self {
-            figures: charts.iter().map(|chart| FigureView::new(chart, &options)).collect(),
+            figures: drawn().filter_map(|figure| FigureView::new(figure, &options)).collect(),
             data: for_script(&serde_json::to_string(&options)?),
             style: STYLE,
             script: SCRIPT,
@@ -81,30 +97,38 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// A chart as the template places it.
+/// A figure as the template places it: what its first choice shows, until another one is chosen.
 #[derive(Serialize)]
-struct FigureView<'a> {
-    id: &'a str,
-    title: &'a str,
-    question: &'a str,
-    captions: &'a [String],
+struct FigureView {
+    id: String,
+    title: String,
+    question: String,
+    captions: Vec<String>,
     y_toggle: bool,
     height_px: f64,
+    choices: Vec<(String, String)>,
     svg: String,
 }
 
-impl<'a> FigureView<'a> {
-    fn new(chart: &'a Chart, options: &Map<String, serde_json::Value>) -> Self {
-        let height = options.get(&chart.id).and_then(|option| option["plimsoll"]["height_px"].as_f64());
-        Self {
-            id: &chart.id,
-            title: &chart.title,
-            question: &chart.question,
-            captions: &chart.captions,
-            y_toggle: chart.y_toggle,
-            height_px: height.unwrap_or(400.0),
-            svg: svg(chart),
+impl FigureView {
+    fn new(figure: &Figure, options: &Map<String, serde_json::Value>) -> Option<Self> {
+        let chart = &figure.choices.first()?.chart;
+        let height_of = |choice: &Choice| options.get(&choice.chart.id)?["plimsoll"]["height_px"].as_f64();
+        let mut height_px = figure.choices.iter().filter_map(height_of).fold(0.0, f64::max);
+        if height_px == 0.0 {
+            height_px = 400.0;
         }
+        let choices = figure.choices.iter().map(|choice| (choice.chart.id.clone(), choice.name.clone()));
+        Some(Self {
+            id: chart.id.clone(),
+            title: chart.title.clone(),
+            question: chart.question.clone(),
+            captions: chart.captions.clone(),
+            y_toggle: chart.y_toggle,
+            height_px,
+            choices: if figure.choices.len() > 1 { choices.collect() } else { Vec::new() },
+            svg: svg(chart),
+        })
     }
 }
 

@@ -1,8 +1,8 @@
-//! A run that never took place, the same at every call: for tests of pictures and for looking at them.
+//! Runs and comparisons that never took place, the same at every call: for tests of pictures and for looking at them.
 
 use std::collections::BTreeMap;
 
-use plimsoll_report::{ReportData, TrialData};
+use plimsoll_report::{ComparisonData, ReportData, TrialData};
 use plimsoll_results::*;
 
 const WARMUP: u64 = 4;
@@ -29,15 +29,96 @@ impl Noise {
 
 /// `trials` trials of a healthy run with one injected pause and some warnings.
 pub(crate) fn synthetic(trials: u32) -> ReportData {
-    let trials: Vec<_> = (0..u64::from(trials)).map(|seed| trial(seed + 1)).collect();
+    // Making one takes a while, so that later ones repeat the first.
+    let different: Vec<_> = (1..=trials.min(3)).map(|seed| trial(u64::from(seed))).collect();
+    let trials: Vec<_> = different.iter().cycle().take(trials as usize).cloned().collect();
     let series = trials.iter().flat_map(|trial| trial.latency.rows().iter().cloned()).collect();
     ReportData {
+        name: "synthetic".to_owned(),
         document: document(&series, trials.len() as u32),
         machine: Some(machine()),
         events: events(),
         lock: Some("name = \"synthetic\" # </script> & co\nrate = \"20_000/s\"\n".to_owned()),
         trials,
     }
+}
+
+/// Runs of one system at rising rates; the last one does not reach its own.
+pub(crate) fn rising(rates: &[f64]) -> Vec<ReportData> {
+    let base = synthetic(1);
+    let mut runs: Vec<_> = rates.iter().map(|rate| at_rate(base.clone(), *rate)).collect();
+    if let Some(last) = runs.last_mut() {
+        last.document.load.verdicts = vec![Verdict::RateNotMet];
+        last.document.throughput.records_per_s = last.document.load.target_rate.map(|rate| 0.82 * rate);
+    }
+    plimsoll_report::name_apart(&mut runs);
+    runs
+}
+
+fn at_rate(mut run: ReportData, rate: f64) -> ReportData {
+    // Waiting as at a server that is busy for this part of its time.
+    let slower = 1.0 / (1.0 - (rate / 110_000.0).min(0.97));
+    let scale = |set: &mut QuantileSet| {
+        for value in [&mut set.p50_us, &mut set.p99_us, &mut set.p999_us] {
+            *value = value.map(|us| us * slower);
+        }
+        set.p999_us = set.p999_us.or(set.p99_us.map(|us| us * 3.0));
+    };
+    scale(&mut run.document.latency.quantiles.response);
+    run.document.load.target_rate = Some(rate);
+    run.document.throughput.records_per_s = Some(rate);
+    run
+}
+
+/// A comparison of two arms with `pairs` pairs: one metric of each verdict, and the trials of both arms.
+pub(crate) fn compared(pairs: u32) -> ComparisonData {
+    let mut noise = Noise(0x9e37_79b9);
+    let pairs: Vec<_> = (0..pairs).map(|_| (summary(&mut noise, 1.0), summary(&mut noise, 1.04))).collect();
+    let design = Design {
+        pairs: pairs.len(),
+        stopped: Some(plimsoll_results::stats::StopReason::Limit),
+        seed: 42,
+        ..Design::default()
+    };
+    let mut document = ComparisonDocument::unfinished("2026-11-21T10-14-03Z-compare-synthetic-7f3a", design);
+    document.status = Status::Ok;
+    document.status_reasons.clear();
+    document.workload = Some("synthetic".to_owned());
+    document.bundle = Some("runs/2026-11-21T10-14-03Z-compare-synthetic-7f3a".to_owned());
+    let run = synthetic(pairs.len() as u32);
+    let durability = run.document.durability.clone();
+    let arm = |name: &str| ComparedArm {
+        name: name.to_owned(),
+        differences: vec![format!("backend={name}")],
+        durability: durability.clone(),
+        trials: pairs.len() as u32,
+        status: Status::Ok,
+        ..ComparedArm::default()
+    };
+    document.arms = vec![arm("page-cache"), arm("io_uring")];
+    let found = compare(Trials::Paired(&pairs), &MinEffects::default(), 1);
+    let (arm, against) = ("io_uring".to_owned(), "page-cache".to_owned());
+    document.conclude(vec![ArmComparison { arm, against, ..found }]);
+    let arms = ["page-cache", "io_uring"].map(|name| ReportData { name: name.to_owned(), ..run.clone() });
+    ComparisonData { document, machine: Some(machine()), arms: arms.into() }
+}
+
+fn summary(noise: &mut Noise, slower: f64) -> TrialSummary {
+    let mut trial = TrialSummary::new(Status::Ok, Vec::new(), Vec::new());
+    let mut put = |name: &str, value: f64, spread: f64| {
+        trial.put(name, Some(value * (1.0 + spread * (noise.next() - 0.5))));
+    };
+    put("broker_cpu_ns_per_record", 4_100.0 * slower, 0.01);
+    put("bytes_written_per_payload_byte", 1.04, 0.002);
+    put("records_per_s", 20_000.0, 0.001);
+    put("response_p50_us", 660.0 / slower.powi(4), 0.04);
+    put("response_p99_us", 1_280.0 * slower, 0.5);
+    put("broker_rss_peak_bytes", 24.6e6 * (1.0 + (slower - 1.0) / 2.0), 0.01);
+    for (percent, nines) in [(10, 0.05), (50, 0.3), (90, 1.0), (99, 2.0)] {
+        let us = 400.0 * (1.0f64 + nines) * slower.powf(nines) * (1.0 + 0.02 * noise.next());
+        trial.response_us.insert(percent.to_string(), us);
+    }
+    trial
 }
 
 fn trial(seed: u64) -> TrialData {

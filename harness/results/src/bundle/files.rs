@@ -70,7 +70,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, B
     }
 }
 
-pub(super) fn json(
+pub(crate) fn json(
     path: &Path,
     line: Option<usize>,
 ) -> impl FnOnce(serde_json::Error) -> BundleError + use<'_> {

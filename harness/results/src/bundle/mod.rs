@@ -57,6 +57,14 @@ pub enum BundleError {
         /// What it says.
         found: String,
     },
+    /// The path does not hold a run or a comparison.
+    #[error("{path} is not a bundle: {what}")]
+    NotABundle {
+        /// Path as given.
+        path: PathBuf,
+        /// What is missing, or there instead.
+        what: String,
+    },
     /// The interval log cannot be read.
     #[error(transparent)]
     Hlog(#[from] HlogError),

@@ -1,11 +1,13 @@
 //! `compare.json`, schema `compare/1.0`: arms measured beside each other, and what may be said about them.
 //!
 //! Names and nesting are a contract with scripts, as in `run.json`. The document is built from trials by [`compare`]
-//! alone, which is pure; [`ComparisonWriter`] keeps it valid on disk while trials are still running.
+//! alone, which is pure; [`ComparisonWriter`] keeps it valid on disk while trials are still running, and [`Comparison`]
+//! reads it back.
 
 mod build;
 mod design;
 mod metric;
+mod reader;
 mod writer;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::build::{MinEffects, Trials, compare};
 pub use self::design::{ComparedArm, Design, durability_differences};
 pub use self::metric::{ArmComparison, LeftOut, MetricComparison, ShiftPoint};
+pub use self::reader::Comparison;
 pub use self::writer::ComparisonWriter;
 use crate::machine::{Machine, ToolBuild};
 use crate::stats::ComparisonVerdict;

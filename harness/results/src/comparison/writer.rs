@@ -4,6 +4,7 @@
 //! compare.json         the comparison; status `aborted` until it has ended
 //! env.json             the machine
 //! arms/1-<name>/       a run bundle with the trials of each arm that was measured
+//! report.html          the page; can be made again from the rest
 //! ```
 
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pooled::Quantile;
 use crate::series::{LatencySeries, Metric, Phase};
 
 /// Quantiles and what could not be counted.
@@ -53,6 +54,19 @@ pub struct QuantileSet {
     pub max_us: Option<f64>,
     /// Samples.
     pub n: u64,
+}
+
+impl QuantileSet {
+    /// One of them, in microseconds.
+    pub fn get(&self, quantile: Quantile) -> Option<f64> {
+        match quantile {
+            Quantile::P50 => self.p50_us,
+            Quantile::P90 => self.p90_us,
+            Quantile::P99 => self.p99_us,
+            Quantile::P999 => self.p999_us,
+            Quantile::P9999 => self.p9999_us,
+        }
+    }
 }
 
 impl Latency {

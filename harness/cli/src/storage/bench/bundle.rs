@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use plimsoll_report::{figures_page, svg};
+use plimsoll_report::{figures_page, svg_file};
 use plimsoll_results::{Machine, Status, ToolBuild, bundle_id};
 use plimsoll_storage::bench::{Outcome, Plan, Row, TimeSpent};
 use serde::Serialize;
@@ -48,7 +48,7 @@ pub(super) fn write(root: &Path, results: &Results<'_>) -> anyhow::Result<PathBu
     save(&dir.join("env.json"), &serde_json::to_string_pretty(results.machine)?)?;
     let charts = page::charts(results.outcome);
     for chart in &charts {
-        save(&dir.join(format!("{}.svg", chart.id)), &standalone(&svg(chart)))?;
+        save(&dir.join(format!("{}.svg", chart.id)), &svg_file(chart))?;
     }
     let path = dir.join("report.html");
     save(&path, &figures_page(&page::of(results), &charts)?)?;
@@ -57,11 +57,6 @@ pub(super) fn write(root: &Path, results: &Results<'_>) -> anyhow::Result<PathBu
 
 fn save(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| path.display().to_string())
-}
-
-/// Inside a page the namespace is implied; in a file of its own it is not.
-fn standalone(svg: &str) -> String {
-    svg.replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ", 1)
 }
 
 fn document<'a>(id: &'a str, results: &Results<'a>) -> Document<'a> {

@@ -1,0 +1,96 @@
+//! `plot`: one chart in a file.
+
+use std::path::PathBuf;
+
+use plimsoll_report::{
+    Chart, Choice, forests, heat_maps, hockey_stick, percentile_curve, shift_function, svg_file, time_series,
+};
+use plimsoll_results::Exit;
+
+use super::options::Plot;
+use super::report::{say, write};
+use super::{PlotOptions, Subject};
+use crate::exit::UsageError;
+
+/// Runs it.
+pub(crate) fn run(options: &PlotOptions) -> anyhow::Result<Exit> {
+    let output =
+        options.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.svg", name(options.plot))));
+    let format = Format::of(&output)?;
+    let subject = Subject::read(&options.bundles)?;
+    let chart = choose(charts(&subject, options.plot)?, options)?;
+    write(&output, &format.draw(&chart)?)?;
+    say("plot", &output, options.json)?;
+    Ok(Exit::Pass)
+}
+
+/// What a picture is stored as.
+enum Format {
+    Svg,
+    Png,
+}
+
+impl Format {
+    fn of(path: &std::path::Path) -> Result<Self, UsageError> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("svg") => Ok(Self::Svg),
+            Some("png") => Ok(Self::Png),
+            _ => Err(UsageError(format!("{}: a picture is .svg or .png", path.display()))),
+        }
+    }
+
+    fn draw(&self, chart: &Chart) -> anyhow::Result<Vec<u8>> {
+        match self {
+            Self::Svg => Ok(svg_file(chart).into_bytes()),
+            Self::Png => Ok(plimsoll_report::png_file(chart)?),
+        }
+    }
+}
+
+fn name(plot: Plot) -> String {
+    format!("{plot:?}").to_lowercase()
+}
+
+/// Every chart of that kind that these results have, or why they have none.
+fn charts(subject: &Subject, plot: Plot) -> Result<Vec<Choice>, UsageError> {
+    let none = |why: &str| Err(UsageError(format!("--plot {}: {why}", name(plot))));
+    let one = |chart: Chart| vec![Choice { name: chart.title.clone(), chart }];
+    let charts = match (plot, subject) {
+        (Plot::Hdr, _) => one(percentile_curve(subject.runs())),
+        (Plot::Time, _) => time_series(subject.runs()),
+        (Plot::Heat, _) => heat_maps(subject.runs()),
+        (Plot::Hockey, _) => match hockey_stick(subject.runs()) {
+            Some(chart) => one(chart),
+            None => return none("name at least two runs of one system at different rates"),
+        },
+        (Plot::Forest, Subject::Comparison(data)) => forests(&data.document),
+        (Plot::Shift, Subject::Comparison(data)) => {
+            shift_function(&data.document).map(one).unwrap_or_default()
+        }
+        (Plot::Forest | Plot::Shift, Subject::Runs(_)) => {
+            return none("it shows a comparison, and this is a run; `plimsoll compare` makes one");
+        }
+    };
+    let drawn: Vec<_> = charts.into_iter().filter(|choice| choice.chart.has_values()).collect();
+    if drawn.is_empty() { none("nothing is stored that it could show") } else { Ok(drawn) }
+}
+
+/// The one that was asked for, or the only one.
+fn choose(mut charts: Vec<Choice>, options: &PlotOptions) -> Result<Chart, UsageError> {
+    let names: Vec<String> = charts.iter().map(|choice| format!("\"{}\"", choice.name)).collect();
+    let at = match &options.which {
+        None if charts.len() == 1 => Some(0),
+        None => {
+            return Err(UsageError(format!(
+                "there are {}: say --which {}",
+                charts.len(),
+                names.join(" or ")
+            )));
+        }
+        Some(which) => charts.iter().position(|choice| choice.name == *which),
+    };
+    match at {
+        Some(at) => Ok(charts.swap_remove(at).chart),
+        None => Err(UsageError(format!("--which is one of {}", names.join(", ")))),
+    }
+}

@@ -1,0 +1,203 @@
+//! A [`Chart`] as ECharts option. Only data: formatters are functions and live in the page's script, which
+//! finds the scales under `plimsoll`.
+
+mod heat;
+mod series;
+
+use serde_json::{Value, json};
+
+use crate::chart::{Axis, Chart, Marker, Panel, Scale, Width};
+
+/// Above the first panel: its legend, and labels of marks where there are any.
+const TOP_PX: f64 = 30.0;
+const LABELS_PX: f64 = 18.0;
+const LEGEND_LINE_PX: f64 = 22.0;
+/// Room of a legend on a narrow page.
+const NARROW_PX: f64 = 640.0;
+const PANEL_PX: f64 = 130.0;
+/// Between panels: the lower one's title and legend.
+const GAP_PX: f64 = 44.0;
+const SINGLE_PANEL_PX: f64 = 330.0;
+const BOTTOM_PX: f64 = 62.0;
+const ZOOM_PX: f64 = 34.0;
+const ROW_PX: f64 = 46.0;
+const LEFT_PX: f64 = 78.0;
+/// Room for names of rows.
+const NAMES_PX: f64 = 250.0;
+
+/// The option object, with `plimsoll.height_px` for the element and `plimsoll` for the page's script.
+/// Colours are CSS variables' names (`--c1`); the script puts in what they are in light or dark.
+pub fn echarts_option(chart: &Chart) -> Value {
+    let heights: Vec<f64> = chart.panels.iter().map(|panel| height(chart, panel)).collect();
+    let zoom = has_zoom(chart);
+    let inner: f64 = heights.iter().sum::<f64>() + GAP_PX * (heights.len().saturating_sub(1)) as f64;
+    let top = top(chart);
+    let height_px = top + inner + BOTTOM_PX + if zoom { ZOOM_PX } else { 0.0 };
+    let panels: Vec<usize> = (0..chart.panels.len()).collect();
+    json!({
+        "animation": false,
+        "legend": legends(chart, &tops(&heights, top)),
+        "grid": grids(chart, &heights, top),
+        "title": titles(chart, &tops(&heights, top)),
+        "xAxis": panels.iter().map(|index| x_axis(chart, *index)).collect::<Vec<_>>(),
+        "yAxis": chart.panels.iter().enumerate().map(|(i, p)| y_axis(&p.y, i)).collect::<Vec<_>>(),
+        "series": series::all(chart),
+        "visualMap": heat::levels(chart),
+        "axisPointer": { "link": [{ "xAxisIndex": "all" }] },
+        "tooltip": { "trigger": trigger(chart), "confine": true },
+        "dataZoom": data_zoom(&panels, zoom),
+        "plimsoll": {
+            "height_px": height_px,
+            "x": chart.x.scale,
+            "y": chart.panels.iter().map(|panel| panel.y.scale).collect::<Vec<_>>(),
+            "rows": chart.panels.iter().map(|panel| &panel.y.rows).collect::<Vec<_>>(),
+            "heat": chart.panels.iter().find_map(|panel| panel.heat.as_ref()).map(heat::grid),
+            "y_toggle": chart.y_toggle,
+        },
+    })
+}
+
+/// Time can be looked into, and panels that share it go along.
+fn has_zoom(chart: &Chart) -> bool {
+    chart.panels.len() > 1 || chart.x.scale == Scale::Seconds
+}
+
+/// Points are read one by one, lines at one place of the shared axis.
+fn trigger(chart: &Chart) -> &'static str {
+    let marked = |panel: &Panel| panel.series.iter().any(|series| series.marker != Marker::None);
+    if chart.panels.iter().any(marked) { "item" } else { "axis" }
+}
+
+/// Above the first panel; a single one may have a legend of several lines.
+fn top(chart: &Chart) -> f64 {
+    let lines = match &chart.panels[..] {
+        [single] => single.legend_lines(NARROW_PX).len().max(1),
+        _ => 1,
+    };
+    TOP_PX + LEGEND_LINE_PX * (lines - 1) as f64 + if chart.marks.is_empty() { 0.0 } else { LABELS_PX }
+}
+
+fn height(chart: &Chart, panel: &Panel) -> f64 {
+    match panel.y.scale {
+        Scale::Rows => ROW_PX * panel.y.rows.len() as f64,
+        _ if chart.panels.len() == 1 => SINGLE_PANEL_PX,
+        _ => PANEL_PX * panel.weight,
+    }
+}
+
+fn left(chart: &Chart) -> f64 {
+    if chart.has_rows() { NAMES_PX } else { LEFT_PX }
+}
+
+/// Where each panel begins.
+fn tops(heights: &[f64], first: f64) -> Vec<f64> {
+    let mut top = first;
+    let begin = |height: &f64| {
+        let this = top;
+        top += height + GAP_PX;
+        this
+    };
+    heights.iter().map(begin).collect()
+}
+
+fn grids(chart: &Chart, heights: &[f64], first: f64) -> Vec<Value> {
+    let left = left(chart);
+    let grid =
+        |(top, height): (f64, &f64)| json!({ "top": top, "height": height, "left": left, "right": 28 });
+    tops(heights, first).into_iter().zip(heights).map(grid).collect()
+}
+
+/// Title and legend stand in one row above their own panel, the first one's above the labels of marks.
+fn row_above(index: usize, top: f64) -> f64 {
+    if index == 0 { 0.0 } else { top - 26.0 }
+}
+
+/// A chart of one panel has its title in the page.
+fn titles(chart: &Chart, tops: &[f64]) -> Vec<Value> {
+    if chart.panels.len() < 2 {
+        return Vec::new();
+    }
+    let title = |(index, (panel, top)): (usize, (&Panel, &f64))| {
+        json!({ "text": panel.title, "top": row_above(index, *top) + 4.0, "left": 78, "padding": 0,
+            "textStyle": { "fontSize": 12, "fontWeight": 600 } })
+    };
+    chart.panels.iter().zip(tops).enumerate().map(title).collect()
+}
+
+/// One legend per panel: colours mean something else in the next one.
+fn legends(chart: &Chart, tops: &[f64]) -> Vec<Value> {
+    let legend = |(index, (panel, top)): (usize, (&Panel, &f64))| {
+        let single = chart.panels.len() == 1;
+        let entries: Vec<Value> = panel.legend().into_iter().map(|name| legend_entry(panel, name)).collect();
+        json!({ "data": entries, "top": row_above(index, *top), "padding": [3, 0],
+            "right": 28, "left": if single { json!(left(chart)) } else { json!("auto") }, "itemGap": 14 })
+    };
+    chart.panels.iter().zip(tops).enumerate().map(legend).collect()
+}
+
+/// A line as it is drawn, the dot of points that none joins, or a patch of a range.
+fn legend_entry(panel: &Panel, name: &str) -> Value {
+    let line = panel.series.iter().find(|series| series.name == name);
+    match line.map(|line| (line.marker, line.width)) {
+        Some((Marker::None, Width::Wash)) => {
+            json!({ "name": name, "icon": "rect", "itemStyle": { "opacity": 0.3 } })
+        }
+        None | Some((Marker::None, _)) => json!(name),
+        Some(_) => json!({ "name": name, "icon": "circle", "itemStyle": { "opacity": 1 } }),
+    }
+}
+
+fn x_axis(chart: &Chart, index: usize) -> Value {
+    let last = index + 1 == chart.panels.len();
+    let mut axis = json!({
+        "type": kind(&chart.x), "gridIndex": index, "min": chart.x.min, "max": chart.x.max,
+        "axisLabel": { "show": last, "hideOverlap": true },
+        "axisTick": { "show": last }, "splitLine": { "show": has_own_ticks(&chart.x) },
+    });
+    if last {
+        axis["name"] = json!(chart.x.label);
+        axis["nameLocation"] = json!("middle");
+        axis["nameGap"] = json!(26);
+    }
+    if has_own_ticks(&chart.x) {
+        own_ticks(&mut axis, &chart.x);
+    }
+    axis
+}
+
+/// Values are places of something that is not linear, so that the library's round steps are none.
+fn has_own_ticks(axis: &Axis) -> bool {
+    matches!(axis.scale, Scale::Nines | Scale::LogRatio | Scale::Rows)
+}
+
+fn own_ticks(option: &mut Value, axis: &Axis) {
+    let ticks = json!(axis.ticks());
+    option["axisLabel"]["customValues"] = ticks.clone();
+    option["axisTick"]["customValues"] = ticks;
+}
+
+fn kind(axis: &Axis) -> &'static str {
+    if axis.scale.is_log() { "log" } else { "value" }
+}
+
+fn y_axis(axis: &Axis, index: usize) -> Value {
+    let log = axis.scale.is_log();
+    let mut option = json!({
+        "type": kind(axis), "show": axis.scale != Scale::Unread,
+        "gridIndex": index, "min": axis.min, "max": axis.max, "minorSplitLine": { "show": log },
+        "axisLine": { "show": true }, "axisLabel": { "hideOverlap": true },
+    });
+    if has_own_ticks(axis) {
+        own_ticks(&mut option, axis);
+    } else if !log {
+        option["interval"] = json!(axis.step());
+    }
+    option
+}
+
+fn data_zoom(panels: &[usize], slider: bool) -> Vec<Value> {
+    if !slider {
+        return Vec::new();
+    }
+    vec![json!({ "type": "slider", "xAxisIndex": panels, "bottom": 6, "height": 18, "filterMode": "none" })]
+}

@@ -1,0 +1,122 @@
+//! Latency against achieved rate: where does it saturate?
+
+use plimsoll_results::{Metric, Phase, Quantile, Verdict};
+
+use super::captions::{distinct, durability, measured};
+use super::strokes;
+use crate::chart::{Axis, Chart, Color, Dash, Marker, Panel, Scale, Series};
+use crate::data::{ReportData, same_but_for_the_rate};
+
+const QUANTILES: [Quantile; 3] = [Quantile::P50, Quantile::P99, Quantile::P999];
+const NOT_REACHED: &str = "rate not reached";
+
+/// Response times of runs that differ in their rate, a line for each system and quantile, joined in the order of the
+/// rates that were achieved. `None` when there are not two rates to compare.
+pub fn hockey_stick(runs: &[ReportData]) -> Option<Chart> {
+    let points: Vec<_> = runs.iter().zip(same_but_for_the_rate(runs)).filter_map(point).collect();
+    let systems = distinct(points.iter().map(|point| point.system.clone()));
+    let joined = |system: &String| points.iter().filter(|point| point.system == *system).count() > 1;
+    if !systems.iter().any(joined) {
+        return None;
+    }
+    let panels: Vec<(String, Vec<Series>)> = match &systems[..] {
+        [_] => vec![("response time".to_owned(), of_one_system(&points))],
+        _ => QUANTILES.map(|quantile| of_one_quantile(&points, &systems, quantile)).into(),
+    };
+    let values = panels.iter().flat_map(|(_, series)| series).flat_map(|line| &line.points);
+    let y = Axis::log_micros("response time", values.filter_map(|(_, y)| *y));
+    let panels = panels.into_iter().map(|(title, mut series)| {
+        // What rings mean stands at the end of the legend.
+        series.sort_by_key(|line| line.name == NOT_REACHED);
+        Panel::lines(title, y.clone(), series, 1.6)
+    });
+    Some(Chart {
+        id: "hockey-stick".to_owned(),
+        title: "Latency against load".to_owned(),
+        question: "Where does it saturate? Follow a line to the right: where it bends upwards, records begin to wait. A \
+                   ring is a rate that was asked for and not reached; it stands where it really was."
+            .to_owned(),
+        captions: captions(runs),
+        x: Axis::from_zero("records per second, acknowledged", Scale::Count, points.iter().map(|p| p.rate)),
+        panels: panels.filter(Panel::has_values).collect(),
+        marks: Vec::new(),
+        bands: Vec::new(),
+        y_toggle: true,
+    })
+}
+
+/// One run.
+struct Point<'a> {
+    system: String,
+    rate: f64,
+    reached: bool,
+    run: &'a ReportData,
+}
+
+fn point<'a>((run, system): (&'a ReportData, String)) -> Option<Point<'a>> {
+    let document = &run.document;
+    let rate = document.throughput.records_per_s.or(document.load.achieved_rate)?;
+    let reached = !document.load.verdicts.contains(&Verdict::RateNotMet);
+    Some(Point { system, rate, reached, run })
+}
+
+/// A colour per quantile.
+fn of_one_system(points: &[Point<'_>]) -> Vec<Series> {
+    let colors = [(Color::First, Dash::Solid), (Color::Second, Dash::Solid), (Color::Fourth, Dash::Dashed)];
+    let all: Vec<_> = points.iter().collect();
+    let lines = QUANTILES.into_iter().zip(colors);
+    lines.flat_map(|(quantile, stroke)| curve(&all, quantile.label(), quantile, stroke)).collect()
+}
+
+/// A panel of its own, with a colour per system.
+fn of_one_quantile(points: &[Point<'_>], systems: &[String], quantile: Quantile) -> (String, Vec<Series>) {
+    let lines = systems.iter().zip(strokes()).flat_map(|(system, stroke)| {
+        let of: Vec<_> = points.iter().filter(|point| point.system == *system).collect();
+        curve(&of, system, quantile, stroke)
+    });
+    (format!("response {}", quantile.label()), lines.collect())
+}
+
+fn curve(points: &[&Point<'_>], name: &str, quantile: Quantile, (color, dash): (Color, Dash)) -> Vec<Series> {
+    let mut known: Vec<_> = points
+        .iter()
+        .filter_map(|point| Some((*point, point.run.document.latency.quantiles.response.get(quantile)?)))
+        .collect();
+    known.sort_by(|(a, _), (b, _)| a.rate.total_cmp(&b.rate));
+    let places = |reached: bool| {
+        known
+            .iter()
+            .filter(|(point, _)| point.reached == reached)
+            .map(|(point, us)| (point.rate, *us))
+            .collect()
+    };
+    let line = known.iter().map(|(point, us)| (point.rate, Some(*us))).collect();
+    let spread = known.iter().flat_map(|(point, _)| over_trials(point, quantile)).collect();
+    let series = [
+        Series::line(name, color, line).dashed(dash),
+        Series::points(name, color, Marker::Dot, places(true)),
+        Series::points(NOT_REACHED, color, Marker::Ring, places(false)),
+        Series::line(name, color, spread).thin(),
+    ];
+    series.into_iter().filter(Series::has_values).collect()
+}
+
+/// A vertical line from the least to the greatest of the trials.
+fn over_trials(point: &Point<'_>, quantile: Quantile) -> Vec<(f64, Option<f64>)> {
+    let of_trials =
+        point.run.trials.iter().filter_map(|trial| {
+            trial.latency.pooled(&Metric::Response, Phase::Measure).quantile_us(quantile)
+        });
+    let values: Vec<f64> = of_trials.collect();
+    if values.len() < 2 {
+        return Vec::new();
+    }
+    let (low, high) = values.iter().fold((f64::MAX, 0.0f64), |(low, high), us| (low.min(*us), high.max(*us)));
+    vec![(point.rate, Some(low)), (point.rate, Some(high)), (point.rate, None)]
+}
+
+fn captions(runs: &[ReportData]) -> Vec<String> {
+    let several = runs.iter().any(|run| run.trials.len() > 1);
+    let spread = several.then(|| "vertical lines: from the least to the greatest trial".to_owned());
+    [vec![measured(runs)], spread.into_iter().collect(), durability(runs)].concat()
+}
