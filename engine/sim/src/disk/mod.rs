@@ -6,7 +6,7 @@ pub mod power;
 
 use std::fmt;
 use std::io::Write;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 use crate::child::now_us;
 
+/// Room on the memory file system below a thin device is given by the page.
+const PAGE_BYTES: u64 = 4096;
 /// As much as an ext4 of this size keeps at its beginning.
 const SETTLED_BYTES: usize = 2 << 20;
 
@@ -42,10 +44,12 @@ impl FileSystem {
     /// A thin ext4 is made without a journal, whose blocks would be missing too: every sync after the first failure
     /// would fail as well, and the lie that the trial is about would stay untold. Bitmaps and inodes lie at its
     /// beginning; one that the device refused would be damage to the file system, and no file be found any more.
+    /// Its blocks are pages, see [`LoopDisk::fail_plainly`]; on a device so small they would be of 1 KiB.
     fn make(self, image: &Path, thin: bool) -> Result<()> {
         match self {
             FileSystem::Ext4 if thin => {
-                run("mkfs.ext4", &["-q", "-F", "-O", "^has_journal", "-N", "4096"], image)?;
+                let arguments = ["-q", "-F", "-b", "4096", "-O", "^has_journal", "-N", "4096"];
+                run("mkfs.ext4", &arguments, image)?;
                 settle_beginning(image)
             }
             FileSystem::Ext4 => run("mkfs.ext4", &["-q", "-F", "-E", "nodiscard"], image),
@@ -179,9 +183,12 @@ impl LoopDisk {
         Ok(disk)
     }
 
-    /// Has the loop device write page by page, because of a larger write that finds room for a part only it reports
-    /// success, and has XFS give up on its metadata, which it would otherwise try to write for ever.
+    /// Has the loop device write page by page, because of a write that finds room for a part only it reports success,
+    /// and has XFS give up on its metadata, which it would otherwise try to write for ever. Blocks smaller than a page
+    /// would let a write begin amid one page and end amid the next, and be such a part again.
     fn fail_plainly(&self, kind: FileSystem) -> Result<()> {
+        let block_bytes = std::fs::metadata(self.path())?.blksize();
+        ensure!(block_bytes == PAGE_BYTES, "a thin {kind} has blocks of {block_bytes} bytes, not of a page");
         let output = Command::new("losetup").args(["-n", "-O", "NAME", "-j"]).arg(&self.image).output()?;
         let text = String::from_utf8(output.stdout)?;
         let name = text.trim().strip_prefix("/dev/").with_context(|| format!("losetup said {text:?}"))?;
