@@ -2,7 +2,8 @@
 //! process. A map on a full disk must not be a SIGBUS either: a child that dies of one fails the trial.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ use crate::workload::Workload;
 const LIFE_CYCLES: u64 = 2;
 /// Left for the log when the disk is made full.
 const ROOM_BYTES: u64 = 2 << 20;
+/// Times it is tried, beside a log that grows.
+const FILL_TRIES: usize = 10;
 /// How long the log may take to be refused, and to go on.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// What counts as going on.
@@ -72,18 +75,27 @@ fn life(
 }
 
 /// Takes all space but a little.
-fn fill(mount: &Path, filler: &PathBuf) -> Result<()> {
+fn fill(mount: &Path, filler: &Path) -> Result<()> {
+    File::create(filler)?;
+    // The log takes space meanwhile, so that a try may find less than there was a moment ago.
+    let mut tried = Ok(());
+    for _ in 0..FILL_TRIES {
+        let held_bytes = std::fs::metadata(filler)?.blocks() * 512;
+        let take_bytes = (held_bytes + free_bytes(mount)?).saturating_sub(ROOM_BYTES).max(4096);
+        tried = run("fallocate", &["-l", &take_bytes.to_string()], filler);
+        if tried.is_ok() {
+            break;
+        }
+    }
+    tried
+}
+
+/// What the file system has left.
+fn free_bytes(mount: &Path) -> Result<u64> {
     let output = Command::new("stat").args(["-f", "-c", "%a %S"]).arg(mount).output()?;
     let text = String::from_utf8(output.stdout)?;
     let Some((blocks, block_bytes)) = text.trim().split_once(' ') else { bail!("stat said {text:?}") };
-    let free_bytes = blocks.parse::<u64>()? * block_bytes.parse::<u64>()?;
-    File::create(filler)?;
-    let take_bytes = free_bytes.saturating_sub(ROOM_BYTES).max(4096);
-    // The log takes space meanwhile, so that this may fall short; what was taken stays taken.
-    run("fallocate", &["-l", &take_bytes.to_string()], filler).or_else(|error| {
-        let less = take_bytes.saturating_sub(1 << 20).max(4096);
-        run("fallocate", &["-l", &less.to_string()], filler).map_err(|_| error)
-    })
+    Ok(blocks.parse::<u64>()? * block_bytes.parse::<u64>()?)
 }
 
 fn until(mut done: impl FnMut() -> bool, otherwise: &str) -> Result<()> {
