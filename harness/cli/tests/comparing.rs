@@ -5,7 +5,7 @@ mod support;
 
 use std::path::Path;
 
-use plimsoll_results::{BundleWriter, RunDocument, Status, TrialSummary, Verdict};
+use plimsoll_results::{Acks, BundleWriter, Durability, RunDocument, Status, TrialSummary, Verdict};
 use serde_json::Value;
 
 use support::{code, document, output_of, text};
@@ -57,8 +57,12 @@ impl Place {
         command.output().expect("runs")
     }
 
-    /// Eight stored trials around `cpu_ns` per record, one permille apart.
+    /// Eight stored trials around `cpu_ns` per record, one permille apart, acknowledged as the null target does.
     fn stored(&self, parent: &str, cpu_ns: f64) -> String {
+        self.stored_with(parent, cpu_ns, Acks::Leader)
+    }
+
+    fn stored_with(&self, parent: &str, cpu_ns: f64, acks: Acks) -> String {
         let root = self.dir.path().join(parent);
         let mut bundle = BundleWriter::create(&root, "stored", jiff::Timestamp::now()).expect("a bundle");
         for number in 0..8u8 {
@@ -66,7 +70,8 @@ impl Place {
             trial.put("broker_cpu_ns_per_record", Some(cpu_ns * (1.0 + f64::from(number) / 1_000.0)));
             bundle.begin_trial().and_then(|folder| folder.summary(&trial)).expect("a trial");
         }
-        let mut document = RunDocument { status: Status::Ok, ..RunDocument::unfinished("") };
+        let durability = Durability { acks, rf: 1, min_isr: 1, ..Durability::default() };
+        let mut document = RunDocument { status: Status::Ok, durability, ..RunDocument::unfinished("") };
         let path = bundle.finish(&mut document, jiff::Timestamp::now()).expect("finished");
         path.to_str().expect("utf-8").to_owned()
     }
@@ -103,6 +108,35 @@ fn stored_runs_are_judged_by_their_trials_and_the_exit_code_says_how() {
             serde_json::from_slice(&std::fs::read(stored).expect("compare.json")).expect("JSON");
         assert_eq!(stored, found, "stdout is the bundle's compare.json");
     }
+}
+
+#[test]
+fn b7_arms_of_unequal_durability_are_refused_before_anything_is_measured() {
+    let place = Place::new();
+    let (all, leader) =
+        (place.stored_with("runs", 1_000.0, Acks::All), place.stored_with("runs", 1_000.0, Acks::Leader));
+    let measured =
+        ["compare", "null.toml", "--arm", "produce.acks=all", "--arm", "produce.acks=1", "-r", "1"];
+    let brokers = ["compare", "hello", "--arm", "plimsoll.durability=fsync", "-r", "1"];
+    for unequal in [&["compare", &all, &leader][..], &measured, &brokers] {
+        let output = place.run(&[unequal, &["--json"]].concat());
+        let refused = document(&output);
+        assert_eq!((code(&output), &refused["status"]), (64, &"failed".into()), "{refused:#}");
+        let reasons = refused["status_reasons"].to_string();
+        let named = ["acks: all", "durability: replicated (as-is), fsync"];
+        assert!(named.iter().any(|part| reasons.contains(part)), "{reasons}");
+        assert!(reasons.contains("--allow-unequal-durability"), "{reasons}");
+    }
+    let left = std::fs::read_dir(place.path("runs")).expect("runs").count();
+    assert_eq!(left, 2, "a refusal leaves nothing behind but what was stored before");
+    for allowed in [&["compare", &all, &leader][..], &measured] {
+        let output = place.run(&[allowed, &["--allow-unequal-durability", "--json"]].concat());
+        let compared = document(&output);
+        assert_eq!((code(&output), &compared["status"]), (0, &"ok".into()), "{compared:#}");
+        assert!(compared["durability_differences"].to_string().contains("acks: all"), "{compared:#}");
+    }
+    let shown = place.run(&["compare", &all, &leader, "--allow-unequal-durability"]);
+    assert!(text(&shown.stdout).contains("NOT EQUAL"), "{}", text(&shown.stdout));
 }
 
 #[test]
@@ -284,7 +318,17 @@ fn a_revision_is_built_beside_the_tree_once_and_measured_as_the_broker() {
     };
     let (output, cache) = (place.path("runs"), place.path("cache"));
     let gate = |more: &[&str]| {
-        let short = ["--set", "phases.warmup=100ms", "--set", "phases.measure=1s", "-r", "1", "--json"];
+        let short = [
+            "--set",
+            "phases.warmup=100ms",
+            "--set",
+            "phases.warmup_max=0s",
+            "--set",
+            "phases.measure=1s",
+            "-r",
+            "1",
+            "--json",
+        ];
         let arguments =
             [&["gate", "hello", "--against", "HEAD", "--output", &output][..], &short, more].concat();
         let mut command = support::plimsoll(&arguments);

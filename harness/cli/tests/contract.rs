@@ -15,6 +15,8 @@ const SHORT: &[&str] = &[
     "--set",
     "phases.warmup=200ms",
     "--set",
+    "phases.warmup_max=0s",
+    "--set",
     "phases.measure=1500ms",
     "--set",
     "load.rate=5_000/s",
@@ -156,6 +158,8 @@ fn ctrl_c_once_keeps_partial_results_marked_aborted() {
         "phases.measure=60s",
         "--set",
         "phases.warmup=500ms",
+        "--set",
+        "phases.warmup_max=0s",
     ])
     .stdout(Stdio::piped())
     .stderr(Stdio::piped())

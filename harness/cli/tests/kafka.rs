@@ -17,6 +17,8 @@ const SHORT: &[&str] = &[
     "--set",
     "phases.warmup=500ms",
     "--set",
+    "phases.warmup_max=0s",
+    "--set",
     "phases.measure=2s",
     "--set",
     "load.rate=2_000/s",

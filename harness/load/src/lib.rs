@@ -32,4 +32,4 @@ pub use producer::ProduceError;
 pub use progress::{Observer, Progress, Silent, Stage};
 pub use routes::RouteError;
 pub use stop::CancelToken;
-pub use timeline::Timeline;
+pub use timeline::{LiveTimeline, Timeline};

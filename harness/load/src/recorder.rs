@@ -7,10 +7,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use plimsoll_results::{Histogram, IntervalRow, LatencyInterval, LatencySeries, Metric, Phase, Pooled};
+use plimsoll_results::stats::SteadyInterval;
+use plimsoll_results::{
+    Histogram, IntervalRow, LatencyInterval, LatencySeries, Metric, Phase, Pooled, Quantile,
+};
 
 use crate::clock::Nanos;
-use crate::timeline::{Slot, Timeline};
+use crate::timeline::{LiveTimeline, Slot, Timeline};
 
 /// The latencies a record has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,10 +144,34 @@ impl Ledger {
         }
     }
 
-    /// All intervals in order, merged over threads.
-    pub fn intervals(&self) -> Vec<Interval> {
+    /// All intervals in order, merged over threads, in the slots of the timeline as it became.
+    pub fn intervals(&self, timeline: &Timeline) -> Vec<Interval> {
         let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        closed.values().cloned().collect()
+        let mut merged: BTreeMap<Slot, Interval> = BTreeMap::new();
+        for interval in closed.values() {
+            let slot = timeline.slot_at(interval.slot.begin);
+            let interval = Interval { slot, ..interval.clone() };
+            match merged.get_mut(&slot) {
+                Some(own) => own.add(interval),
+                None => drop(merged.insert(slot, interval)),
+            }
+        }
+        merged.into_values().collect()
+    }
+
+    /// What `seconds` of a load said that began at `start`: throughput and p99, for the judgement of warm-up.
+    pub(crate) fn seconds(&self, start: Nanos, seconds: std::ops::Range<u64>) -> Vec<SteadyInterval> {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |begin: Nanos| closed.values().find(|interval| interval.slot.begin == begin);
+        let second = |number: u64| {
+            let interval = of(start + number * crate::clock::SECOND);
+            let p99_us = interval.and_then(|interval| interval.merged(Kind::Response));
+            SteadyInterval {
+                records: interval.map_or(0, |interval| interval.counters.acked),
+                p99_us: p99_us.and_then(|response| Pooled::new([&response]).read_us(Quantile::P99)),
+            }
+        };
+        seconds.map(second).collect()
     }
 
     /// The last interval that ended before `at`, for the progress line.
@@ -157,7 +184,7 @@ impl Ledger {
 /// Counts of the interval that is open, of one thread. No lock until an interval closes.
 #[derive(Debug)]
 pub struct Recorder {
-    timeline: Timeline,
+    timeline: LiveTimeline,
     ledger: Ledger,
     slot: Slot,
     /// Counters of the open interval; add to them directly.
@@ -167,9 +194,10 @@ pub struct Recorder {
 
 impl Recorder {
     /// A recorder that puts closed intervals into `ledger`.
-    pub fn new(timeline: Timeline, ledger: Ledger) -> Recorder {
+    pub fn new(timeline: impl Into<LiveTimeline>, ledger: Ledger) -> Recorder {
+        let timeline = timeline.into();
         let histograms = std::array::from_fn(|_| std::array::from_fn(|_| Histogram::new()));
-        let slot = timeline.slot_at(timeline.start);
+        let slot = timeline.get().slot_at(0);
         Recorder { timeline, ledger, slot, counters: Counters::default(), histograms }
     }
 
@@ -177,23 +205,23 @@ impl Recorder {
     pub fn roll(&mut self, now: Nanos) {
         if now >= self.slot.end {
             self.close();
-            self.slot = self.timeline.slot_at(now);
+            self.slot = self.timeline.get().slot_at(now);
         }
     }
 
     /// Counts `n` records whose intended time is `due`.
     pub fn due(&mut self, due: Nanos, n: u64) {
-        self.counters.due += if self.timeline.phase_at(due) == Phase::Measure { n } else { 0 };
+        self.counters.due += if self.timeline.get().phase_at(due) == Phase::Measure { n } else { 0 };
     }
 
     /// Counts `n` records whose intended time was `due` and which will never be sent.
     pub fn unsent(&mut self, due: Nanos, n: u64) {
-        self.counters.unsent += if self.timeline.phase_at(due) == Phase::Measure { n } else { 0 };
+        self.counters.unsent += if self.timeline.get().phase_at(due) == Phase::Measure { n } else { 0 };
     }
 
     /// Counts `n` records due at `due` whose latency of this kind ran from `from` to `to`.
     pub fn span(&mut self, kind: Kind, due: Nanos, from: Nanos, to: Nanos, n: u64) {
-        let phase = usize::from(due >= self.timeline.measure);
+        let phase = usize::from(due >= self.timeline.get().measure);
         let Some(histogram) = self.histograms.get_mut(phase).and_then(|kinds| kinds.get_mut(kind as usize))
         else {
             return;
@@ -312,7 +340,7 @@ mod tests {
         let mut recorder = Recorder::new(line, ledger.clone());
         record(&mut recorder, line.end - 1, line.end + SECOND);
         recorder.finish();
-        let (rows, series) = results(&line, &ledger.intervals(), line.end + SECOND + 1);
+        let (rows, series) = results(&line, &ledger.intervals(&line), line.end + SECOND + 1);
         assert_eq!(series.pooled(&Metric::Response, Phase::Measure).len(), 1);
         assert_eq!(rows.last().unwrap().phase, Phase::Drain);
         assert_eq!(rows.last().unwrap().acked, 1);
@@ -325,7 +353,7 @@ mod tests {
         record(&mut recorder, 1_000, 2_000);
         record(&mut recorder, 1_000, 1_000 + 4 * SECOND);
         recorder.finish();
-        let (rows, _) = results(&line, &ledger.intervals(), line.end);
+        let (rows, _) = results(&line, &ledger.intervals(&line), line.end);
         assert_eq!(rows.iter().map(|row| row.acked).collect::<Vec<_>>(), [1, 0, 0, 0, 1]);
     }
 
@@ -335,7 +363,7 @@ mod tests {
         let mut recorder = Recorder::new(line, ledger.clone());
         record(&mut recorder, 1_000, line.end + 10);
         recorder.finish();
-        let (rows, _) = results(&line, &ledger.intervals(), line.end + 500_000_000);
+        let (rows, _) = results(&line, &ledger.intervals(&line), line.end + 500_000_000);
         assert!(rows.last().unwrap().partial && rows.iter().rev().skip(1).all(|row| !row.partial));
         assert_eq!(rows.last().unwrap().len_ms, 500.0);
     }
@@ -360,7 +388,7 @@ mod tests {
             single.finish();
             threads.into_iter().for_each(Recorder::finish);
             let until = line.end + SECOND;
-            prop_assert_eq!(results(&line, &one.intervals(), until), results(&line, &many.intervals(), until));
+            prop_assert_eq!(results(&line, &one.intervals(&line), until), results(&line, &many.intervals(&line), until));
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Phases and one-second intervals on the run's clock, the same for every thread.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use plimsoll_results::{Phase, PhaseSpan};
 
 use crate::clock::{Nanos, SECOND};
@@ -78,6 +81,38 @@ impl Timeline {
     }
 }
 
+/// A timeline that all threads share while they run. Measuring begins at the latest when the longest warm-up is over;
+/// whoever watches may move that forward, and load goes on as before.
+#[derive(Clone, Debug)]
+pub struct LiveTimeline {
+    start: Nanos,
+    measure: Arc<AtomicU64>,
+    measure_ns: Nanos,
+}
+
+impl LiveTimeline {
+    /// The timeline as it is now. It changes only for times that lie ahead.
+    pub fn get(&self) -> Timeline {
+        let measure = self.measure.load(Ordering::Acquire);
+        Timeline { start: self.start, measure, end: measure + self.measure_ns }
+    }
+
+    /// Begins measuring earlier. `at` must lie ahead, so that no thread has counted anything from then on.
+    pub(crate) fn measure_from(&self, at: Nanos) {
+        self.measure.fetch_min(at.max(self.start), Ordering::AcqRel);
+    }
+}
+
+impl From<Timeline> for LiveTimeline {
+    fn from(line: Timeline) -> Self {
+        Self {
+            start: line.start,
+            measure: Arc::new(AtomicU64::new(line.measure)),
+            measure_ns: line.end - line.measure,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +135,15 @@ mod tests {
         assert_eq!(names(SECOND / 2), ["warmup"]);
         assert_eq!(names(3 * SECOND), ["warmup", "measure", "drain"]);
         assert_eq!(line.spans(SECOND / 2)[0].t1_ns, SECOND / 2);
+    }
+
+    #[test]
+    fn measuring_begins_earlier_and_never_later() {
+        let live = LiveTimeline::from(Timeline::new(100, 10 * SECOND, SECOND));
+        let shared = live.clone();
+        shared.measure_from(100 + 3 * SECOND);
+        shared.measure_from(100 + 5 * SECOND);
+        assert_eq!(live.get(), Timeline::new(100, 3 * SECOND, SECOND));
     }
 
     proptest! {

@@ -380,6 +380,23 @@ fn counts_alone_find_what_never_came() {
     assert!(outcome.verify_document.counts.ok && outcome.verify_document.counts.seen == 2_000);
 }
 
+#[test]
+fn b1_a_judged_warm_up_ends_between_two_seconds_and_loses_no_record() {
+    let sets = ["phases.warmup_max=13s", "phases.measure=2s", "load.rate=500/s"];
+    let (outcome, _mock) = run(Script::default(), &sets);
+    assert_eq!(outcome.status, Status::Ok, "{:?}", outcome.status_reasons);
+    let warmup = &outcome.phases[0];
+    let seconds = warmup.t1_ns as f64 / 1e9;
+    assert!((11..=13).any(|whole| f64::from(whole) == seconds), "it took {seconds} s");
+    let (steady, verdicts) = (warmup.steady, &outcome.load.verdicts);
+    assert_eq!(steady == Some(false), verdicts.contains(&Verdict::NotSteady), "{:?}", outcome.phases);
+    assert!(steady.is_some() && warmup.reason.is_some() && (steady == Some(true) || seconds == 13.0));
+    assert_eq!(outcome.load.intended, Some(1_000), "the measured window is as long as it was to be");
+    let due = |phase| outcome.series.pooled(&Metric::Response, phase).len();
+    assert_eq!((due(Phase::Warmup), due(Phase::Measure)), ((500.0 * seconds) as u64, 1_000));
+    assert_eq!(outcome.verify.unwrap().seen, (500.0 * seconds) as u64 + 1_000);
+}
+
 /// Sleeps through the measured window, as a thread does that the machine has no time for.
 #[derive(Default)]
 struct Sleeper(Vec<Stage>);

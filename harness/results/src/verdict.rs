@@ -44,6 +44,8 @@ pub struct LoadObservation {
     pub steal_pct: Option<f64>,
     /// Records per second on the null target.
     pub generator_ceiling: Option<f64>,
+    /// What warm-up said when it ended; `None` where it was not judged.
+    pub steady: Option<bool>,
 }
 
 impl LoadObservation {
@@ -55,6 +57,7 @@ impl LoadObservation {
             (self.unsent > 0, Verdict::ClientQueueBound),
             (self.steal_pct.is_some_and(|pct| pct > 1.0), Verdict::StealAffected),
             (self.near_ceiling(), Verdict::NearGeneratorCeiling),
+            (self.steady == Some(false), Verdict::NotSteady),
         ];
         judged.into_iter().filter_map(|(holds, verdict)| holds.then_some(verdict)).collect()
     }

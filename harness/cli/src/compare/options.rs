@@ -98,6 +98,10 @@ pub(crate) struct TrialOptions {
     /// Trials of each arm before those that count.
     #[arg(short = 'w', long = "warmup", value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=20))]
     pub(crate) warmup: u32,
+    /// Compares arms although an acknowledgement means something else in each (acks, replicas, flush, what it
+    /// survives); result, table and chart then say what differs. Without it that is a usage error.
+    #[arg(long)]
+    pub(crate) allow_unequal_durability: bool,
     /// Exit code 3 when a gated metric is inconclusive.
     #[arg(long)]
     pub(crate) strict: bool,

@@ -20,6 +20,8 @@ pub(crate) struct Request<'a> {
     pub(crate) notices: Vec<String>,
     /// A generator that was the limit in most trials makes the measurement invalid.
     pub(crate) must_be_fit: bool,
+    /// Arms are compared although their acknowledgements mean different things.
+    pub(crate) unequal_durability: bool,
     pub(crate) machine: Option<Machine>,
 }
 
@@ -32,6 +34,7 @@ impl<'a> Request<'a> {
     ) -> anyhow::Result<Self> {
         let mut request = Self::plain(arms, common);
         (request.runs, request.warmup) = (trials.runs, trials.warmup);
+        request.unequal_durability = trials.allow_unequal_durability;
         if let (Some(machine), Some(workload)) = (&request.machine, request.workload()) {
             let fingerprint = machine.fingerprint.as_str();
             let (wide, notices) = profile::min_effects(trials.profile.as_deref(), fingerprint, &workload)?;
@@ -43,9 +46,9 @@ impl<'a> Request<'a> {
     /// A comparison by the rules alone.
     pub(crate) fn plain(arms: Vec<Arm>, common: &'a CommonOptions) -> Self {
         let machine = arms.iter().find_map(Arm::plan).map(|plan| plan.machine());
-        let (runs, warmup, must_be_fit) = (None, 0, false);
+        let (runs, warmup, must_be_fit, unequal_durability) = (None, 0, false, false);
         let (min_effects, notices) = Default::default();
-        Self { arms, common, runs, warmup, min_effects, notices, must_be_fit, machine }
+        Self { arms, common, runs, warmup, min_effects, notices, must_be_fit, unequal_durability, machine }
     }
 
     /// The workload that is run, by its name.

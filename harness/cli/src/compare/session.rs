@@ -13,8 +13,8 @@ use plimsoll_results::{
 };
 
 use super::arms::{Arm, Source};
-use super::conclude;
 use super::request::Request;
+use super::{conclude, equal};
 use crate::exit::UsageError;
 use crate::interrupt::on_ctrl_c;
 use crate::measure::plan::Plan;
@@ -53,6 +53,9 @@ struct Session<'a> {
 
 /// Runs the comparison and writes its bundle, also when it is stopped half-way.
 pub(crate) fn execute(request: &Request<'_>) -> anyhow::Result<ComparisonDocument> {
+    if !request.unequal_durability {
+        equal::refuse_unequal(&request.arms)?;
+    }
     let mut session = Session::begin(request)?;
     let stopped = match session.prepare() {
         Ok(()) => session.blocks()?,

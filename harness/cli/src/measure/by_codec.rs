@@ -27,7 +27,7 @@ const WORKLOAD: &str = "codecs";
 /// What is exchanged.
 pub(crate) const CODEC_KEY: &str = "produce.codec";
 /// Many short trials say more about a difference than a few long ones.
-const SHORT: [&str; 2] = ["phases.warmup=1s", "phases.measure=5s"];
+const SHORT: [&str; 3] = ["phases.warmup=1s", "phases.warmup_max=0s", "phases.measure=5s"];
 /// For the rounds of the codecs alone.
 const ALONE: Duration = Duration::from_secs(4);
 

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_load::run::TopicInForce;
+use plimsoll_load::run::{TopicInForce, topic_in_force};
 use plimsoll_load::workload::{Acks as AskedAcks, Workload};
 use plimsoll_results::{Acks, Durability, DurabilityMode, Survives};
+use plimsoll_target::Target;
+
+use super::plan::Plan;
+use super::trial;
 
 /// A setting of storage that Apache Kafka has, and nobody who only speaks its protocol.
 const KAFKAS_OWN: &str = "log.flush.scheduler.interval.ms";
@@ -39,6 +43,16 @@ pub(super) fn of(
         survives: storage.map(|storage| storage.survives),
         direct: storage.map(|storage| storage.direct),
     }
+}
+
+/// The durability line that a trial of this plan would have: starts its target, asks it, and stops it again.
+pub(crate) fn read_back(plan: &Plan) -> anyhow::Result<Durability> {
+    let scratch = tempfile::tempdir()?;
+    let target = Target::start(&plan.target(&plan.workload, scratch.path().join("target.log")))?;
+    let (config, _kept_to_itself) = trial::effective_config(&target)?;
+    let topic = topic_in_force(&plan.workload, &target.bootstrap())?;
+    target.stop()?;
+    Ok(of(&plan.workload, &config, topic.as_ref()))
 }
 
 /// What the target read back.

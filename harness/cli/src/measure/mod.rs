@@ -5,7 +5,7 @@ mod borders;
 pub(crate) mod by_codec;
 pub(crate) mod codecs;
 pub(crate) mod document;
-mod durability;
+pub(crate) mod durability;
 pub(crate) mod pairs;
 pub(crate) mod plan;
 pub(crate) mod progress;

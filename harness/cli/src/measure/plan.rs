@@ -182,10 +182,20 @@ impl Plan {
         }
     }
 
+    /// Nothing differs between the two that an acknowledgement's meaning could follow from.
+    pub(crate) fn promises_like(&self, other: &Self) -> bool {
+        let of = |plan: &Self| {
+            let (workload, broker) = (&plan.workload, plan.broker.as_ref());
+            let executable = broker.map(|broker| broker.executable.clone());
+            (workload.chosen().1.clone(), workload.topic.clone(), workload.produce.acks, executable)
+        };
+        of(self) == of(other)
+    }
+
     /// About how many seconds one trial takes.
     pub(crate) fn trial_s(&self) -> f64 {
         let phases = &self.workload.phases;
-        phases.warmup.secs_f64() + phases.measure.secs_f64() + AROUND_A_TRIAL_S
+        phases.warmup_max.secs_f64() + phases.measure.secs_f64() + AROUND_A_TRIAL_S
     }
 
     /// Trials, and about how many seconds they take in all.

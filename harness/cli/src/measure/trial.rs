@@ -119,6 +119,7 @@ pub(crate) fn ceiling(
     workload.consume.mode = ConsumeMode::None;
     workload.verify.level = VerifyLevel::Off;
     workload.phases.warmup = Period(500_000_000);
+    workload.phases.warmup_max = workload.phases.warmup;
     workload.phases.measure = Period(1_500_000_000);
     workload.check().context("the generator's own ceiling")?;
     watch.label("generator ceiling");
@@ -154,7 +155,9 @@ fn prewarm(dir: &Path, bytes: u64) -> anyhow::Result<()> {
 }
 
 /// The configuration in force; or, where a cluster that is not ours keeps it to itself, a remark.
-fn effective_config(target: &Target) -> anyhow::Result<(BTreeMap<String, String>, Option<String>)> {
+pub(super) fn effective_config(
+    target: &Target,
+) -> anyhow::Result<(BTreeMap<String, String>, Option<String>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(target.effective_config()) {
         Ok(config) => Ok((config, None)),

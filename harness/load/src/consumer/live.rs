@@ -11,7 +11,7 @@ use crate::progress::Counted;
 use crate::recorder::{Kind, Ledger, Recorder};
 use crate::routes::Cluster;
 use crate::stop::CancelToken;
-use crate::timeline::Timeline;
+use crate::timeline::LiveTimeline;
 use crate::verify::{PartitionId, PartitionSight, Sight};
 use crate::workload::{Consume, ConsumeMode};
 
@@ -135,9 +135,9 @@ impl Take for Live {
 
 impl Consumer {
     /// Reads until the gate is closed and everything has been read, or until cancelled or failed.
-    pub(crate) async fn run(mut self, timeline: Timeline) -> ConsumerReport {
+    pub(crate) async fn run(mut self, timeline: LiveTimeline) -> ConsumerReport {
         let mut live = Live {
-            recorder: Recorder::new(timeline, self.task.ledger.clone()),
+            recorder: Recorder::new(timeline.clone(), self.task.ledger.clone()),
             sight: Sight::new(),
             progress: Arc::clone(&self.task.progress),
             counts: self.task.counts,
@@ -163,7 +163,7 @@ impl Consumer {
     }
 
     /// Until the backlog is built, or until producers have ended.
-    async fn wait_for_turn(&self, cpu: &mut CpuMeter, timeline: &Timeline) {
+    async fn wait_for_turn(&self, cpu: &mut CpuMeter, timeline: &LiveTimeline) {
         let backlog = match self.task.consume.mode {
             ConsumeMode::Tail | ConsumeMode::None => return,
             ConsumeMode::Backlog => self.task.consume.backlog.0,
@@ -173,7 +173,7 @@ impl Consumer {
             && !self.task.gate.is_closed()
             && !self.task.cancel.is_cancelled()
         {
-            cpu.look(timeline, clock::now());
+            cpu.look(&timeline.get(), clock::now());
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
@@ -182,11 +182,11 @@ impl Consumer {
         &mut self,
         live: &mut Live,
         cpu: &mut CpuMeter,
-        timeline: &Timeline,
+        timeline: &LiveTimeline,
     ) -> Result<(), ReadError> {
         let mut deadline = None;
         loop {
-            cpu.look(timeline, clock::now());
+            cpu.look(&timeline.get(), clock::now());
             if deadline.is_none()
                 && let Some((ends, until)) = self.task.gate.ends()
             {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::clock::Nanos;
 use crate::recorder::{Kind, Recorder};
 use crate::schedule::Schedule;
+use crate::timeline::LiveTimeline;
 
 /// Slots taken between two looks at the clock.
 const CHUNK: u32 = 256;
@@ -27,24 +28,29 @@ pub(super) struct Open {
     schedule: Schedule,
     waiting: VecDeque<Nanos>,
     waiting_max: usize,
-    end: Nanos,
+    timeline: LiveTimeline,
 }
 
 impl Open {
-    pub(super) fn new(schedule: Schedule, waiting_max: u64, end: Nanos) -> Open {
+    pub(super) fn new(schedule: Schedule, waiting_max: u64, timeline: LiveTimeline) -> Open {
         let waiting_max = usize::try_from(waiting_max).unwrap_or(usize::MAX);
-        Open { schedule, waiting: VecDeque::new(), waiting_max, end }
+        Open { schedule, waiting: VecDeque::new(), waiting_max, timeline }
+    }
+
+    /// No record is due from here on.
+    fn end(&self) -> Nanos {
+        self.timeline.get().end
     }
 
     /// When the next record is due; `None` once the schedule has ended and nothing waits.
     pub(super) fn next_due(&self) -> Option<Nanos> {
         let slot = self.schedule.peek();
-        self.waiting.front().copied().or((slot < self.end).then_some(slot))
+        self.waiting.front().copied().or((slot < self.end()).then_some(slot))
     }
 
     /// When the schedule's next slot is due, if it has one left.
     pub(super) fn next_slot(&self) -> Option<Nanos> {
-        Some(self.schedule.peek()).filter(|slot| *slot < self.end)
+        Some(self.schedule.peek()).filter(|slot| *slot < self.end())
     }
 
     /// Takes the slots that are due at `now`, at most one chunk, and hands to `admit` those for which it has
@@ -58,7 +64,7 @@ impl Open {
         recorder: &mut Recorder,
         mut admit: impl FnMut(Nanos) -> Result<bool, E>,
     ) -> Result<bool, E> {
-        let mut full = false;
+        let (mut full, end) = (false, self.end());
         for _ in 0..CHUNK {
             let Some(due) = self.waiting.front().copied() else { break };
             full = !admit(due)?;
@@ -69,7 +75,7 @@ impl Open {
         }
         for _ in 0..CHUNK {
             let due = self.schedule.peek();
-            if due > now || due >= self.end {
+            if due > now || due >= end {
                 return Ok(!full && !self.waiting.is_empty());
             }
             self.schedule.take();
@@ -92,7 +98,8 @@ impl Open {
             recorder.unsent(due, 1);
             recorder.span(Kind::Response, due, due, now, 1);
         }
-        self.schedule.rest(self.end.min(now), |due, n| {
+        let end = self.end();
+        self.schedule.rest(end.min(now), |due, n| {
             recorder.due(due, n);
             recorder.unsent(due, n);
             recorder.span(Kind::Lateness, due, due, now, n);
@@ -125,7 +132,7 @@ mod tests {
     fn open(rate: f64, waiting_max: u64) -> (Open, Recorder) {
         let line = Timeline::new(0, 0, SECOND);
         let schedule = Schedule::new(Arrival::Uniform, Rate(rate), 1, 0);
-        (Open::new(schedule, waiting_max, line.end), Recorder::new(line, Ledger::default()))
+        (Open::new(schedule, waiting_max, line.into()), Recorder::new(line, Ledger::default()))
     }
 
     #[test]
@@ -133,7 +140,7 @@ mod tests {
         let line = Timeline::new(0, SECOND, SECOND);
         let ledger = Ledger::default();
         let mut recorder = Recorder::new(line, ledger.clone());
-        let mut open = Open::new(Schedule::new(Arrival::Uniform, Rate(1000.0), 1, 0), 10_000, line.end);
+        let mut open = Open::new(Schedule::new(Arrival::Uniform, Rate(1000.0), 1, 0), 10_000, line.into());
         let room = |_| Ok::<_, Infallible>(true);
         // Asleep until long after the end; then one look only.
         let late = 3 * SECOND;
@@ -142,7 +149,7 @@ mod tests {
         open.abandon(late, &mut recorder);
         assert_eq!(open.next_due(), None);
         recorder.finish();
-        let counters = ledger.intervals().last().unwrap().counters;
+        let counters = ledger.intervals(&line).last().unwrap().counters;
         assert_eq!((counters.due, counters.unsent), (1000, 1000), "the first 256 were due in the warm-up");
     }
 

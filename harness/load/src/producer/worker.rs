@@ -22,7 +22,7 @@ use crate::recorder::{Ledger, Recorder};
 use crate::routes::{Cluster, RouteError, Routes};
 use crate::schedule::{Schedule, share};
 use crate::stop::CancelToken;
-use crate::timeline::Timeline;
+use crate::timeline::LiveTimeline;
 use crate::verify::{PartitionId, SendLog};
 use crate::workload::{LoadMode, Workload};
 
@@ -141,7 +141,7 @@ pub(super) struct Flight {
 pub(super) struct Loop {
     pub(super) producer: Producer,
     pub(super) intake: Intake,
-    pub(super) timeline: Timeline,
+    pub(super) timeline: LiveTimeline,
     pub(super) recorder: Recorder,
     pub(super) events: JoinSet<Event>,
     pub(super) in_flight: BTreeMap<i32, u32>,
@@ -157,18 +157,18 @@ pub(super) struct Loop {
 
 impl Producer {
     /// Runs to the end of the timeline, or until cancelled or failed.
-    pub(crate) async fn run(self, timeline: Timeline) -> ProducerReport {
+    pub(crate) async fn run(self, timeline: LiveTimeline) -> ProducerReport {
         let task = &self.task;
         let (load, produce) = (&task.workload.load, &task.workload.produce);
         let intake = match load.mode {
             LoadMode::Closed => Intake::Closed { limit: load.in_flight },
             LoadMode::Open => {
                 let (rate, seed) = share(load.rate, task.workload.seed, task.producer, produce.workers);
-                let schedule = Schedule::new(load.arrival, rate, seed, timeline.start);
-                Intake::Open(Box::new(Open::new(schedule, produce.waiting_records_max, timeline.end)))
+                let schedule = Schedule::new(load.arrival, rate, seed, timeline.get().start);
+                Intake::Open(Box::new(Open::new(schedule, produce.waiting_records_max, timeline.clone())))
             }
         };
-        let recorder = Recorder::new(timeline, task.ledger.clone());
+        let recorder = Recorder::new(timeline.clone(), task.ledger.clone());
         let mut running = Loop {
             producer: self,
             intake,
@@ -193,7 +193,7 @@ impl Loop {
     async fn run(&mut self) -> Result<(), ProduceError> {
         loop {
             let now = clock::now();
-            self.cpu.look(&self.timeline, now);
+            self.cpu.look(&self.timeline.get(), now);
             self.recorder.roll(now);
             if self.cancelled_at.is_none() && self.producer.task.cancel.is_cancelled() {
                 self.cancelled_at = Some(now);
@@ -215,7 +215,7 @@ impl Loop {
 
     /// Hands records over as far as they are due and there is room. True when more could be.
     fn generate(&mut self, now: Nanos) -> Result<bool, ProduceError> {
-        if now < self.timeline.start || self.cancelled_at.is_some() {
+        if now < self.timeline.get().start || self.cancelled_at.is_some() {
             return Ok(false);
         }
         for _ in 0..CHUNKS_PER_TURN {
@@ -244,8 +244,8 @@ impl Loop {
             Intake::Closed { limit } => {
                 let room = if *limit == 0 { u64::MAX } else { limit.saturating_sub(*outstanding) };
                 let wanted = room.min(u64::from(CLOSED_CHUNK));
-                let mut taken = 0;
-                while taken < wanted && now < self.timeline.end && admit(now)? {
+                let (mut taken, end) = (0, self.timeline.get().end);
+                while taken < wanted && now < end && admit(now)? {
                     taken += 1;
                 }
                 self.recorder.due(now, taken);
@@ -261,7 +261,7 @@ impl Loop {
     fn exhausted(&self, now: Nanos) -> bool {
         let ended = match &self.intake {
             Intake::Open(open) => open.next_due().is_none(),
-            Intake::Closed { .. } => now >= self.timeline.end,
+            Intake::Closed { .. } => now >= self.timeline.get().end,
         };
         ended || self.cancelled_at.is_some()
     }
@@ -270,7 +270,7 @@ impl Loop {
         let drain_ns = self.producer.task.workload.phases.drain.0;
         let given_up = self.cancelled_at.is_some_and(|at| now >= at + CANCELLED_DRAIN_NS);
         let settled = self.exhausted(now) && self.outstanding == 0 && self.events.is_empty();
-        settled || given_up || now >= self.timeline.end.saturating_add(drain_ns)
+        settled || given_up || now >= self.timeline.get().end.saturating_add(drain_ns)
     }
 
     /// Sends what is ready, as far as requests may be in flight. True when something went out.
@@ -347,8 +347,9 @@ impl Loop {
     }
 
     fn next_wake(&self, now: Nanos) -> Nanos {
-        if now < self.timeline.start {
-            return self.timeline.start.min(now + NAP_NS);
+        let start = self.timeline.get().start;
+        if now < start {
+            return start.min(now + NAP_NS);
         }
         let tick = self.producer.task.workload.load.tick.0.max(1);
         let slot = match &self.intake {

@@ -7,14 +7,16 @@
 mod error;
 mod outcome;
 mod prepare;
+mod shape;
 mod stage;
 mod teller;
 mod threads;
 mod topics;
+mod warmup;
 mod watch;
 
 pub use error::RunError;
 pub use outcome::{Consumed, Outcome};
 pub use prepare::prepare_payload;
 pub use stage::{RunInput, execute};
-pub use topics::TopicInForce;
+pub use topics::{TopicInForce, topic_in_force};

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use plimsoll_results::stats::Steadiness;
 use plimsoll_results::{
     IntervalRow, Latency, LatencySeries, Load, LoadMode, LoadObservation, Metric, Phase, PhaseSpan, Status,
     Throughput, VerifyDocument,
 };
 
+use super::shape;
 use super::stage::RunInput;
 use super::topics::TopicInForce;
 use crate::clock::Nanos;
@@ -78,6 +80,8 @@ pub(super) struct Facts<'a> {
     pub(super) ended: Nanos,
     pub(super) cancelled: bool,
     pub(super) steal_pct: Option<f64>,
+    /// What was said of warm-up when it ended; `None` where it was fixed or never ended.
+    pub(super) warmup: Option<Steadiness>,
     pub(super) keeps_records: bool,
     /// Why nobody knows where the logs ended.
     pub(super) ends_unknown: Option<ProofError>,
@@ -120,7 +124,7 @@ impl Outcome {
             status: Status::Ok,
             status_reasons: Vec::new(),
             timeline: facts.timeline,
-            phases: facts.timeline.spans(facts.ended),
+            phases: shape::phases(&facts.timeline, facts.ended, facts.warmup.as_ref()),
             load,
             throughput,
             latency,
@@ -211,6 +215,7 @@ impl Outcome {
         }
         let verdicts = self.load.verdicts.iter().map(|verdict| format!("{verdict}: {}", verdict.explain()));
         self.status_reasons.extend(verdicts.collect::<Vec<_>>());
+        self.status_reasons.extend(shape::remarks(&self.phases, &self.rows));
         if let CorpusVerdict::TooSmall { have_bytes, need_bytes } = self.payload.verdict {
             self.status_reasons.push(format!(
                 "payload: {} has {have_bytes} bytes, below the {need_bytes} that keep a record from coming twice in a codec's window",
@@ -305,6 +310,7 @@ fn load(
         response_p99_us: p99_us(series, Metric::Response),
         steal_pct: facts.steal_pct,
         generator_ceiling: None,
+        steady: facts.warmup.as_ref().map(|warmup| warmup.steady),
     };
     Load {
         mode: if open { LoadMode::Open } else { LoadMode::Closed },

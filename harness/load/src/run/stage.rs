@@ -9,8 +9,8 @@ use super::outcome::{Facts, Outcome, Proof};
 use super::prepare::{cluster, prepare_keys};
 use super::teller::Teller;
 use super::threads::{Running, Waiting, runtime};
-use super::topics::{TopicInForce, Topics, in_force};
-use super::watch::Watch;
+use super::topics::{TopicInForce, Topics, in_force, keeps_records};
+use super::watch::{Watch, Watched};
 use crate::clock::{self, Nanos, SECOND};
 use crate::consumer::{self, ConsumerReport, ConsumerTask, Gate, ProofError, ReadError};
 use crate::keys::Keys;
@@ -19,9 +19,9 @@ use crate::producer::{ProducerReport, ProducerTask};
 use crate::progress::{Counted, Observer, Stage};
 use crate::recorder::Ledger;
 use crate::stop::CancelToken;
-use crate::timeline::Timeline;
+use crate::timeline::{LiveTimeline, Timeline};
 use crate::verify::{PartitionId, SendLog, Sight};
-use crate::workload::{ConsumeMode, SystemKind, VerifyLevel, Workload};
+use crate::workload::{ConsumeMode, VerifyLevel, Workload};
 use plimsoll_client::OffsetSpec;
 
 /// Time between the last thread's readiness and the first due record.
@@ -70,8 +70,9 @@ fn conduct(
     cancel: &CancelToken,
 ) -> Result<Outcome, RunError> {
     let run = Run::prepare(input, cancel, runtime)?;
-    let (timeline, producers, consumers) = run.start()?;
-    let steal_pct = run.watch(observer).load(timeline, &producers, &consumers);
+    let (live, producers, consumers) = run.start()?;
+    let Watched { steal_pct, warmup } = run.watch(observer).load(&live, &producers, &consumers);
+    let timeline = live.get();
     let produced = join(producers)?;
     let produce_ended = clock::now();
     let ends = run.reads_back().then(|| runtime.block_on(run.settled_ends())).transpose();
@@ -104,12 +105,13 @@ fn conduct(
         ended,
         cancelled: cancel.is_cancelled(),
         steal_pct,
+        warmup,
         keeps_records: run.reads_back(),
         ends_unknown,
         acked: run.progress.acked_so_far(),
         topic: run.topic,
     };
-    Ok(Outcome::new(&facts, &run.ledger.intervals(), &sends, &run.starts, reports, consumed, proof))
+    Ok(Outcome::new(&facts, &run.ledger.intervals(&timeline), &sends, &run.starts, reports, consumed, proof))
 }
 
 struct Run<'a> {
@@ -156,9 +158,8 @@ impl<'a> Run<'a> {
         if cancel.is_cancelled() { Err(RunError::Cancelled) } else { Ok(run) }
     }
 
-    /// The small servers keep nothing to read.
     fn reads_back(&self) -> bool {
-        !matches!(self.workload.chosen().1.kind, SystemKind::Null | SystemKind::Floor)
+        keeps_records(&self.workload)
     }
 
     fn proves(&self) -> bool {
@@ -168,7 +169,7 @@ impl<'a> Run<'a> {
     #[expect(clippy::type_complexity, reason = "two lists of threads and when they began, used once")]
     fn start(
         &self,
-    ) -> Result<(Timeline, Vec<Running<ProducerReport>>, Vec<Running<ConsumerReport>>), RunError> {
+    ) -> Result<(LiveTimeline, Vec<Running<ProducerReport>>, Vec<Running<ConsumerReport>>), RunError> {
         let producers: Vec<_> = (0..self.workload.produce.workers)
             .map(|number| self.producer(number))
             .collect::<Result<_, _>>()?;
@@ -176,10 +177,11 @@ impl<'a> Run<'a> {
         producers.iter().try_for_each(Waiting::connected)?;
         consumers.iter().try_for_each(Waiting::connected)?;
         let phases = &self.workload.phases;
-        let timeline = Timeline::new(clock::now() + HEAD_START_NS, phases.warmup.0, phases.measure.0);
-        let producers = producers.into_iter().map(|waiting| waiting.start(timeline)).collect();
-        let consumers = consumers.into_iter().map(|waiting| waiting.start(timeline)).collect();
-        Ok((timeline, producers, consumers))
+        let start = clock::now() + HEAD_START_NS;
+        let live = LiveTimeline::from(Timeline::new(start, phases.warmup_max.0, phases.measure.0));
+        let producers = producers.into_iter().map(|waiting| waiting.start(live.clone())).collect();
+        let consumers = consumers.into_iter().map(|waiting| waiting.start(live.clone())).collect();
+        Ok((live, producers, consumers))
     }
 
     fn producer(&self, number: u32) -> Result<Waiting<ProducerReport>, RunError> {
@@ -234,6 +236,7 @@ impl<'a> Run<'a> {
         Watch {
             progress: &self.progress,
             ledger: &self.ledger,
+            phases: &self.workload.phases,
             cancel: self.cancel,
             stop: &self.stop,
             observer,
@@ -271,8 +274,8 @@ impl<'a> Run<'a> {
         observer: &mut dyn Observer,
     ) -> Proof {
         observer.stage(Stage::Verify);
-        let mut teller = Teller::new(&self.progress, &self.ledger, timeline);
-        let mut tell = |seen: u64| teller.tell_seen(seen, observer);
+        let mut teller = Teller::new(&self.progress, &self.ledger);
+        let mut tell = |seen: u64| teller.tell_seen(seen, &timeline, observer);
         let deadline = clock::now() + self.workload.verify.timeout.0;
         // A run that was stopped is still proved as far as it went.
         let stop = if self.cancel.is_cancelled() { CancelToken::new() } else { self.cancel.clone() };

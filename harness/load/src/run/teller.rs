@@ -16,18 +16,23 @@ const TELL: Duration = Duration::from_millis(200);
 pub(super) struct Teller<'a> {
     progress: &'a Counted,
     ledger: &'a Ledger,
-    timeline: Timeline,
     told_at: Nanos,
     told_acked: u64,
 }
 
 impl<'a> Teller<'a> {
-    pub(super) fn new(progress: &'a Counted, ledger: &'a Ledger, timeline: Timeline) -> Teller<'a> {
+    pub(super) fn new(progress: &'a Counted, ledger: &'a Ledger) -> Teller<'a> {
         let told_acked = progress.acked_so_far();
-        Teller { progress, ledger, timeline, told_at: clock::now(), told_acked }
+        Teller { progress, ledger, told_at: clock::now(), told_acked }
     }
 
-    pub(super) fn tell(&mut self, stage: Stage, now: Nanos, observer: &mut dyn Observer) {
+    pub(super) fn tell(
+        &mut self,
+        stage: Stage,
+        now: Nanos,
+        timeline: &Timeline,
+        observer: &mut dyn Observer,
+    ) {
         let since = Duration::from_nanos(now.saturating_sub(self.told_at));
         if since < TELL {
             return;
@@ -39,8 +44,8 @@ impl<'a> Teller<'a> {
         });
         observer.progress(&Progress {
             stage,
-            elapsed_s: now.saturating_sub(self.timeline.start) as f64 / 1e9,
-            remaining_s: self.timeline.end.saturating_sub(now) as f64 / 1e9,
+            elapsed_s: now.saturating_sub(timeline.start) as f64 / 1e9,
+            remaining_s: timeline.end.saturating_sub(now) as f64 / 1e9,
             rate: (acked - self.told_acked) as f64 / since.as_secs_f64(),
             acked,
             consumed: self.progress.consumed_so_far(),
@@ -50,7 +55,7 @@ impl<'a> Teller<'a> {
     }
 
     /// While everything is read back: how much has been.
-    pub(super) fn tell_seen(&mut self, seen: u64, observer: &mut dyn Observer) {
+    pub(super) fn tell_seen(&mut self, seen: u64, timeline: &Timeline, observer: &mut dyn Observer) {
         let now = clock::now();
         if now.saturating_sub(self.told_at) < TELL.as_nanos() as Nanos {
             return;
@@ -58,7 +63,7 @@ impl<'a> Teller<'a> {
         self.told_at = now;
         observer.progress(&Progress {
             stage: Stage::Verify,
-            elapsed_s: now.saturating_sub(self.timeline.start) as f64 / 1e9,
+            elapsed_s: now.saturating_sub(timeline.start) as f64 / 1e9,
             remaining_s: 0.0,
             rate: 0.0,
             acked: self.progress.acked_so_far(),

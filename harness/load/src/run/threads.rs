@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 use super::error::RunError;
-use crate::timeline::Timeline;
+use crate::timeline::LiveTimeline;
 
 /// Tasks polled between two looks at the sockets: answers should not wait for a full round.
 const EVENT_INTERVAL: u32 = 16;
@@ -16,7 +16,7 @@ const EVENT_INTERVAL: u32 = 16;
 pub(super) struct Waiting<R> {
     name: String,
     ready: Receiver<Result<(), RunError>>,
-    start: oneshot::Sender<Timeline>,
+    start: oneshot::Sender<LiveTimeline>,
     thread: JoinHandle<Option<R>>,
 }
 
@@ -38,7 +38,7 @@ impl<R: Send + 'static> Waiting<R> {
     pub(super) fn spawn<C, E, Connect, Run>(
         name: String,
         connect: impl FnOnce() -> Connect + Send + 'static,
-        run: impl FnOnce(C, Timeline) -> Run + Send + 'static,
+        run: impl FnOnce(C, LiveTimeline) -> Run + Send + 'static,
     ) -> Result<Waiting<R>, RunError>
     where
         Connect: Future<Output = Result<C, E>>,
@@ -67,7 +67,7 @@ impl<R: Send + 'static> Waiting<R> {
     }
 
     /// Tells the thread when to begin.
-    pub(super) fn start(self, timeline: Timeline) -> Running<R> {
+    pub(super) fn start(self, timeline: LiveTimeline) -> Running<R> {
         // A thread that is gone already is found when it is joined.
         let _sent = self.start.send(timeline);
         Running { name: self.name, thread: self.thread }
@@ -76,9 +76,9 @@ impl<R: Send + 'static> Waiting<R> {
 
 async fn life<C, E, R, Connect: Future<Output = Result<C, E>>, Run: Future<Output = R>>(
     connect: impl FnOnce() -> Connect,
-    run: impl FnOnce(C, Timeline) -> Run,
+    run: impl FnOnce(C, LiveTimeline) -> Run,
     tell: &SyncSender<Result<(), RunError>>,
-    timeline: oneshot::Receiver<Timeline>,
+    timeline: oneshot::Receiver<LiveTimeline>,
 ) -> Option<R>
 where
     RunError: From<E>,

@@ -8,6 +8,7 @@ use plimsoll_client::{
 };
 
 use super::error::RunError;
+use super::threads::runtime;
 use crate::workload::{SystemKind, Workload};
 
 /// How long creating or deleting topics may take.
@@ -74,6 +75,27 @@ impl Topics {
             }
         }
     }
+}
+
+/// What the settings of a run's topic would be: makes it as a run does, asks, and removes it as a run does. `None`
+/// where the target keeps nothing, or does not tell.
+///
+/// # Errors
+/// [`RunError`] when the topic cannot be made.
+pub fn topic_in_force(workload: &Workload, bootstrap: &str) -> Result<Option<TopicInForce>, RunError> {
+    if !keeps_records(workload) {
+        return Ok(None);
+    }
+    let runtime = runtime("asking")?;
+    let topics = runtime.block_on(Topics::create(workload, bootstrap))?;
+    let found = runtime.block_on(in_force(workload, bootstrap)).ok();
+    runtime.block_on(topics.remove(workload, bootstrap));
+    Ok(found)
+}
+
+/// The small servers keep nothing to read.
+pub(super) fn keeps_records(workload: &Workload) -> bool {
+    !matches!(workload.chosen().1.kind, SystemKind::Null | SystemKind::Floor)
 }
 
 /// What the cluster says of the run's first topic; the others are made alike.

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use plimsoll_results::Phase;
+use plimsoll_results::stats::Steadiness;
 
 use super::teller::Teller;
 use super::threads::Running;
+use super::warmup::Warmup;
 use crate::clock::{self, Nanos};
 use crate::consumer::ConsumerReport;
 use crate::cpu::StealSample;
@@ -13,7 +15,8 @@ use crate::producer::ProducerReport;
 use crate::progress::{Counted, Observer, Stage};
 use crate::recorder::Ledger;
 use crate::stop::CancelToken;
-use crate::timeline::Timeline;
+use crate::timeline::{LiveTimeline, Timeline};
+use crate::workload::Phases;
 
 /// Longest nap, so that borders are met within milliseconds.
 const NAP: Duration = Duration::from_millis(5);
@@ -22,6 +25,7 @@ const NAP: Duration = Duration::from_millis(5);
 pub(super) struct Watch<'a> {
     pub(super) progress: &'a Counted,
     pub(super) ledger: &'a Ledger,
+    pub(super) phases: &'a Phases,
     /// The caller's wish to stop.
     pub(super) cancel: &'a CancelToken,
     /// Stops the threads.
@@ -29,24 +33,35 @@ pub(super) struct Watch<'a> {
     pub(super) observer: &'a mut dyn Observer,
 }
 
+/// What was seen while the load went on.
+pub(super) struct Watched {
+    /// CPU that the host gave to others in the measured window, percent of all cores.
+    pub(super) steal_pct: Option<f64>,
+    /// What was said of warm-up when it ended; `None` where it was fixed or never ended.
+    pub(super) warmup: Option<Steadiness>,
+}
+
 impl Watch<'_> {
-    /// Until producers have ended. Returns the CPU that the host gave to others in the measured window, in
-    /// percent.
+    /// Until producers have ended. Ends the warm-up when it has become steady.
     pub(super) fn load(
         self,
-        timeline: Timeline,
+        live: &LiveTimeline,
         producers: &[Running<ProducerReport>],
         consumers: &[Running<ConsumerReport>],
-    ) -> Option<f64> {
-        let mut teller = Teller::new(self.progress, self.ledger, timeline);
+    ) -> Watched {
+        let mut teller = Teller::new(self.progress, self.ledger);
+        let mut warmup = Warmup::new(live, self.ledger, self.phases);
         let mut borders = Borders::default();
         loop {
             // Asked first: whoever has ended did so before the time that is read next.
             let ended = producers.iter().all(Running::is_finished);
             let now = clock::now();
+            warmup.look(now);
+            let timeline = live.get();
             borders.reach(&timeline, now, self.observer);
             if ended {
-                return borders.end(self.observer);
+                let steal_pct = borders.end(self.observer);
+                return Watched { steal_pct, warmup: warmup.judged.filter(|_| now >= timeline.measure) };
             }
             // No thread ends before the load does, unless it failed; what the others did is kept.
             let failed = now < timeline.end
@@ -54,16 +69,16 @@ impl Watch<'_> {
             if failed || self.cancel.is_cancelled() {
                 self.stop.cancel();
             }
-            teller.tell(borders.told, now, self.observer);
+            teller.tell(borders.told, now, &timeline, self.observer);
             std::thread::sleep(nap(&timeline, now));
         }
     }
 
     /// Until consumers have ended.
     pub(super) fn drain(self, timeline: Timeline, consumers: &[Running<ConsumerReport>]) {
-        let mut teller = Teller::new(self.progress, self.ledger, timeline);
+        let mut teller = Teller::new(self.progress, self.ledger);
         while !consumers.iter().all(Running::is_finished) {
-            teller.tell(Stage::Drain, clock::now(), self.observer);
+            teller.tell(Stage::Drain, clock::now(), &timeline, self.observer);
             std::thread::sleep(NAP);
         }
     }

@@ -61,8 +61,11 @@ pub struct Phases {
     /// guest whose memory is backed lazily the first touch of a page costs ten times the write itself; this
     /// pays it outside the measured window. `0B` leaves memory as it is. Below about 4 GiB it holds.
     pub prewarm: Size,
-    /// Load before measuring; kept in the files, shaded in plots, never in the figures.
+    /// Load before measuring, at least; kept in the files, shaded in plots, never in the figures.
     pub warmup: Period,
+    /// Load before measuring, at most: measuring begins once ten seconds were steady, and otherwise here, with a
+    /// verdict. `0s` stands for `warmup`: a fixed time that nobody judges.
+    pub warmup_max: Period,
     /// The measured window.
     pub measure: Period,
     /// How long outstanding records may take after the load has ended.
@@ -74,8 +77,22 @@ impl Default for Phases {
         Phases {
             prewarm: Size(0),
             warmup: Period(5_000_000_000),
+            warmup_max: Period(0),
             measure: Period(30_000_000_000),
             drain: Period(30_000_000_000),
+        }
+    }
+}
+
+impl Phases {
+    /// Whether warm-up ends when the load is steady, and not at a fixed time.
+    pub fn judges_warmup(&self) -> bool {
+        self.warmup_max > self.warmup
+    }
+
+    pub(super) fn resolve(&mut self) {
+        if self.warmup_max.0 == 0 {
+            self.warmup_max = self.warmup;
         }
     }
 }

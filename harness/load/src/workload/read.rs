@@ -61,6 +61,7 @@ impl Workload {
                 workload = assign(&mut table, assignment)?;
             }
         }
+        workload.phases.resolve();
         workload.check().map_err(|fault| {
             let line = line_of_key(text, fault.key());
             WorkloadError::Invalid { file: file.to_owned(), line, fault }

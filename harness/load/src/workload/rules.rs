@@ -1,9 +1,10 @@
 //! Rules between keys, checked once after reading, so that no run starts that cannot mean anything.
 
 use plimsoll_client::records::{Codec, ParseCodecError};
+use plimsoll_results::stats::STEADY_INTERVALS;
 
 use super::error::Invalid;
-use super::units::Size;
+use super::units::{Period, Size};
 use super::{Acks, LoadMode, PayloadKind, Produce, System, SystemKind, Workload};
 
 /// The most batches per producer and partition that a broker can tell apart on a retry (KIP-98).
@@ -118,6 +119,11 @@ impl Workload {
         if load.mode == LoadMode::Open && !(rate > 0.0 && rate <= 1e9) {
             return Err(range("load.rate", load.rate, "more than 0/s and at most 1G/s"));
         }
+        let judged = Period((STEADY_INTERVALS as u64 + 1) * 1_000_000_000);
+        if phases.warmup_max < phases.warmup || (phases.judges_warmup() && phases.warmup_max < judged) {
+            let must = "phases.warmup, or at least 11s: ten seconds are judged";
+            return Err(range("phases.warmup_max", phases.warmup_max, must));
+        }
         if phases.measure.0 < 1_000_000_000 {
             return Err(range(
                 "phases.measure",
@@ -229,6 +235,8 @@ mod tests {
         for (set, key) in [
             ("load.rate=0/s", "load.rate"),
             ("phases.measure=10ms", "phases.measure"),
+            ("phases.warmup_max=4s", "phases.warmup_max"),
+            ("phases.warmup_max=10s", "phases.warmup_max"),
             ("topic.partitions=0", "topic.partitions"),
             ("payload.entropy_bits=9", "payload.entropy_bits"),
             ("consume.groups=0", "consume.groups"),

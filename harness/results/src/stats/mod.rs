@@ -13,6 +13,7 @@ mod order;
 mod planning;
 mod random;
 mod shift;
+mod steady;
 mod unpaired;
 mod wilcoxon;
 
@@ -22,5 +23,6 @@ pub use metric::{Better, Gating, METRIC_RULES, MetricRule};
 pub use order::block_order;
 pub use planning::{Precision, PrecisionRule, StopReason, pairs_for, smallest_effect, standard_deviation};
 pub use shift::{SHIFT_PERCENTILES, ShiftQuantiles, shift_function};
+pub use steady::{STEADY_INTERVALS, Steadiness, SteadyInterval, steadiness};
 pub use unpaired::unpaired_shift;
 pub use wilcoxon::{Estimate, StatsError, hodges_lehmann, paired_ratio, signed_rank_interval, signed_rank_p};
