@@ -68,7 +68,8 @@
     for (const title of option.title) title.textStyle.color = fg;
     for (const axis of option.xAxis) {
       Object.assign(axis.axisLabel, { color: faint, formatter: (x) => tick(show[meta.x](x)) });
-      axis.axisLine = { lineStyle: { color: faint } };
+      // The axis stands at the edge, also where zero is inside.
+      axis.axisLine = { onZero: false, lineStyle: { color: faint } };
       axis.splitLine.lineStyle = { color: grid };
       axis.nameTextStyle = { color: faint };
       axis.axisPointer = { label: { show: false } };
@@ -77,9 +78,9 @@
       if (linear.has(id) && axis.type === "log") Object.assign(axis, { type: "value", min: 0, max: "dataMax", minorSplitLine: { show: false } });
       const named = meta.rows[i].length > 0;
       Object.assign(axis.axisLabel, named
-        ? { color: fg, formatter: rowName(meta.rows[i]), align: "right", rich: { remark: { color: faint, fontSize: 11, lineHeight: 15 } } }
+        ? { color: fg, lineHeight: 15, formatter: rowName(meta.rows[i]), align: "right", rich: { remark: { color: faint, fontSize: 11, lineHeight: 15 } } }
         : { color: faint, formatter: (y) => tick(show[meta.y[i]](y)) });
-      axis.axisLine.lineStyle = { color: faint };
+      Object.assign(axis.axisLine, { onZero: false, lineStyle: { color: faint } });
       axis.splitLine = { lineStyle: { color: grid } };
       axis.minorSplitLine.lineStyle = { color: grid, opacity: 0.45 };
     });
@@ -93,7 +94,6 @@
         continue;
       }
       series.color = color(series.color);
-      if (series.label) series.label.color = fg;
       if (series.itemStyle) series.itemStyle.borderColor = color(series.itemStyle.borderColor);
       if (series.label) series.label.color = fg;
       if (series.markLine) {

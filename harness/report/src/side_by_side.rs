@@ -44,7 +44,7 @@ pub(crate) fn cells(name: &str, document: &RunDocument) -> Vec<String> {
 /// Several runs, one line each, for a terminal. Give them names first ([`crate::name_apart`]).
 pub fn runs_table(runs: &[ReportData]) -> String {
     let rows: Vec<_> = runs.iter().map(|run| cells(&run.name, &run.document)).collect();
-    text_table(&HEAD, &rows, 1)
+    text_table(&HEAD, &rows, 1..)
 }
 
 /// The trials of a run, one line each, for a terminal. Empty for a single trial, which the card is about.
@@ -54,7 +54,11 @@ pub fn trials_table(run: &ReportData) -> String {
     }
     let rows: Vec<_> =
         run.trials.iter().enumerate().map(|(index, trial)| trial_cells(index + 1, trial)).collect();
-    text_table(&["trial", "records/s", "response p50", "p99", "p99.9", "end to end p99", "records"], &rows, 1)
+    text_table(
+        &["trial", "records/s", "response p50", "p99", "p99.9", "end to end p99", "records"],
+        &rows,
+        1..,
+    )
 }
 
 fn trial_cells(number: usize, trial: &TrialData) -> Vec<String> {

@@ -92,9 +92,11 @@ pub fn sync_latency(curves: &[SyncCurve<'_>], captions: Vec<String>) -> Chart {
     let mut panels: Vec<(&str, Vec<Series>)> = Vec::new();
     for class in &classes {
         let mut series = Vec::new();
-        for (group, color) in &colors {
+        for (index, (group, color)) in colors.iter().enumerate() {
             let of = curves.iter().filter(|curve| curve.class == *class && curve.group == *group);
-            series.extend(of.enumerate().flat_map(|(nth, curve)| sync_series(curve, *color, nth)));
+            series.extend(
+                of.enumerate().flat_map(|(nth, curve)| sync_series(curve, *color, Dash::nth(index + nth))),
+            );
         }
         panels.push((class, series));
     }
@@ -111,7 +113,7 @@ pub fn sync_latency(curves: &[SyncCurve<'_>], captions: Vec<String>) -> Chart {
         id: "sync-latency".to_owned(),
         title: in_one_class("Syncs by percentile", &classes),
         question: "How long does a group of batches wait until it is durable, and how bad is the tail? Read upwards from \
-                   99 %: one group in a hundred waited longer than the line there. A thin line has too few groups \
+                   99 %: one group in a hundred waited longer than the line there. A thin, dotted line has too few groups \
                    beyond it to be relied on."
             .to_owned(),
         captions,
@@ -124,12 +126,11 @@ pub fn sync_latency(curves: &[SyncCurve<'_>], captions: Vec<String>) -> Chart {
 }
 
 /// The part with at least 100 samples beyond it, and the rest.
-fn sync_series(curve: &SyncCurve<'_>, color: Color, nth_of_color: usize) -> Vec<Series> {
+fn sync_series(curve: &SyncCurve<'_>, color: Color, dash: Dash) -> Vec<Series> {
     let pooled = Pooled::new([curve.histogram]);
     let points = pooled.curve(CURVE_POINTS_PER_NINE);
     let firm = points.iter().take_while(|point| point.trusted).count();
     let place = |point: &CurvePoint| (point.nines, Some(point.value_us));
-    let dash = if nth_of_color == 0 { Dash::Solid } else { Dash::Dashed };
     let trusted = points.iter().take(firm).map(place).collect();
     let beyond = points.iter().skip(firm.saturating_sub(1)).map(place).collect();
     let lines = [

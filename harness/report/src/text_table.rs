@@ -1,8 +1,10 @@
 //! Tables for a terminal: columns as wide as their widest cell, words to the left, numbers to the right.
 
-/// A table with a head. The first `words` columns are flushed left, the others right; lines end in `\n`, without
+use std::ops::RangeBounds;
+
+/// A table with a head. The columns in `numbers` are flushed right, the others left; lines end in `\n`, without
 /// spaces before it.
-pub fn text_table(head: &[&str], rows: &[Vec<String>], words: usize) -> String {
+pub fn text_table(head: &[&str], rows: &[Vec<String>], numbers: impl RangeBounds<usize>) -> String {
     let head: Vec<String> = head.iter().map(|name| (*name).to_owned()).collect();
     let all = || std::iter::once(&head).chain(rows);
     let width = |column: usize| all().filter_map(|row| Some(row.get(column)?.chars().count())).max();
@@ -10,7 +12,7 @@ pub fn text_table(head: &[&str], rows: &[Vec<String>], words: usize) -> String {
     let mut text = String::new();
     for row in all() {
         let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            if column < words { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            if numbers.contains(&column) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
         });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
@@ -26,7 +28,7 @@ mod tests {
     fn words_stand_left_and_numbers_right() {
         let rows = [vec!["a".to_owned(), "1.00 k".to_owned()], vec!["longer".to_owned(), "–".to_owned()]];
         assert_eq!(
-            text_table(&["run", "rate"], &rows, 1),
+            text_table(&["run", "rate"], &rows, 1..),
             "run       rate\na       1.00 k\nlonger       –\n"
         );
     }

@@ -55,7 +55,7 @@ pub use run::{
 };
 pub use series::{LatencyInterval, LatencySeries, Metric, Phase};
 pub use status::{Exit, Status};
-pub use stored::{Stored, bundles_in};
+pub use stored::{Stored, bundles_below, bundles_in};
 pub use trial::{TRIAL_SCHEMA, TrialSummary};
 pub use verdict::{LoadObservation, Verdict};
 pub use verify::{VerifyCounts, VerifyDocument, VerifyExample, VerifyFault};

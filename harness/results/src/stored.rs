@@ -63,12 +63,35 @@ fn what_is_there(path: &Path) -> String {
 
 /// Directories right under `dir` that hold a result, by name. Nothing where there is no such directory.
 pub fn bundles_in(dir: &Path) -> Vec<PathBuf> {
+    directories(dir).into_iter().filter(|path| is_bundle(path)).collect()
+}
+
+/// The same, and those in directories that are none themselves, down to `depth` levels. What is inside of a bundle
+/// belongs to it.
+pub fn bundles_below(dir: &Path, depth: usize) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in directories(dir) {
+        if is_bundle(&path) {
+            found.push(path);
+        } else if depth > 1 {
+            found.extend(bundles_below(&path, depth - 1));
+        }
+    }
+    found
+}
+
+fn is_bundle(path: &Path) -> bool {
     const DOCUMENTS: [&str; 4] = ["run.json", "compare.json", "bench.json", "codecs.json"];
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut bundles: Vec<_> =
-        entries.filter(|path| DOCUMENTS.iter().any(|name| path.join(name).is_file())).collect();
-    bundles.sort();
-    bundles
+    DOCUMENTS.iter().any(|name| path.join(name).is_file())
+}
+
+/// By name; a link is not followed, so that none leads round in a circle.
+fn directories(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut paths: Vec<_> = directories.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }
 
 #[cfg(test)]
@@ -90,10 +113,24 @@ mod tests {
     }
 
     #[test]
+    fn bundles_are_found_below_but_not_inside_of_others() {
+        let dir = tempfile::tempdir().unwrap();
+        for (bundle, file) in [("day/a", "run.json"), ("day/a/trial-1", "run.json"), ("b", "codecs.json")] {
+            std::fs::create_dir_all(dir.path().join(bundle)).unwrap();
+            std::fs::write(dir.path().join(bundle).join(file), "{}").unwrap();
+        }
+        let below = |depth| bundles_below(dir.path(), depth);
+        assert_eq!(below(3), [dir.path().join("b"), dir.path().join("day/a")]);
+        assert_eq!(below(1), bundles_in(dir.path()));
+    }
+
+    #[test]
     fn a_document_of_a_future_major_is_refused_and_not_guessed() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("compare.json"), r#"{"schema":"compare/2.0"}"#).unwrap();
-        let refused = Stored::open(dir.path()).unwrap_err().to_string();
-        assert!(refused.contains("compare/2.0") && refused.contains("compare/1.x"), "{refused}");
+        let refused = || Stored::open(dir.path()).unwrap_err().to_string();
+        assert!(refused().contains("compare/2.0") && refused().contains("compare/1.x"), "{}", refused());
+        std::fs::write(dir.path().join("compare.json"), "[1, 2]").unwrap();
+        assert!(refused().contains("is not of plimsoll"), "{}", refused());
     }
 }

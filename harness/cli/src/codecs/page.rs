@@ -26,7 +26,8 @@ pub(super) fn of(results: &Results<'_>) -> FiguresPage {
                 .to_owned(),
         ],
         remarks: results.remarks.to_vec(),
-        tables: results.compared.groups().map(figures_table).collect(),
+        tables: Vec::new(),
+        details: results.compared.groups().map(figures_table).collect(),
         notes: vec![table::LEGEND.to_owned()],
         machine: facts(results.machine, results.plan.seed),
         ..FiguresPage::default()

@@ -4,17 +4,20 @@ use std::path::Path;
 
 use plimsoll_report::text_table;
 use plimsoll_report::units::{count, duration_us, or_dash};
-use plimsoll_results::{ComparisonDocument, Exit, RunDocument, Stored, bundles_in};
+use plimsoll_results::{ComparisonDocument, Exit, RunDocument, Stored, bundles_below};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::ListOptions;
 use crate::exit::UsageError;
 
+/// Levels of directories that are looked through.
+const DEPTH: usize = 3;
+
 /// What a bundle is in one row.
 #[derive(Debug, Default, Serialize)]
 struct Row {
-    /// Name of its directory.
+    /// Its directory below the one that was named.
     id: String,
     bundle: String,
     /// `run`, `compare`, `storage bench` or `codecs`.
@@ -35,16 +38,20 @@ struct Row {
 
 /// Runs it.
 pub(crate) fn run(options: &ListOptions) -> anyhow::Result<Exit> {
-    let dir = &options.directory;
-    if !dir.is_dir() {
-        let text = format!("{} is not a directory; `plimsoll quick` makes bundles in ./runs", dir.display());
-        return Err(UsageError(text).into());
+    let mut rows = Vec::new();
+    for dir in &options.directories {
+        if !dir.is_dir() {
+            let text =
+                format!("{} is not a directory; `plimsoll quick` makes bundles in ./runs", dir.display());
+            return Err(UsageError(text).into());
+        }
+        rows.extend(bundles_below(dir, DEPTH).iter().map(|path| row(dir, path)));
     }
-    let rows: Vec<Row> = bundles_in(dir).iter().map(|path| row(path)).collect();
     if options.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else if rows.is_empty() {
-        println!("no bundles in {}", dir.display());
+        let names: Vec<_> = options.directories.iter().map(|dir| dir.display().to_string()).collect();
+        println!("no bundles in {}", names.join(" or "));
     } else {
         let cells: Vec<_> = rows.iter().map(cells).collect();
         print!(
@@ -52,7 +59,7 @@ pub(crate) fn run(options: &ListOptions) -> anyhow::Result<Exit> {
             text_table(
                 &["id", "when", "workload", "status", "records/s", "response p99", "durability"],
                 &cells,
-                4
+                4..6
             )
         );
     }
@@ -60,7 +67,7 @@ pub(crate) fn run(options: &ListOptions) -> anyhow::Result<Exit> {
 }
 
 /// A bundle that cannot be read is a row too: the others are still of use.
-fn row(path: &Path) -> Row {
+fn row(dir: &Path, path: &Path) -> Row {
     let found = match Stored::open(path) {
         Ok(Stored::Run(run)) => of_run(run.document()),
         Ok(Stored::Comparison(comparison)) => of_comparison(comparison.document()),
@@ -71,7 +78,7 @@ fn row(path: &Path) -> Row {
             ..Row::default()
         }),
     };
-    let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let id = path.strip_prefix(dir).unwrap_or(path).display().to_string();
     Row { id, bundle: path.display().to_string(), ..found }
 }
 

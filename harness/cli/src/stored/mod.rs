@@ -21,7 +21,9 @@ use crate::exit::UsageError;
 fn open(path: &Path) -> anyhow::Result<Stored> {
     match Stored::open(path) {
         Ok(stored) => Ok(stored),
-        Err(not_one @ BundleError::NotABundle { .. }) => Err(UsageError(not_one.to_string()).into()),
+        Err(not_one @ (BundleError::NotABundle { .. } | BundleError::Foreign { .. })) => {
+            Err(UsageError(not_one.to_string()).into())
+        }
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
     }
 }

@@ -45,12 +45,15 @@ pub(crate) struct PlotOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Plot {
     /// Latency by percentile, of one run or of several.
+    #[value(alias = "percentiles")]
     Hdr,
     /// Latency against achieved rate, of several runs.
+    #[value(alias = "hockey-stick")]
     Hockey,
     /// Throughput, latency, CPU and disk over time.
     Time,
     /// Counts of response times over time.
+    #[value(aliases = ["heatmap", "heat-map"])]
     Heat,
     /// A comparison metric by metric.
     Forest,
@@ -72,9 +75,9 @@ pub(crate) struct ShowOptions {
 /// Lists stored results, the newest last.
 #[derive(Debug, Args)]
 pub(crate) struct ListOptions {
-    /// Where bundles are.
+    /// Where bundles are, at most three levels down.
     #[arg(value_name = "DIR", default_value = "runs")]
-    pub(crate) directory: PathBuf,
+    pub(crate) directories: Vec<PathBuf>,
     /// One JSON array on stdout.
     #[arg(long)]
     pub(crate) json: bool,

@@ -72,7 +72,18 @@ fn charts(subject: &Subject, plot: Plot) -> Result<Vec<Choice>, UsageError> {
         }
     };
     let drawn: Vec<_> = charts.into_iter().filter(|choice| choice.chart.has_values()).collect();
-    if drawn.is_empty() { none("nothing is stored that it could show") } else { Ok(drawn) }
+    if drawn.is_empty() { none(missing(plot)) } else { Ok(drawn) }
+}
+
+/// What a chart without anything to draw would have been read from.
+fn missing(plot: Plot) -> &'static str {
+    match plot {
+        Plot::Hdr | Plot::Heat => "it is drawn from latency.hlog, which is not there or holds nothing",
+        Plot::Time => "it is drawn from intervals.jsonl, which is not there or holds nothing",
+        Plot::Hockey => "too little stands behind every percentile of these runs",
+        Plot::Forest => "no metric was compared",
+        Plot::Shift => "the trials of the arms have no percentile in common",
+    }
 }
 
 /// The one that was asked for, or the only one.

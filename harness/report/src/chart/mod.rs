@@ -91,6 +91,8 @@ pub enum Marker {
     Dot,
     /// ○
     Ring,
+    /// ○ with lines across it
+    Hatched,
     /// A small dot, for one of many.
     Speck,
 }
@@ -121,8 +123,20 @@ pub enum Dash {
     Solid,
     /// ─ ─
     Dashed,
-    /// ····
+    /// ····, also for what is not to be relied on.
     Dotted,
+    /// ─ · ─
+    DashDot,
+    /// ── ──
+    LongDash,
+}
+
+impl Dash {
+    /// Strokes that tell lines apart without colour, over and over.
+    pub fn nth(n: usize) -> Self {
+        const TELLING: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::DashDot, Dash::LongDash];
+        TELLING.get(n % TELLING.len()).copied().unwrap_or(Self::Solid)
+    }
 }
 
 /// An instant with a reason.

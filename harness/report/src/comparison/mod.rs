@@ -5,4 +5,5 @@ mod table;
 pub(crate) mod words;
 
 pub use export::{comparison_csv, comparison_markdown};
+pub(crate) use table::column_names;
 pub use table::comparison_table;

@@ -8,8 +8,10 @@ use crate::card::CardStyle;
 
 const TITLE: usize = 31;
 const VALUE: usize = 11;
-const CHANGE: usize = 9;
-const INTERVAL: usize = 22;
+/// Longer names of arms keep their end, which is where settings differ.
+const NAME: usize = 22;
+const CHANGE: usize = 10;
+const INTERVAL: usize = 24;
 const VERDICT: usize = 14;
 
 /// Prints a comparison. Lines end in `\n`.
@@ -46,27 +48,25 @@ fn headline(document: &ComparisonDocument, paint: &Paint) -> String {
 }
 
 fn section(comparison: &ArmComparison, paint: &Paint) -> Vec<String> {
+    let [against, arm] = column_names(&comparison.against, &comparison.arm);
+    let widths = [&against, &arm].map(|name| VALUE.max(name.chars().count() + 2));
+    let [w0, w1] = widths;
     let head = format!(
-        "  {:TITLE$}{:>VALUE$}{:>VALUE$}{:>CHANGE$}  {:INTERVAL$}{:VERDICT$}",
-        "",
-        short(&comparison.against),
-        short(&comparison.arm),
-        "change",
-        "95 % interval",
-        "verdict"
+        "  {:TITLE$}{against:>w0$}{arm:>w1$}{:>CHANGE$}  {:INTERVAL$}{:VERDICT$}",
+        "", "change", "95 % interval", "verdict"
     );
     let mut lines = vec![paint.tone(FAINT, &head)];
-    lines.extend(comparison.metrics.iter().map(|row| line(row, paint)));
+    lines.extend(comparison.metrics.iter().map(|row| line(row, widths, paint)));
     lines.extend(
         left_out(comparison).iter().map(|text| paint.tone(FAINT, &format!("  not compared  {text}"))),
     );
     lines
 }
 
-fn line(row: &MetricComparison, paint: &Paint) -> String {
+fn line(row: &MetricComparison, [w0, w1]: [usize; 2], paint: &Paint) -> String {
     let verdict = format!("{:VERDICT$}", row.verdict);
     format!(
-        "  {:TITLE$}{:>VALUE$}{:>VALUE$}{:>CHANGE$}  {:INTERVAL$}{}{}",
+        "  {:TITLE$}{:>w0$}{:>w1$}{:>CHANGE$}  {:INTERVAL$}{}{}",
         title(row),
         value(&row.metric, row.against_median),
         value(&row.metric, row.arm_median),
@@ -77,13 +77,24 @@ fn line(row: &MetricComparison, paint: &Paint) -> String {
     )
 }
 
-/// A column's worth of a name, its end, which is where settings differ.
+/// Names of two arms over their columns: of `backend=mmap` and `backend=page-cache` what differs.
+pub(crate) fn column_names(against: &str, arm: &str) -> [String; 2] {
+    let key = |name: &str| name.split_once('=').map(|(key, _)| key.to_owned());
+    let same = key(against).is_some() && key(against) == key(arm);
+    let one_setting = same && [against, arm].iter().all(|name| !name.contains(' '));
+    [against, arm].map(|name| match name.split_once('=') {
+        Some((_, value)) if one_setting => short(value),
+        _ => short(name),
+    })
+}
+
+/// A column's worth of a name.
 fn short(name: &str) -> String {
-    let (room, length) = (VALUE - 1, name.chars().count());
-    if length <= room {
+    let length = name.chars().count();
+    if length <= NAME {
         return name.to_owned();
     }
-    let end: String = name.chars().skip(length - room + 1).collect();
+    let end: String = name.chars().skip(length + 1 - NAME).collect();
     format!("…{end}")
 }
 
@@ -144,7 +155,7 @@ mod tests {
         let table = comparison_table(&document(1.05), CardStyle::default());
         let line = table.lines().find(|line| line.contains("broker CPU per record")).unwrap();
         for part in
-            ["4.00 µs", "4.20 µs", "+5.0 %", "[+5.0 %", "REGRESSED", "0 better, 8 worse", "2.00 % matters"]
+            ["4.00 µs", "4.20 µs", "+5.0", "[+5.0", "REGRESSED", "0 better, 8 worse", "2.00 % matters"]
         {
             assert!(line.contains(part), "{part} is not in {line}");
         }
@@ -153,7 +164,15 @@ mod tests {
             table.starts_with("stored runs: plimsoll.storage=mmap against page-cache: REGRESSED"),
             "{table}"
         );
-        assert!(!table.contains('\x1b') && table.contains("…rage=mmap"), "{table}");
+        assert!(!table.contains('\x1b') && table.contains("plimsoll.storage=mmap    change"), "{table}");
+    }
+
+    #[test]
+    fn columns_are_named_by_what_differs() {
+        assert_eq!(column_names("backend=page-cache", "backend=mmap"), ["page-cache", "mmap"]);
+        assert_eq!(column_names("page-cache", "io.backend=mmap"), ["page-cache", "io.backend=mmap"]);
+        assert_eq!(column_names("a=1 b=2", "a=2 b=2"), ["a=1 b=2", "a=2 b=2"]);
+        assert_eq!(short("produce.batch_bytes=256KiB").chars().count(), NAME);
     }
 
     #[test]
@@ -176,7 +195,7 @@ mod tests {
     fn exports_hold_every_metric_once() {
         let document = document(1.05);
         let markdown = comparison_markdown(&document);
-        assert!(markdown.contains("| broker CPU per record | 4.00 µs | 4.20 µs | +5.0 % |"), "{markdown}");
+        assert!(markdown.contains("| broker CPU per record | 4.00 µs | 4.20 µs | +5.0"), "{markdown}");
         let csv = comparison_csv(&document);
         let rows: Vec<_> = csv.lines().collect();
         assert_eq!(rows.len(), 3, "{csv}");

@@ -3,7 +3,7 @@
 use plimsoll_results::stats::{MetricRule, StopReason};
 use plimsoll_results::{ArmComparison, ComparisonDocument, MetricComparison};
 
-use crate::units::{bytes, count, duration_ns, duration_us, three};
+use crate::units::{bytes, count, duration_ns, duration_us, exact, three};
 
 /// The metric's name for people.
 pub(crate) fn title(row: &MetricComparison) -> &str {
@@ -21,10 +21,16 @@ pub(crate) fn value(metric: &str, value: f64) -> String {
     }
 }
 
-/// A ratio as a change: `+5.1 %`.
+/// A ratio as a change: `+5.10 %`, `−19.5 %`. What is less than a hundredth of a percent is none.
 pub(crate) fn change(ratio: f64) -> String {
     let percent = 100.0 * (ratio - 1.0);
-    if percent.abs() >= 99.95 { format!("{percent:+.0} %") } else { format!("{percent:+.1} %") }
+    let decimals = match percent.abs() {
+        size if size >= 99.95 => 0,
+        size if size >= 9.995 => 1,
+        size if size >= 0.005 => 2,
+        _ => return "0 %".to_owned(),
+    };
+    format!("{percent:+.decimals$} %").replace('-', "−")
 }
 
 /// `[+4.2 %, +6.0 %]`, or why there is none.
@@ -39,7 +45,7 @@ pub(crate) fn interval(row: &MetricComparison) -> String {
 pub(crate) fn remark(row: &MetricComparison) -> String {
     let mut parts = Vec::new();
     if let Some(needed) = row.pairs_needed {
-        parts.push(format!("about {needed} more pairs"));
+        parts.push(format!("about {} more pairs", exact(needed as u64)));
     }
     if !row.is_gated() {
         parts.push("never fails".to_owned());
@@ -95,4 +101,15 @@ pub(crate) fn left_out(comparison: &ArmComparison) -> Vec<String> {
         }
     }
     reasons.into_iter().map(|(reason, names)| format!("{}: {reason}", names.join(", "))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::change;
+
+    #[test]
+    fn c2_a_change_has_a_sign_three_digits_and_no_negative_zero() {
+        let shown = [1.0, 0.999_99, 1.000_4, 0.9959, 1.05, 0.8049, 2.5].map(change);
+        assert_eq!(shown, ["0 %", "0 %", "+0.04 %", "−0.41 %", "+5.00 %", "−19.5 %", "+150 %"]);
+    }
 }

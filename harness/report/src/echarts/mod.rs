@@ -17,6 +17,8 @@ const NARROW_PX: f64 = 640.0;
 const PANEL_PX: f64 = 130.0;
 /// Between panels: the lower one's title and legend.
 const GAP_PX: f64 = 44.0;
+/// Of that, one line of title and legend.
+const HEAD_PX: f64 = 26.0;
 const SINGLE_PANEL_PX: f64 = 330.0;
 const BOTTOM_PX: f64 = 62.0;
 const ZOOM_PX: f64 = 34.0;
@@ -28,17 +30,15 @@ const NAMES_PX: f64 = 250.0;
 /// The option object, with `plimsoll.height_px` for the element and `plimsoll` for the page's script.
 /// Colours are CSS variables' names (`--c1`); the script puts in what they are in light or dark.
 pub fn echarts_option(chart: &Chart) -> Value {
-    let heights: Vec<f64> = chart.panels.iter().map(|panel| height(chart, panel)).collect();
     let zoom = has_zoom(chart);
-    let inner: f64 = heights.iter().sum::<f64>() + GAP_PX * (heights.len().saturating_sub(1)) as f64;
-    let top = top(chart);
-    let height_px = top + inner + BOTTOM_PX + if zoom { ZOOM_PX } else { 0.0 };
+    let places = places(chart);
+    let bottom = places.last().map_or(TOP_PX, |place| place.top + place.height);
     let panels: Vec<usize> = (0..chart.panels.len()).collect();
     json!({
         "animation": false,
-        "legend": legends(chart, &tops(&heights, top)),
-        "grid": grids(chart, &heights, top),
-        "title": titles(chart, &tops(&heights, top)),
+        "legend": legends(chart, &places),
+        "grid": grids(chart, &places),
+        "title": titles(chart, &places),
         "xAxis": panels.iter().map(|index| x_axis(chart, *index)).collect::<Vec<_>>(),
         "yAxis": chart.panels.iter().enumerate().map(|(i, p)| y_axis(&p.y, i)).collect::<Vec<_>>(),
         "series": series::all(chart),
@@ -47,7 +47,7 @@ pub fn echarts_option(chart: &Chart) -> Value {
         "tooltip": { "trigger": trigger(chart), "confine": true },
         "dataZoom": data_zoom(&panels, zoom),
         "plimsoll": {
-            "height_px": height_px,
+            "height_px": bottom + BOTTOM_PX + if zoom { ZOOM_PX } else { 0.0 },
             "x": chart.x.scale,
             "y": chart.panels.iter().map(|panel| panel.y.scale).collect::<Vec<_>>(),
             "rows": chart.panels.iter().map(|panel| &panel.y.rows).collect::<Vec<_>>(),
@@ -68,13 +68,42 @@ fn trigger(chart: &Chart) -> &'static str {
     if chart.panels.iter().any(marked) { "item" } else { "axis" }
 }
 
-/// Above the first panel; a single one may have a legend of several lines.
-fn top(chart: &Chart) -> f64 {
-    let lines = match &chart.panels[..] {
-        [single] => single.legend_lines(NARROW_PX).len().max(1),
-        _ => 1,
+/// Where a panel stands, in pixels from the top of its chart.
+struct Place {
+    /// Its title, and its legend's first line unless that has to go below the title.
+    head: f64,
+    /// Its upper edge.
+    top: f64,
+    height: f64,
+}
+
+/// Panels from the top. Title and legend stand above their own panel, the first one's above the labels of marks.
+fn places(chart: &Chart) -> Vec<Place> {
+    let labels = if chart.marks.is_empty() { 0.0 } else { LABELS_PX };
+    let mut head = 0.0;
+    let mut above = TOP_PX + labels;
+    let place = |panel: &Panel| {
+        let top = head + above + LEGEND_LINE_PX * (head_lines(chart, panel) - 1) as f64;
+        let place = Place { head, top, height: height(chart, panel) };
+        head = top + place.height + GAP_PX - HEAD_PX;
+        above = HEAD_PX;
+        place
     };
-    TOP_PX + LEGEND_LINE_PX * (lines - 1) as f64 + if chart.marks.is_empty() { 0.0 } else { LABELS_PX }
+    chart.panels.iter().map(place).collect()
+}
+
+/// Lines of title and legend. A single panel has its title in the page and a legend of as many lines as it takes.
+fn head_lines(chart: &Chart, panel: &Panel) -> usize {
+    if chart.panels.len() == 1 {
+        return panel.legend_lines(NARROW_PX).len().max(1);
+    }
+    if fits_beside_title(panel) { 1 } else { 2 }
+}
+
+/// The legend leaves room for the title also on a narrow page.
+fn fits_beside_title(panel: &Panel) -> bool {
+    let legend: f64 = panel.legend().into_iter().map(Panel::legend_width).sum();
+    Panel::legend_width(&panel.title) + legend <= NARROW_PX
 }
 
 fn height(chart: &Chart, panel: &Panel) -> f64 {
@@ -89,50 +118,34 @@ fn left(chart: &Chart) -> f64 {
     if chart.has_rows() { NAMES_PX } else { LEFT_PX }
 }
 
-/// Where each panel begins.
-fn tops(heights: &[f64], first: f64) -> Vec<f64> {
-    let mut top = first;
-    let begin = |height: &f64| {
-        let this = top;
-        top += height + GAP_PX;
-        this
-    };
-    heights.iter().map(begin).collect()
-}
-
-fn grids(chart: &Chart, heights: &[f64], first: f64) -> Vec<Value> {
+fn grids(chart: &Chart, places: &[Place]) -> Vec<Value> {
     let left = left(chart);
-    let grid =
-        |(top, height): (f64, &f64)| json!({ "top": top, "height": height, "left": left, "right": 28 });
-    tops(heights, first).into_iter().zip(heights).map(grid).collect()
-}
-
-/// Title and legend stand in one row above their own panel, the first one's above the labels of marks.
-fn row_above(index: usize, top: f64) -> f64 {
-    if index == 0 { 0.0 } else { top - 26.0 }
+    let grid = |place: &Place| json!({ "top": place.top, "height": place.height, "left": left, "right": 28 });
+    places.iter().map(grid).collect()
 }
 
 /// A chart of one panel has its title in the page.
-fn titles(chart: &Chart, tops: &[f64]) -> Vec<Value> {
+fn titles(chart: &Chart, places: &[Place]) -> Vec<Value> {
     if chart.panels.len() < 2 {
         return Vec::new();
     }
-    let title = |(index, (panel, top)): (usize, (&Panel, &f64))| {
-        json!({ "text": panel.title, "top": row_above(index, *top) + 4.0, "left": 78, "padding": 0,
+    let title = |(panel, place): (&Panel, &Place)| {
+        json!({ "text": panel.title, "top": place.head + 4.0, "left": 78, "padding": 0,
             "textStyle": { "fontSize": 12, "fontWeight": 600 } })
     };
-    chart.panels.iter().zip(tops).enumerate().map(title).collect()
+    chart.panels.iter().zip(places).map(title).collect()
 }
 
 /// One legend per panel: colours mean something else in the next one.
-fn legends(chart: &Chart, tops: &[f64]) -> Vec<Value> {
-    let legend = |(index, (panel, top)): (usize, (&Panel, &f64))| {
-        let single = chart.panels.len() == 1;
+fn legends(chart: &Chart, places: &[Place]) -> Vec<Value> {
+    let single = chart.panels.len() == 1;
+    let legend = |(panel, place): (&Panel, &Place)| {
+        let below = if single || fits_beside_title(panel) { 0.0 } else { LEGEND_LINE_PX };
         let entries: Vec<Value> = panel.legend().into_iter().map(|name| legend_entry(panel, name)).collect();
-        json!({ "data": entries, "top": row_above(index, *top), "padding": [3, 0],
+        json!({ "data": entries, "top": place.head + below, "padding": [3, 0],
             "right": 28, "left": if single { json!(left(chart)) } else { json!("auto") }, "itemGap": 14 })
     };
-    chart.panels.iter().zip(tops).enumerate().map(legend).collect()
+    chart.panels.iter().zip(places).map(legend).collect()
 }
 
 /// A line as it is drawn, the dot of points that none joins, or a patch of a range.
@@ -143,7 +156,9 @@ fn legend_entry(panel: &Panel, name: &str) -> Value {
             json!({ "name": name, "icon": "rect", "itemStyle": { "opacity": 0.3 } })
         }
         None | Some((Marker::None, _)) => json!(name),
-        Some(_) => json!({ "name": name, "icon": "circle", "itemStyle": { "opacity": 1 } }),
+        Some((marker, _)) => {
+            json!({ "name": name, "icon": series::symbol(marker), "itemStyle": { "opacity": 1 } })
+        }
     }
 }
 

@@ -18,6 +18,9 @@ pub(super) fn all(chart: &Chart) -> Vec<Value> {
             }
             out.push(option);
         }
+        if panel.heat.is_some() {
+            out.extend(panel.series.iter().map(|line| edge(line, &panel.y, index)));
+        }
     }
     out
 }
@@ -25,13 +28,13 @@ pub(super) fn all(chart: &Chart) -> Vec<Value> {
 fn one(line: &Series, axis: &Axis, panel: usize) -> Value {
     let mut option = json!({
         "type": "line", "name": line.name, "xAxisIndex": panel, "yAxisIndex": panel,
-        "data": points(line, axis), "symbol": if line.marker == Marker::None { "none" } else { "circle" },
+        "data": points(line, axis), "symbol": symbol(line.marker),
         "symbolSize": if line.marker == Marker::Speck { 5 } else { 10 }, "showSymbol": line.marker != Marker::None, "smooth": false, "connectNulls": false,
         "color": line.color.css_variable(), "z": 2 + line.depth(),
         "lineStyle": { "width": width(line), "type": dash(line.dash), "opacity": opacity(line) },
         "emphasis": { "disabled": true },
     });
-    if line.marker == Marker::Ring {
+    if matches!(line.marker, Marker::Ring | Marker::Hatched) {
         // The library's own ring is filled with white, also on a dark page.
         option["itemStyle"] =
             json!({ "color": "transparent", "borderColor": line.color.css_variable(), "borderWidth": 2 });
@@ -77,17 +80,35 @@ fn width(line: &Series) -> f64 {
 
 fn opacity(line: &Series) -> f64 {
     match line.width {
-        Width::Thin if line.color != Color::Grey && line.dash == Dash::Solid => 0.45,
+        Width::Thin if line.color != Color::Grey && line.dash != Dash::Dotted => 0.45,
         Width::Wash => 0.22,
         _ => 1.0,
     }
 }
 
-fn dash(dash: Dash) -> &'static str {
+fn dash(dash: Dash) -> Value {
     match dash {
-        Dash::Solid => "solid",
-        Dash::Dashed => "dashed",
-        Dash::Dotted => "dotted",
+        Dash::Solid => json!("solid"),
+        Dash::Dashed => json!("dashed"),
+        Dash::Dotted => json!("dotted"),
+        Dash::DashDot => json!([8, 3, 2, 3]),
+        Dash::LongDash => json!([12, 4]),
+    }
+}
+
+/// The same line broader and in the background's colour, under it. Without that it is lost among colours of counts.
+fn edge(line: &Series, axis: &Axis, panel: usize) -> Value {
+    json!({ "type": "line", "name": line.name, "xAxisIndex": panel, "yAxisIndex": panel,
+        "data": points(line, axis), "symbol": "none", "showSymbol": false, "color": "--bg", "z": 1.5,
+        "silent": true, "emphasis": { "disabled": true }, "lineStyle": { "width": 5 } })
+}
+
+pub(super) fn symbol(marker: Marker) -> &'static str {
+    match marker {
+        Marker::None => "none",
+        Marker::Dot | Marker::Ring | Marker::Speck => "circle",
+        // A ring and strokes within it, in a square of ten.
+        Marker::Hatched => "path://M5 0A5 5 0 1 1 5 10A5 5 0 1 1 5 0ZM1 5L5 1M2 8L8 2M5 9L9 5",
     }
 }
 

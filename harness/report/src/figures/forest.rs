@@ -6,9 +6,10 @@ use plimsoll_results::{ArmComparison, ComparisonDocument, MetricComparison};
 use super::Choice;
 use crate::chart::{Axis, Chart, Color, Dash, Mark, Marker, Panel, Series};
 use crate::comparison::words::{change, design, durability, title};
+use crate::units::exact;
 
 const MATTERS: &str = "too small to matter";
-const PAIRS: &str = "single pairs";
+const PAIRS: &str = "single pairs (small dots)";
 /// Pairs stand below the interval of their row, this part of a row.
 const BELOW: f64 = 0.27;
 /// Verdicts in the order of a legend, each with its colour and stroke.
@@ -42,7 +43,7 @@ fn forest(document: &ComparisonDocument, comparison: &ArmComparison, x: Axis) ->
     let label = format!("{} ÷ {}", comparison.arm, comparison.against);
     Chart {
         id: "forest".to_owned(),
-        title: format!("{} against {}", comparison.arm, comparison.against),
+        title: format!("How sure each change is: {} against {}", comparison.arm, comparison.against),
         question: "Which metrics moved, by how much, and how sure is that? A dot is the estimate, the line its interval: one \
                    that crosses “no change” may be none. Inside the shaded range a change is too small to matter."
             .to_owned(),
@@ -103,7 +104,7 @@ fn judged(
 
 /// `+5.0 % REGRESSED`, and what is missing where nothing can be said.
 fn reading(row: &MetricComparison) -> String {
-    let needed = row.pairs_needed.map(|pairs| format!(", about {pairs} more pairs needed"));
+    let needed = row.pairs_needed.map(|pairs| format!(", about {} more pairs needed", exact(pairs as u64)));
     format!("{} {}{}", change(row.ratio), row.verdict, needed.unwrap_or_default())
 }
 

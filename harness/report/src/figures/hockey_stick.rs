@@ -9,6 +9,7 @@ use crate::data::{ReportData, same_but_for_the_rate};
 
 const QUANTILES: [Quantile; 3] = [Quantile::P50, Quantile::P99, Quantile::P999];
 const NOT_REACHED: &str = "rate not reached";
+const IN_DOUBT: &str = "reached, with a verdict";
 
 /// Response times of runs that differ in their rate, a line for each system and quantile, joined in the order of the
 /// rates that were achieved. `None` when there are not two rates to compare.
@@ -27,14 +28,15 @@ pub fn hockey_stick(runs: &[ReportData]) -> Option<Chart> {
     let y = Axis::log_micros("response time", values.filter_map(|(_, y)| *y));
     let panels = panels.into_iter().map(|(title, mut series)| {
         // What rings mean stands at the end of the legend.
-        series.sort_by_key(|line| line.name == NOT_REACHED);
+        series.sort_by_key(|line| [IN_DOUBT, NOT_REACHED].contains(&line.name.as_str()));
         Panel::lines(title, y.clone(), series, 1.6)
     });
     Some(Chart {
         id: "hockey-stick".to_owned(),
         title: "Latency against load".to_owned(),
         question: "Where does it saturate? Follow a line to the right: where it bends upwards, records begin to wait. A \
-                   ring is a rate that was asked for and not reached; it stands where it really was."
+                   ring is a rate that was asked for and not reached; it stands where it really was. A hatched one has \
+                   another verdict: the generator or the machine may be what it shows."
             .to_owned(),
         captions: captions(runs),
         x: Axis::from_zero("records per second, acknowledged", Scale::Count, points.iter().map(|p| p.rate)),
@@ -49,20 +51,25 @@ pub fn hockey_stick(runs: &[ReportData]) -> Option<Chart> {
 struct Point<'a> {
     system: String,
     rate: f64,
-    reached: bool,
+    marker: Marker,
     run: &'a ReportData,
 }
 
 fn point<'a>((run, system): (&'a ReportData, String)) -> Option<Point<'a>> {
     let document = &run.document;
     let rate = document.throughput.records_per_s.or(document.load.achieved_rate)?;
-    let reached = !document.load.verdicts.contains(&Verdict::RateNotMet);
-    Some(Point { system, rate, reached, run })
+    let verdicts = &document.load.verdicts;
+    let marker = match verdicts.contains(&Verdict::RateNotMet) {
+        true => Marker::Ring,
+        false if verdicts.is_empty() => Marker::Dot,
+        false => Marker::Hatched,
+    };
+    Some(Point { system, rate, marker, run })
 }
 
 /// A colour per quantile.
 fn of_one_system(points: &[Point<'_>]) -> Vec<Series> {
-    let colors = [(Color::First, Dash::Solid), (Color::Second, Dash::Solid), (Color::Fourth, Dash::Dashed)];
+    let colors = [(Color::First, Dash::Solid), (Color::Second, Dash::Dashed), (Color::Fourth, Dash::DashDot)];
     let all: Vec<_> = points.iter().collect();
     let lines = QUANTILES.into_iter().zip(colors);
     lines.flat_map(|(quantile, stroke)| curve(&all, quantile.label(), quantile, stroke)).collect()
@@ -83,10 +90,10 @@ fn curve(points: &[&Point<'_>], name: &str, quantile: Quantile, (color, dash): (
         .filter_map(|point| Some((*point, point.run.document.latency.quantiles.response.get(quantile)?)))
         .collect();
     known.sort_by(|(a, _), (b, _)| a.rate.total_cmp(&b.rate));
-    let places = |reached: bool| {
+    let places = |marker: Marker| {
         known
             .iter()
-            .filter(|(point, _)| point.reached == reached)
+            .filter(|(point, _)| point.marker == marker)
             .map(|(point, us)| (point.rate, *us))
             .collect()
     };
@@ -94,8 +101,9 @@ fn curve(points: &[&Point<'_>], name: &str, quantile: Quantile, (color, dash): (
     let spread = known.iter().flat_map(|(point, _)| over_trials(point, quantile)).collect();
     let series = [
         Series::line(name, color, line).dashed(dash),
-        Series::points(name, color, Marker::Dot, places(true)),
-        Series::points(NOT_REACHED, color, Marker::Ring, places(false)),
+        Series::points(name, color, Marker::Dot, places(Marker::Dot)),
+        Series::points(IN_DOUBT, color, Marker::Hatched, places(Marker::Hatched)),
+        Series::points(NOT_REACHED, color, Marker::Ring, places(Marker::Ring)),
         Series::line(name, color, spread).thin(),
     ];
     series.into_iter().filter(Series::has_values).collect()
@@ -118,5 +126,17 @@ fn over_trials(point: &Point<'_>, quantile: Quantile) -> Vec<(f64, Option<f64>)>
 fn captions(runs: &[ReportData]) -> Vec<String> {
     let several = runs.iter().any(|run| run.trials.len() > 1);
     let spread = several.then(|| "vertical lines: from the least to the greatest trial".to_owned());
-    [vec![measured(runs)], spread.into_iter().collect(), durability(runs)].concat()
+    let extra = spread.into_iter().chain(missing(runs));
+    [vec![measured(runs)], extra.collect(), durability(runs)].concat()
+}
+
+/// Runs of which something is not drawn.
+fn missing(runs: &[ReportData]) -> Option<String> {
+    let lacks = |run: &&ReportData| {
+        let response = &run.document.latency.quantiles.response;
+        QUANTILES.iter().any(|quantile| response.get(*quantile).is_none())
+    };
+    let names: Vec<&str> = runs.iter().filter(lacks).map(|run| run.name.as_str()).collect();
+    let text = "not every percentile is drawn, since too little stands behind it";
+    (!names.is_empty()).then(|| format!("{text}: {}", names.join(", ")))
 }

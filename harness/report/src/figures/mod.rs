@@ -48,11 +48,11 @@ impl Figure {
     }
 }
 
-/// Colour and stroke of the arms of a chart: five colours solid, then dashed, then dotted; later ones share grey.
+/// Colour and stroke of the arms of a chart, so that they differ without colour too; the 21st and later ones share grey.
 fn strokes() -> impl Iterator<Item = (Color, Dash)> {
     const COLORS: [Color; 5] = [Color::First, Color::Second, Color::Third, Color::Fourth, Color::Fifth];
-    let pairs = [Dash::Solid, Dash::Dashed, Dash::Dotted].into_iter();
-    pairs
-        .flat_map(|dash| COLORS.into_iter().map(move |color| (color, dash)))
-        .chain(std::iter::repeat((Color::Grey, Dash::Dotted)))
+    let told = (0..4).flat_map(|round| {
+        COLORS.into_iter().enumerate().map(move |(index, color)| (color, Dash::nth(index + round)))
+    });
+    told.chain(std::iter::repeat((Color::Grey, Dash::Dotted)))
 }

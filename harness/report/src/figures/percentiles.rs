@@ -44,8 +44,8 @@ fn kinds_of_latency(run: &ReportData) -> Vec<Series> {
     let mut series = Vec::new();
     for (metric, name, color, dash) in [
         (Metric::Response, "response", Color::First, Dash::Solid),
-        (Metric::EndToEnd, "end to end", Color::Second, Dash::Solid),
-        (Metric::Service, "service", Color::Third, Dash::Dashed),
+        (Metric::EndToEnd, "end to end", Color::Second, Dash::Dashed),
+        (Metric::Service, "service", Color::Third, Dash::DashDot),
         (Metric::Hiccup, HICCUPS, Color::Grey, Dash::Dotted),
     ] {
         series.extend(curve(&run.pooled(&metric, Phase::Measure), name, (color, dash)));

@@ -186,9 +186,9 @@ fn latency_lines(trial: &TrialData, tag: &str) -> Vec<Series> {
     };
     vec![
         quantile("p50", Color::First, Dash::Solid, |set| set.p50_us),
-        quantile("p99", Color::Second, Dash::Solid, |set| set.p99_us),
-        quantile("p99.9", Color::Fourth, Dash::Dashed, |set| set.p999_us),
-        quantile("max", Color::Grey, Dash::Dotted, |set| set.max_us),
+        quantile("p99", Color::Second, Dash::Dashed, |set| set.p99_us),
+        quantile("p99.9", Color::Fourth, Dash::Dotted, |set| set.p999_us),
+        quantile("max", Color::Grey, Dash::DashDot, |set| set.max_us),
     ]
 }
 
@@ -200,7 +200,7 @@ fn cpu_lines(trial: &TrialData) -> Vec<Series> {
         read("broker CPU", Color::First, |r| r.broker_cpu_pct),
         read("client CPU", Color::Second, |r| r.client_cpu_pct).dashed(Dash::Dashed),
         read("steal (all cores)", Color::Fourth, |r| r.steal_pct).dashed(Dash::Dotted),
-        read("some task waited for I/O", Color::Fifth, |r| r.psi_io_pct).dashed(Dash::Dotted),
+        read("some task waited for I/O", Color::Fifth, |r| r.psi_io_pct).dashed(Dash::DashDot),
     ]
 }
 

@@ -5,6 +5,7 @@ use plimsoll_results::{ArmComparison, ComparedArm, ComparisonDocument, MetricCom
 use super::figures_page::{FiguresPage, FiguresRow, FiguresTable, page_of};
 use super::view::facts;
 use super::{ReportError, figures};
+use crate::comparison::column_names;
 use crate::comparison::words::{change, design, durability, interval, left_out, remark, title, value};
 use crate::data::ComparisonData;
 use crate::figures::{Figure, forests, shift_function};
@@ -35,7 +36,8 @@ fn page(data: &ComparisonData) -> FiguresPage {
             "NOT EQUAL between the arms".to_owned()
         },
         remarks: differences.filter(|_| !equal).chain(reasons).collect(),
-        tables: document.comparisons.iter().map(table).chain([arms(document)]).collect(),
+        tables: document.comparisons.iter().map(table).collect(),
+        details: vec![arms(document)],
         notes: notes(document),
         machine: data.machine.as_ref().map(facts::machine).unwrap_or_default(),
     }
@@ -65,7 +67,8 @@ fn sentence(document: &ComparisonDocument) -> String {
 
 fn table(comparison: &ArmComparison) -> FiguresTable {
     let ArmComparison { arm, against, .. } = comparison;
-    let head = ["metric", against, arm, "change", "interval", "verdict", "on what grounds"];
+    let [first, second] = column_names(against, arm);
+    let head = ["metric", &first, &second, "change", "interval", "verdict"];
     FiguresTable {
         title: format!("{arm} against {against}"),
         head: head.map(str::to_owned).to_vec(),
@@ -81,9 +84,8 @@ fn row(row: &MetricComparison) -> FiguresRow {
         change(row.ratio),
         interval(row),
         row.verdict.to_string(),
-        remark(row),
     ];
-    FiguresRow { cells, remark: None, good: true }
+    FiguresRow { cells, remark: Some(remark(row)), good: true }
 }
 
 fn arms(document: &ComparisonDocument) -> FiguresTable {

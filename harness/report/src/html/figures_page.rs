@@ -21,8 +21,10 @@ pub struct FiguresPage {
     pub durability: String,
     /// What a reader should know before believing a figure.
     pub remarks: Vec<String>,
-    /// Rows by what they are about.
+    /// Above the charts: what a reader came for.
     pub tables: Vec<FiguresTable>,
+    /// Below the charts: what is looked up.
+    pub details: Vec<FiguresTable>,
     /// Below the tables.
     pub notes: Vec<String>,
     /// Facts about the machine.

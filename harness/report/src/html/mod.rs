@@ -6,7 +6,7 @@ mod runs;
 mod view;
 
 use minijinja::value::Serde;
-use minijinja::{Environment, Value, context};
+use minijinja::{Environment, HtmlEscape, Value, context};
 use serde::Serialize;
 use serde_json::Map;
 use thiserror::Error;
@@ -62,10 +62,25 @@ fn figures(runs: &[ReportData]) -> Vec<Figure> {
 /// Fills in one of the templates.
 pub(crate) fn render(name: &str, context: Value) -> Result<String, ReportError> {
     let mut environment = Environment::new();
+    environment.add_filter("code", code);
     for (name, template) in TEMPLATES {
         environment.add_template(name, template)?;
     }
     Ok(environment.get_template(name)?.render(context)?)
+}
+
+/// A text in which `` `commands` `` are shown as such; all of it is escaped.
+fn code(text: &str) -> Value {
+    let escaped = HtmlEscape(text).to_string();
+    let mut parts: Vec<&str> = escaped.split('`').collect();
+    // A backtick without its second one is only a character.
+    let odd = if parts.len().is_multiple_of(2) { parts.pop() } else { None };
+    let mut html = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        html += &if index % 2 == 1 { format!("<code>{part}</code>") } else { (*part).to_owned() };
+    }
+    html.extend(odd.map(|rest| format!("`{rest}")));
+    Value::from_safe_string(html)
 }
 
 /// What every page holds: styles, scripts, the charts library with its notice, and the charts themselves.
@@ -140,6 +155,12 @@ fn for_script(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_in_texts_are_code_and_everything_is_escaped() {
+        assert_eq!(code("use `a <b>` here").to_string(), "use <code>a &lt;b&gt;</code> here");
+        assert_eq!(code("a ` alone").to_string(), "a ` alone");
+    }
 
     #[test]
     fn data_cannot_end_its_script_element() {

@@ -39,8 +39,9 @@ fn page(runs: &[ReportData]) -> FiguresPage {
         ),
         remarks: durability.into_iter().chain(remarks(runs)).collect(),
         tables: vec![table(runs)],
+        details: Vec::new(),
         notes: vec![
-            "– = too few records to say. MB = 10^6 bytes. CPU and records of the measured phase.".to_owned(),
+            "– = too little to say. MB = 10^6 bytes. CPU and records of the measured phase.".to_owned(),
         ],
         machine: runs.iter().find_map(|run| run.machine.as_ref()).map(facts::machine).unwrap_or_default(),
     }

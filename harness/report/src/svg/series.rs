@@ -12,6 +12,7 @@ pub(super) fn key(out: &mut String, line: &Series, (from, to): (f64, f64), y: f6
     let _ = write!(out, "<line x1=\"{from:.1}\" x2=\"{to:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"{stroke}/>");
 }
 
+/// A line; over counts with an edge of the background's colour, without which it would be lost among theirs.
 pub(super) fn polyline(out: &mut String, chart: &Chart, panel: &Panel, line: &Series, frame: Frame) {
     let mut path = String::new();
     let mut pen_down = false;
@@ -30,6 +31,10 @@ pub(super) fn polyline(out: &mut String, chart: &Chart, panel: &Panel, line: &Se
         }
         pen_down = true;
     }
+    if !path.is_empty() && panel.heat.is_some() {
+        let _ =
+            write!(out, "<path d=\"{path}\" fill=\"none\" stroke=\"var(--bg, #fff)\" stroke-width=\"5\"/>");
+    }
     if !path.is_empty() {
         let _ = write!(out, "<path d=\"{path}\" fill=\"none\"{}/>", stroke(line));
     }
@@ -39,7 +44,7 @@ pub(super) fn point(out: &mut String, line: &Series, x: f64, y: f64) {
     let fill = match line.marker {
         Marker::None => return,
         Marker::Dot | Marker::Speck => color(line),
-        Marker::Ring => "none".to_owned(),
+        Marker::Ring | Marker::Hatched => "none".to_owned(),
     };
     let (radius, border) = if line.marker == Marker::Speck { ("2.5", "0") } else { ("5", "2") };
     let _ = write!(
@@ -47,6 +52,17 @@ pub(super) fn point(out: &mut String, line: &Series, x: f64, y: f64) {
         "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{fill}\" stroke=\"{}\" stroke-width=\"{border}\"/>",
         color(line)
     );
+    if line.marker == Marker::Hatched {
+        hatch(out, line, x, y);
+    }
+}
+
+/// Three strokes within the ring.
+fn hatch(out: &mut String, line: &Series, x: f64, y: f64) {
+    let strokes = [(-4.0, 0.0), (-3.0, 3.0), (0.0, 4.0)];
+    let path =
+        strokes.map(|(from, to)| format!("M{:.1} {:.1}L{:.1} {:.1}", x + from, y + to, x - to, y - from));
+    let _ = write!(out, "<path d=\"{}\" fill=\"none\" stroke=\"{}\"/>", path.concat(), color(line));
 }
 
 fn stroke(line: &Series) -> String {
@@ -54,6 +70,8 @@ fn stroke(line: &Series) -> String {
         Dash::Solid => "",
         Dash::Dashed => " stroke-dasharray=\"6 4\"",
         Dash::Dotted => " stroke-dasharray=\"2 3\"",
+        Dash::DashDot => " stroke-dasharray=\"8 3 2 3\"",
+        Dash::LongDash => " stroke-dasharray=\"12 4\"",
     };
     let width = match line.width {
         Width::Thin => "1.2",

@@ -47,6 +47,9 @@ pub(crate) fn synthetic(trials: u32) -> ReportData {
 pub(crate) fn rising(rates: &[f64]) -> Vec<ReportData> {
     let base = synthetic(1);
     let mut runs: Vec<_> = rates.iter().map(|rate| at_rate(base.clone(), *rate)).collect();
+    if let [_, doubted, _, ..] = &mut runs[..] {
+        doubted.document.load.verdicts = vec![Verdict::StealAffected];
+    }
     if let Some(last) = runs.last_mut() {
         last.document.load.verdicts = vec![Verdict::RateNotMet];
         last.document.throughput.records_per_s = last.document.load.target_rate.map(|rate| 0.82 * rate);

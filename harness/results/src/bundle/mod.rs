@@ -57,6 +57,14 @@ pub enum BundleError {
         /// What it says.
         found: String,
     },
+    /// Not of this program at all.
+    #[error("{path} is not of plimsoll: it names no schema, which would be `{known}`")]
+    Foreign {
+        /// File.
+        path: PathBuf,
+        /// What this version reads.
+        known: &'static str,
+    },
     /// The path does not hold a run or a comparison.
     #[error("{path} is not a bundle: {what}")]
     NotABundle {

@@ -39,7 +39,9 @@ impl Bundle {
         let file = dir.join("run.json");
         let bytes = fs::read(&file).map_err(io("read", &file))?;
         let raw: Value = serde_json::from_slice(&bytes).map_err(json(&file, None))?;
-        let schema = raw.get("schema").and_then(Value::as_str).unwrap_or("none");
+        let Some(schema) = raw.get("schema").and_then(Value::as_str) else {
+            return Err(BundleError::Foreign { known: "run/1.x", path: file });
+        };
         if schema.strip_prefix("run/1.").is_none_or(|minor| minor.parse::<u32>().is_err()) {
             return Err(BundleError::Schema { known: "run/1.x", found: schema.to_owned(), path: file });
         }

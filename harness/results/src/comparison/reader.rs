@@ -29,7 +29,9 @@ impl Comparison {
         let file = dir.join("compare.json");
         let bytes = fs::read(&file).map_err(io("read", &file))?;
         let raw: Value = serde_json::from_slice(&bytes).map_err(json(&file, None))?;
-        let schema = raw.get("schema").and_then(Value::as_str).unwrap_or("none");
+        let Some(schema) = raw.get("schema").and_then(Value::as_str) else {
+            return Err(BundleError::Foreign { known: "compare/1.x", path: file });
+        };
         if schema.strip_prefix("compare/1.").is_none_or(|minor| minor.parse::<u32>().is_err()) {
             return Err(BundleError::Schema { known: "compare/1.x", found: schema.to_owned(), path: file });
         }

@@ -131,6 +131,7 @@ fn page(document: &Document, measured: &ByCodec) -> FiguresPage {
         durability: document.durability.to_string(),
         remarks: document.status_reasons.clone(),
         tables: vec![table],
+        details: Vec::new(),
         notes,
         machine: facts(&measured.machine, measured.seed),
     }

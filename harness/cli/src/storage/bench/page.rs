@@ -38,6 +38,7 @@ pub(super) fn of(results: &Results<'_>) -> FiguresPage {
         durability: DURABILITY.to_owned(),
         remarks: results.remarks.to_vec(),
         tables: tables(&outcome.rows),
+        details: Vec::new(),
         notes: vec![LEGEND.to_owned(), DISK.replace('\n', " "), words::spent(&outcome.spent)],
         machine: facts(results.machine, results.plan.seed),
     }
