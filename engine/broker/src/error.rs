@@ -105,11 +105,13 @@ pub enum BrokerError {
     },
     /// The address cannot be listened on.
     #[error(
-        "cannot listen on {address}: {source}; stop the program that uses it, or set `listeners` to another port (0 takes any free one)"
+        "cannot listen on {address}: {source}; stop the program that uses it, or set `{key}` to another port (0 takes any free one)"
     )]
     Listen {
         /// The address.
         address: String,
+        /// The key that names it.
+        key: &'static str,
         /// Why.
         source: io::Error,
     },

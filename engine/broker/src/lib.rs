@@ -21,6 +21,7 @@ mod producer_ids;
 mod retention;
 mod server;
 mod storage;
+mod telemetry;
 mod workers;
 
 pub use broker::Broker;

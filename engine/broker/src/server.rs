@@ -18,6 +18,7 @@ use crate::error::BrokerError;
 use crate::housekeeping::{expire_producers, keep_house};
 use crate::log_dirs::supervise;
 use crate::net::ConnectionLimits;
+use crate::telemetry::http::{self, View};
 use crate::workers::{Arrival, Workers, runtime};
 
 /// A broker that listens but does not serve yet.
@@ -26,12 +27,14 @@ pub struct Server {
     settings: Settings,
     listener: StdListener,
     address: SocketAddr,
+    http: Option<StdListener>,
 }
 
 /// What a broker that serves can be told from outside.
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
     address: SocketAddr,
+    http_address: Option<SocketAddr>,
     stop: Arc<watch::Sender<bool>>,
 }
 
@@ -41,6 +44,11 @@ impl ServerHandle {
         self.address
     }
 
+    /// Where it tells of itself, if it does.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http_address
+    }
+
     /// Asks it to stop: finish open requests, close every log, leave the clean-shutdown marker.
     pub fn stop(&self) {
         self.stop.send_replace(true);
@@ -48,14 +56,11 @@ impl ServerHandle {
 }
 
 impl Server {
-    /// Takes the listening address, before anything on disk is touched.
+    /// Takes the listening addresses, before anything on disk is touched.
     pub fn bind(settings: Settings) -> Result<Self, BrokerError> {
-        let wanted = &settings.listener;
-        let shown = format!("{}:{}", wanted.host, wanted.port);
-        let failed = |source| BrokerError::Listen { address: shown.clone(), source };
-        let listener = listen(wanted).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { settings, listener, address })
+        let (listener, address) = bind("listeners", &settings.listener)?;
+        let http = settings.http.as_ref().map(|wanted| bind("plimsoll.http.listener", wanted)).transpose()?;
+        Ok(Self { settings, listener, address, http: http.map(|(listener, _)| listener) })
     }
 
     /// Opens the log directories and serves until it is told to stop. Blocks; `ready` is called once
@@ -67,13 +72,19 @@ impl Server {
 
     async fn serve(self, ready: impl FnOnce(ServerHandle)) -> Result<(), BrokerError> {
         let advertised = self.advertised();
-        let broker = Arc::new(Broker::open(self.settings.clone(), advertised).await?);
         let (stop, stopped) = watch::channel(false);
+        let view = View::new(stopped.clone());
+        let http_address = self.http.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(listener) = self.http {
+            http::serve(listener, view.clone())?;
+        }
+        let broker = Arc::new(Broker::open(self.settings.clone(), advertised).await?);
+        view.opened(&broker);
         let workers = Workers::start(&broker, &stopped)?;
         let listener = TcpListener::from_std(self.listener)
             .map_err(|source| BrokerError::Runtime { what: "the listener cannot be watched", source })?;
         let stop = Arc::new(stop);
-        ready(ServerHandle { address: self.address, stop: stop.clone() });
+        ready(ServerHandle { address: self.address, http_address, stop: stop.clone() });
         info!("serving on {} with the {} backend", self.address, broker.backend());
         let supervised = async {
             let ended = supervise(&broker, stopped.clone()).await;
@@ -154,6 +165,17 @@ async fn accept(
             error!("a network thread is gone; the connection from {peer} is dropped");
         }
     }
+}
+
+fn bind(key: &'static str, wanted: &Endpoint) -> Result<(StdListener, SocketAddr), BrokerError> {
+    let bound = listen(wanted).and_then(|listener| {
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    bound.map_err(|source| {
+        let address = format!("{}:{}", wanted.host, wanted.port);
+        BrokerError::Listen { address, key, source }
+    })
 }
 
 fn listen(wanted: &Endpoint) -> io::Result<StdListener> {

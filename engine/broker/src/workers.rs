@@ -13,6 +13,7 @@ use tracing::{error, warn};
 use crate::broker::Broker;
 use crate::error::BrokerError;
 use crate::net::{self, Place};
+use crate::telemetry::Recorder;
 
 /// How long open connections may take to finish their requests once the broker stops.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
@@ -51,6 +52,7 @@ impl Workers {
             let (door, arrivals) = mpsc::channel(HANDOVER_MAX);
             let worker = Worker {
                 broker: broker.clone(),
+                recorder: broker.telemetry.recorder(),
                 stopped: stopped.clone(),
                 busy: busy.clone(),
                 released: released.clone(),
@@ -103,6 +105,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, BrokerError> {
 /// One network thread: its connections stay with it.
 struct Worker {
     broker: Arc<Broker>,
+    recorder: Arc<Recorder>,
     stopped: watch::Receiver<bool>,
     /// Dropped when there is no connection left and none will come.
     busy: mpsc::Sender<()>,
@@ -142,9 +145,10 @@ impl Worker {
     }
 
     fn connected(&self, open: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr, place: Place) {
-        let (broker, stopped) = (self.broker.clone(), self.stopped.clone());
+        let (broker, recorder) = (self.broker.clone(), self.recorder.clone());
+        let stopped = self.stopped.clone();
         open.spawn_local(async move {
-            net::serve(stream, peer, broker, stopped).await;
+            net::serve(stream, peer, broker, recorder, stopped).await;
             drop(place);
         });
     }

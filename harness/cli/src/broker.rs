@@ -20,6 +20,9 @@ pub(crate) fn run(options: &BrokerOptions) -> anyhow::Result<Exit> {
     let server = Server::bind(settings)?;
     let mut watcher = None;
     let served = server.run(|handle| {
+        if let Some(address) = handle.http_address() {
+            println!("http {address}");
+        }
         println!("ready {}", handle.address());
         watcher = Some(stop_on_signal(handle));
     });

@@ -17,6 +17,7 @@ use super::{check_epoch, take_turns};
 use crate::broker::Broker;
 use crate::net::StoredSlice;
 use crate::partition::{Bounds, Fetched, Isolation, Partition, Watcher};
+use crate::telemetry::{Recorder, Stage};
 
 /// From this version on requests carry topic ids and no names (KIP-516).
 const IDS_FROM_VERSION: i16 = 13;
@@ -34,6 +35,7 @@ pub(super) async fn handle(
     broker: &Broker,
     version: i16,
     request: FetchRequest,
+    recorder: &Recorder,
 ) -> FetchResponse<StoredSlice> {
     let isolation = match Isolation::try_from(request.isolation_level) {
         Ok(isolation) => isolation,
@@ -51,7 +53,7 @@ pub(super) async fn handle(
         deadline: Instant::now()
             + Duration::from_millis(u64::from(request.max_wait_ms.max(0).unsigned_abs())),
     };
-    let rows = read_until(broker, &context, version, limits).await;
+    let rows = read_until(broker, &context, version, limits, recorder).await;
     finish(broker, context, rows)
 }
 
@@ -64,14 +66,23 @@ struct Limits {
 }
 
 /// Reads until there is enough, an error, or no more time (rule E21).
-async fn read_until(broker: &Broker, context: &Context, version: i16, limits: Limits) -> Vec<Row> {
+async fn read_until(
+    broker: &Broker,
+    context: &Context,
+    version: i16,
+    limits: Limits,
+    recorder: &Recorder,
+) -> Vec<Row> {
     let bytes = limits.bytes.min(broker.settings.count("fetch.max.bytes"));
     let limits = Limits { bytes, ..limits };
     let watcher = Watcher::default();
     loop {
         // Watch before reading: what comes in between is then not missed.
         let may_wait = Instant::now() < limits.deadline;
-        let (rows, found) = read_all(broker, context, version, limits, may_wait.then_some(&watcher)).await;
+        let (rows, found) = {
+            let watcher = may_wait.then_some(&watcher);
+            read_all(broker, context, version, limits, watcher, recorder).await
+        };
         let enough = found.bytes >= limits.min_bytes || found.must_answer;
         if enough || !may_wait || context.is_empty() {
             return rows;
@@ -94,6 +105,7 @@ async fn read_all(
     version: i16,
     limits: Limits,
     watcher: Option<&Watcher>,
+    recorder: &Recorder,
 ) -> (Vec<Row>, Found) {
     let mut found = Found::default();
     let mut rows = Vec::with_capacity(context.partitions().len());
@@ -104,7 +116,7 @@ async fn read_all(
                 if let Some(watcher) = watcher {
                     partition.watch(watcher);
                 }
-                read_one(&partition, wanted, limits.isolation, budget, found.bytes == 0).await
+                read_one(&partition, wanted, limits.isolation, budget, found.bytes == 0, recorder).await
             }
             Err(error) => {
                 PartitionFetchResponse { index: key.partition, error, ..PartitionFetchResponse::default() }
@@ -138,6 +150,7 @@ async fn read_one(
     isolation: Isolation,
     budget: usize,
     at_least_one: bool,
+    recorder: &Recorder,
 ) -> PartitionFetchResponse<StoredSlice> {
     let index = partition.index();
     let failed = |error, bounds: Bounds| PartitionFetchResponse {
@@ -152,12 +165,20 @@ async fn read_one(
         return PartitionFetchResponse { index, error, ..PartitionFetchResponse::default() };
     }
     let max_bytes = usize::try_from(wanted.partition_max_bytes).unwrap_or_default().min(budget);
+    // Whoever asks for an offset has what lies before it: that lay here until it was given.
+    let lay = |ns, records| recorder.spent(Stage::FetchWait, ns, records);
+    partition.asked(wanted.fetch_offset, lay);
     match partition.read(wanted.fetch_offset, isolation, max_bytes, at_least_one).await {
-        Ok(Fetched { bounds, records, aborted }) => PartitionFetchResponse {
-            records: vec![StoredSlice::part(records)],
-            aborted_transactions: aborted.map(|all| all.iter().map(on_the_wire).collect()),
-            ..failed(ErrorCode::None, bounds)
-        },
+        Ok(Fetched { bounds, records, aborted }) => {
+            if !records.is_empty() {
+                partition.gave(wanted.fetch_offset);
+            }
+            PartitionFetchResponse {
+                records: vec![StoredSlice::part(records)],
+                aborted_transactions: aborted.map(|all| all.iter().map(on_the_wire).collect()),
+                ..failed(ErrorCode::None, bounds)
+            }
+        }
         Err(ReadError::OutOfRange { .. }) => failed(ErrorCode::OffsetOutOfRange, partition.bounds()),
         Err(error) => {
             tracing::error!("partition {index}: a read at offset {} failed: {error}", wanted.fetch_offset);

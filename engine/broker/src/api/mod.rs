@@ -21,6 +21,7 @@ use plimsoll_wire::{ErrorCode, Request, RequestHeader, StrBytes, api};
 
 use crate::broker::Broker;
 use crate::net::StoredSlice;
+use crate::telemetry::Trace;
 pub(crate) use session::FetchSessions;
 
 /// A response as this broker sends it.
@@ -29,21 +30,28 @@ pub(crate) type Response = plimsoll_wire::Response<StoredSlice>;
 /// What becomes of a request.
 pub(crate) enum Answer {
     /// The answer is here.
-    Now(Response),
+    Now(Response, Trace),
     /// The request has been carried out as far as order demands; its answer comes when it is true.
-    Later(Pin<Box<dyn Future<Output = Response>>>),
+    Later(Pin<Box<dyn Future<Output = (Response, Trace)>>>),
     /// The client wants none (acks=0).
-    Silence,
+    Silence(Trace),
     /// The client wants none, but something failed: closing the connection is the only way to say so.
     Close(String),
 }
 
 /// Carries out one request. The order of calls is the order of effects.
-pub(crate) async fn answer(broker: &Arc<Broker>, header: &RequestHeader, request: Request) -> Answer {
+pub(crate) async fn answer(
+    broker: &Arc<Broker>,
+    header: &RequestHeader,
+    request: Request,
+    trace: Trace,
+) -> Answer {
     let version = header.api_version;
-    Answer::Now(match request {
-        Request::Produce(request) => return produce::handle(broker, version, request).await,
-        Request::Fetch(request) => Response::Fetch(fetch::handle(broker, version, request).await),
+    let response = match request {
+        Request::Produce(request) => return produce::handle(broker, version, request, trace).await,
+        Request::Fetch(request) => {
+            Response::Fetch(fetch::handle(broker, version, request, trace.recorder()).await)
+        }
         Request::ListOffsets(request) => {
             Response::ListOffsets(list_offsets::handle(broker, version, request).await)
         }
@@ -68,7 +76,8 @@ pub(crate) async fn answer(broker: &Arc<Broker>, header: &RequestHeader, request
         Request::DescribeCluster(request) => {
             Response::DescribeCluster(describe_cluster::handle(broker, version, &request))
         }
-    })
+    };
+    Answer::Now(response, trace)
 }
 
 /// From version 3 a client names its software; a nameless one is told so (KIP-511).

@@ -20,6 +20,7 @@ use super::{Answer, Response, now_ms, take_turns, text};
 use crate::broker::Broker;
 use crate::catalog::Topic;
 use crate::partition::{AppendTicket, Partition};
+use crate::telemetry::{Stage, Trace};
 
 /// A batch is never inflated beyond this, whatever it claims.
 const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
@@ -41,20 +42,25 @@ struct Pending {
     append: Option<(Arc<Partition>, AppendTicket)>,
 }
 
-pub(super) async fn handle(broker: &Broker, version: i16, request: ProduceRequest) -> Answer {
+pub(super) async fn handle(
+    broker: &Broker,
+    version: i16,
+    request: ProduceRequest,
+    mut trace: Trace,
+) -> Answer {
     let acks = request.acks;
     let mut pending = Vec::with_capacity(request.topics.len());
     let twice = names_a_partition_twice(&request.topics);
     for topic in &request.topics {
         pending.push(match twice {
             true => refuse_topic(topic),
-            false => append_topic(broker, version, &request, topic).await,
+            false => append_topic(broker, version, &request, topic, &mut trace).await,
         });
         take_turns(pending.len()).await;
     }
     let topics = request.topics.into_iter().map(|topic| (topic.name, topic.topic_id)).zip(pending);
     if acks == 0 {
-        return quiet(topics.flat_map(|(_, partitions)| partitions));
+        return quiet(topics.flat_map(|(_, partitions)| partitions), trace);
     }
     let timeout =
         (acks == -1).then(|| Duration::from_millis(u64::from(request.timeout_ms.max(0).unsigned_abs())));
@@ -65,19 +71,23 @@ pub(super) async fn handle(broker: &Broker, version: i16, request: ProduceReques
         for ((name, topic_id), partitions) in topics {
             let mut done = Vec::with_capacity(partitions.len());
             for partition in partitions {
-                done.push(partition.acknowledged(timeout).await);
+                done.push(partition.acknowledged(timeout, &mut trace).await);
             }
             answers.push(TopicProduceResponse { name, topic_id, partitions: done });
         }
-        Response::Produce(ProduceResponse { topics: answers, ..ProduceResponse::default() })
+        (Response::Produce(ProduceResponse { topics: answers, ..ProduceResponse::default() }), trace)
     };
-    if waits { Answer::Later(Box::pin(response)) } else { Answer::Now(response.await) }
+    if waits {
+        return Answer::Later(Box::pin(response));
+    }
+    let (response, trace) = response.await;
+    Answer::Now(response, trace)
 }
 
 /// acks=0: nothing is answered; an error closes the connection, since there is no other way to tell.
-fn quiet(mut pending: impl Iterator<Item = Pending>) -> Answer {
+fn quiet(mut pending: impl Iterator<Item = Pending>, trace: Trace) -> Answer {
     match pending.find(|partition| partition.answer.error != ErrorCode::None) {
-        None => Answer::Silence,
+        None => Answer::Silence(trace),
         Some(failed) => Answer::Close(format!(
             "a produce request with acks=0 failed for partition {}: {}",
             failed.answer.index,
@@ -115,6 +125,7 @@ async fn append_topic(
     version: i16,
     request: &ProduceRequest,
     produce: &TopicProduce,
+    trace: &mut Trace,
 ) -> Vec<Pending> {
     let found = if version >= 13 {
         broker.catalog.by_id(produce.topic_id).ok_or(ErrorCode::UnknownTopicId)
@@ -126,7 +137,9 @@ async fn append_topic(
         let outcome = match (&found, request.acks) {
             (_, acks) if !(-1..=1).contains(&acks) => Err(refused(ErrorCode::InvalidRequiredAcks)),
             (Err(code), _) => Err(refused(*code)),
-            (Ok(topic), _) => append(topic, version, request.transactional_id.is_some(), partition).await,
+            (Ok(topic), _) => {
+                append(topic, version, request.transactional_id.is_some(), partition, trace).await
+            }
         };
         take_turns(pending.len()).await;
         pending.push(match outcome {
@@ -146,6 +159,7 @@ async fn append(
     version: i16,
     transactional: bool,
     produce: &PartitionProduce,
+    trace: &mut Trace,
 ) -> Result<(Arc<Partition>, AppendTicket), PartitionProduceResponse> {
     let partition = topic.partition(produce.index).map_err(refused)?;
     let mut batch = whole_batch(&produce.records)?;
@@ -156,8 +170,13 @@ async fn append(
     if attributes.codec() == Some(CodecId::Zstd) && version < ZSTD_FROM_VERSION {
         return Err(refused(ErrorCode::UnsupportedCompressionType));
     }
-    validate(topic, &mut batch)?;
-    let ticket = partition.append(batch).await.map_err(|error| append_failed(&error))?;
+    let validated = validate(topic, &mut batch);
+    trace.lap(Stage::Validate);
+    validated?;
+    trace.carries(u64::from(batch.header().record_count.unsigned_abs()));
+    let appended = partition.append(batch).await;
+    trace.lap(Stage::Append);
+    let ticket = appended.map_err(|error| append_failed(&error))?;
     Ok((partition.clone(), ticket))
 }
 
@@ -279,12 +298,14 @@ impl Pending {
     }
 
     /// The final answer, once the records have reached what `acks` promises or cannot any more.
-    async fn acknowledged(self, timeout: Option<Duration>) -> PartitionProduceResponse {
+    async fn acknowledged(self, timeout: Option<Duration>, trace: &mut Trace) -> PartitionProduceResponse {
         let Some((partition, ticket)) = self.append else { return self.answer };
         if partition.is_reached(&ticket) {
             return self.answer;
         }
-        let failed = match partition.wait_acked(&ticket, timeout).await {
+        let reached = partition.wait_acked(&ticket, timeout).await;
+        trace.lap(if partition.acks_after_sync() { Stage::Flush } else { Stage::AckWait });
+        let failed = match reached {
             Some(Ok(())) => return self.answer,
             None => said(ErrorCode::RequestTimedOut, "the records are in the log but not acknowledged yet"),
             Some(Err(error @ WaitError::GenerationChanged { .. })) => {

@@ -21,6 +21,7 @@ use crate::error::BrokerError;
 use crate::log_dirs::LogDirs;
 use crate::producer_ids::ProducerIds;
 use crate::storage;
+use crate::telemetry::Telemetry;
 use recover::tell_recovery;
 pub(crate) use topics::TopicChangeError;
 
@@ -37,6 +38,7 @@ pub struct Broker {
     pub(crate) catalog: Catalog,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) fetch_sessions: FetchSessions,
+    pub(crate) telemetry: Telemetry,
     log_dirs: LogDirs,
     /// Sealed segments kept open, over all partitions.
     open_files: OpenFiles,
@@ -67,6 +69,7 @@ impl Broker {
             catalog: Catalog::default(),
             producer_ids: ProducerIds::default(),
             fetch_sessions: FetchSessions::new(slots),
+            telemetry: Telemetry::default(),
             log_dirs,
             open_files: storage::open_files(),
             broker_epoch,

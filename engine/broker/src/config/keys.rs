@@ -329,6 +329,11 @@ pub const KEYS: &[Key] = &[
         "16777216",
         "Memory for what was written last, so that tail reads need no device; 0 for none.",
     ),
+    text(
+        "plimsoll.http.listener",
+        "",
+        "Where /metrics, /health and /stages are served: `host:port`, or `:port` on loopback; port 0 takes any free one. Empty for nowhere.",
+    ),
     one_of(
         "plimsoll.durability",
         &["replicated", "fsync"],

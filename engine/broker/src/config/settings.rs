@@ -7,7 +7,7 @@ use plimsoll_io::{Backend, Faults, IoConfig, PageCacheOptions, Preallocation, Ur
 use plimsoll_log::Durability;
 
 use super::keys::{KEYS, Key};
-use super::values::{Endpoint, check_log_dirs, derive_retention, endpoint, parsed, set};
+use super::values::{Endpoint, check_log_dirs, derive_retention, endpoint, http_endpoint, parsed, set};
 use super::{ConfigError, Source, properties};
 
 /// Everything a broker is told, defaults filled in.
@@ -18,6 +18,8 @@ pub struct Settings {
     pub listener: Endpoint,
     /// What clients are told, if it differs.
     pub advertised: Option<Endpoint>,
+    /// Where the broker tells of itself, if it does.
+    pub http: Option<Endpoint>,
     /// Which backend is asked for.
     pub backend: Backend,
     /// Which backend to fall back to.
@@ -63,6 +65,7 @@ impl Settings {
             "" => None,
             value => Some(endpoint("advertised.listeners", value)?),
         };
+        let http = http_endpoint("plimsoll.http.listener", text("plimsoll.http.listener"))?;
         let backend = parsed("plimsoll.storage.backend", text("plimsoll.storage.backend"))?;
         let fallback = match text("plimsoll.storage.fallback") {
             "none" => None,
@@ -76,7 +79,7 @@ impl Settings {
         check_log_dirs(text("log.dirs"))?;
         let faults = None;
         let settings =
-            Self { listener, advertised, backend, fallback, preallocation, durability, faults, values };
+            Self { listener, advertised, http, backend, fallback, preallocation, durability, faults, values };
         settings.check_durability()?;
         settings.check_backend_keys()?;
         Ok(settings)
@@ -251,6 +254,17 @@ mod tests {
         assert_eq!(retention_ms("log.retention.hours=1\nlog.retention.minutes=2"), 120_000);
         assert_eq!(retention_ms("log.retention.minutes=2\nlog.retention.ms=7"), 7);
         assert_eq!(retention_ms("log.retention.hours=-1"), -1);
+    }
+
+    #[test]
+    fn the_http_listener_is_off_until_named_and_on_loopback_unless_told_otherwise() {
+        let http =
+            |value: &str| load(&format!("plimsoll.http.listener={value}")).map(|settings| settings.http);
+        let at = |host: &str, port| Some(Endpoint { host: host.into(), port });
+        assert_eq!(http("").expect("off"), None);
+        assert_eq!(http(":0").expect("loopback"), at("127.0.0.1", 0));
+        assert_eq!(http("[::1]:8080").expect("an address"), at("::1", 8080));
+        assert!(http("8080").is_err() && http("host:x").is_err());
     }
 
     #[test]

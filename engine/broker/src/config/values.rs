@@ -99,6 +99,28 @@ pub(super) fn check_log_dirs(value: &str) -> Result<(), ConfigError> {
     })
 }
 
+/// Parses `host:port` of the HTTP listener; without a host it is loopback.
+pub(super) fn http_endpoint(key: &str, value: &str) -> Result<Option<Endpoint>, ConfigError> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let bad = |reason: String| ConfigError::BadValue {
+        place: "configuration".into(),
+        key: key.into(),
+        value: value.into(),
+        reason,
+    };
+    let (host, port) = host_and_port(value).map_err(bad)?;
+    let host = if host.is_empty() { "127.0.0.1".to_owned() } else { host };
+    Ok(Some(Endpoint { host, port }))
+}
+
+fn host_and_port(address: &str) -> Result<(String, u16), String> {
+    let (host, port) = address.rsplit_once(':').ok_or("the port is missing")?;
+    let port = port.parse().map_err(|_| format!("`{port}` is no port; write a number up to 65535"))?;
+    Ok((host.trim_start_matches('[').trim_end_matches(']').to_owned(), port))
+}
+
 /// Parses `PLAINTEXT://host:port`; other listeners (`CONTROLLER://…`) may stand beside it in Kafka's
 /// files and are refused here, since nothing would listen there.
 pub(super) fn endpoint(key: &str, value: &str) -> Result<Endpoint, ConfigError> {
@@ -114,8 +136,6 @@ pub(super) fn endpoint(key: &str, value: &str) -> Result<Endpoint, ConfigError> 
     let address = value.trim().strip_prefix("PLAINTEXT://").ok_or_else(|| {
         bad("the only security protocol here is PLAINTEXT: write `PLAINTEXT://host:port`".into())
     })?;
-    let (host, port) = address.rsplit_once(':').ok_or_else(|| bad("the port is missing".into()))?;
-    let port = port.parse().map_err(|_| bad(format!("`{port}` is no port; write a number up to 65535")))?;
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let (host, port) = host_and_port(address).map_err(bad)?;
     Ok(Endpoint { host, port })
 }

@@ -1,6 +1,7 @@
 //! One log directory: who owns it, how its disk is reached, what is noted of its partitions, and whether it still works.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use plimsoll_io::{AnyStore, DirectoryLock, IoFault};
@@ -30,6 +31,7 @@ pub(crate) struct LogDir {
     /// Where each compacted log is dirty from.
     pub(crate) cleaned: CheckpointFile,
     fault: OnceLock<Arc<IoFault>>,
+    syncs: AtomicU64,
     /// Tells the supervisor that some directory failed.
     failed: Arc<Notify>,
     _lock: DirectoryLock,
@@ -75,6 +77,7 @@ impl LogDir {
             unformatted,
             store,
             fault: OnceLock::new(),
+            syncs: AtomicU64::new(0),
             failed,
             _lock: lock,
         })
@@ -103,6 +106,16 @@ impl LogDir {
 
     pub(crate) fn store(&self) -> &AnyStore {
         &self.store
+    }
+
+    /// Counts a sync by which the durable mark of one of its partitions moved.
+    pub(crate) fn synced(&self) {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were since the start.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
     }
 
     /// Takes the directory out of service for good. The first fault stays.

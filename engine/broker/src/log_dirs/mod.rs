@@ -73,13 +73,19 @@ impl LogDirs {
         &self.first
     }
 
-    fn opened(&self) -> impl Iterator<Item = &Arc<LogDir>> {
+    /// Those that could be opened; their disk may have failed since.
+    pub(crate) fn opened(&self) -> impl Iterator<Item = &Arc<LogDir>> {
         std::iter::once(&self.first).chain(&self.others)
     }
 
     /// Those that work.
     pub(crate) fn online(&self) -> impl Iterator<Item = &Arc<LogDir>> {
         self.opened().filter(|dir| !dir.is_offline())
+    }
+
+    /// Those that could not be opened.
+    pub(crate) fn missing(&self) -> &[PathBuf] {
+        &self.missing
     }
 
     /// Whether each one works. While one does not, a partition that is found nowhere may lie there.

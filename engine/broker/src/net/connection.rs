@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant as Clock;
 
 use bytes::Bytes;
 use plimsoll_wire::{Parts, RequestHeader, WireError, decode_request, encode_response};
@@ -24,6 +25,7 @@ use super::frames::FrameReader;
 use super::outgoing::{Outgoing, StoredSlice};
 use crate::api::{self, Answer, Response};
 use crate::broker::Broker;
+use crate::telemetry::{Recorder, Trace};
 
 /// How many Produce answers may be waited for at once on one connection.
 const WAITING_MAX: usize = 32;
@@ -39,7 +41,9 @@ const RELEASE_AFTER: Duration = Duration::from_secs(1);
 /// How often a connection with unread requests is looked at for its peer being gone.
 const HANG_UP_CHECK: Duration = Duration::from_millis(250);
 
-type WaitingAnswer = Pin<Box<dyn Future<Output = Result<Parts<StoredSlice>, WireError>>>>;
+/// An answer's bytes, and the trace of its request.
+type Finished = Result<(Parts<StoredSlice>, Trace), WireError>;
+type WaitingAnswer = Pin<Box<dyn Future<Output = Finished>>>;
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -67,23 +71,29 @@ pub(crate) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     broker: Arc<Broker>,
+    recorder: Arc<Recorder>,
     stop: watch::Receiver<bool>,
 ) {
     let limit_bytes = broker.settings.count("socket.request.max.bytes");
     let idle = Duration::from_millis(broker.settings.int("connections.max.idle.ms").unsigned_abs());
+    recorder.opened();
     let mut connection = Connection {
         stream,
         broker,
+        recorder,
         stop,
         idle,
         frames: FrameReader::new(limit_bytes),
         frame_since: Instant::now(),
+        arrived: Clock::now(),
         waiting: VecDeque::new(),
         outgoing: Outgoing::default(),
+        leaving: Vec::new(),
     };
     let ending = connection.run().await;
     // Answers to earlier requests leave before the connection closes for a later one's sake.
     let last_words = connection.drain().await;
+    connection.recorder.closed();
     match ending {
         Ending::PeerClosed | Ending::Idle(_) | Ending::Stopping | Ending::Io(_) => debug!("{peer}: {ending}"),
         _ => warn!("closed the connection from {peer}: {ending}"),
@@ -96,13 +106,18 @@ pub(crate) async fn serve(
 struct Connection {
     stream: TcpStream,
     broker: Arc<Broker>,
+    recorder: Arc<Recorder>,
     stop: watch::Receiver<bool>,
     idle: Duration,
     frames: FrameReader,
     /// Since when the frame at the front of the buffer is the peer's to complete.
     frame_since: Instant,
+    /// When the last bytes came: every whole frame in the buffer has been there since.
+    arrived: Clock,
     waiting: VecDeque<WaitingAnswer>,
     outgoing: Outgoing,
+    /// Requests whose answers are in `outgoing`.
+    leaving: Vec<Trace>,
 }
 
 impl Connection {
@@ -142,13 +157,18 @@ impl Connection {
             answer = next_answer(&mut self.waiting), if !nobody_waits => {
                 self.waiting.pop_front();
                 self.frame_since = Instant::now();
-                self.outgoing.push(answer?);
+                self.push(answer?);
             }
             read = self.frames.fill(&mut self.stream), if may_read => match read? {
                 0 if was_mid_frame => return Err(Ending::CutFrame),
                 0 => return Err(Ending::PeerClosed),
-                _ if was_mid_frame => {}
-                _ => self.frame_since = Instant::now(),
+                bytes => {
+                    self.recorder.received(bytes);
+                    self.arrived = Clock::now();
+                    if !was_mid_frame {
+                        self.frame_since = self.arrived.into();
+                    }
+                }
             },
             () = stopped(&mut self.stop) => return Err(Ending::Stopping),
             () = sleep_until(quiet_until), if nobody_waits => return self.quiet(),
@@ -178,10 +198,12 @@ impl Connection {
     }
 
     async fn request(&mut self, frame: Bytes) -> Result<(), Ending> {
+        let mut trace = Trace::begin(&self.recorder, self.arrived);
         let (header, request) = match decode_request(frame) {
             Ok(decoded) => decoded,
             Err(error) => return self.undecodable(error).await,
         };
+        trace.parsed(header.api_key);
         let overlaps = matches!(request, plimsoll_wire::Request::Produce(_));
         if !overlaps {
             self.drain().await?;
@@ -189,19 +211,22 @@ impl Connection {
         let (version, correlation_id) = (header.api_version, header.correlation_id);
         let encode = move |response: Response| encode_response(version, correlation_id, response);
         let answer = match request {
-            plimsoll_wire::Request::Fetch(_) => self.unless_pointless(&header, request).await?,
-            _ => api::answer(&self.broker, &header, request).await,
+            plimsoll_wire::Request::Fetch(_) => self.unless_pointless(&header, request, trace).await?,
+            _ => api::answer(&self.broker, &header, request, trace).await,
         };
         match answer {
-            Answer::Now(response) if self.waiting.is_empty() => self.outgoing.push(encode(response)?),
-            Answer::Now(response) => {
-                let parts = encode(response)?;
-                self.waiting.push_back(Box::pin(std::future::ready(Ok(parts))));
+            Answer::Now(response, trace) if self.waiting.is_empty() => self.push((encode(response)?, trace)),
+            Answer::Now(response, trace) => {
+                let finished = (encode(response)?, trace);
+                self.waiting.push_back(Box::pin(std::future::ready(Ok(finished))));
             }
             Answer::Later(response) => {
-                self.waiting.push_back(Box::pin(async move { encode(response.await) }));
+                self.waiting.push_back(Box::pin(async move {
+                    let (response, trace) = response.await;
+                    Ok((encode(response)?, trace))
+                }));
             }
-            Answer::Silence => {}
+            Answer::Silence(trace) => trace.unanswered(),
             Answer::Close(reason) => return Err(Ending::Refused(reason)),
         }
         Ok(())
@@ -213,18 +238,30 @@ impl Connection {
         &mut self,
         header: &RequestHeader,
         request: plimsoll_wire::Request,
+        trace: Trace,
     ) -> Result<Answer, Ending> {
         tokio::select! {
             biased;
-            answer = api::answer(&self.broker, header, request) => Ok(answer),
+            answer = api::answer(&self.broker, header, request, trace) => Ok(answer),
             gone = hung_up(&self.stream) => Err(gone.map_or_else(Ending::Io, |()| Ending::PeerClosed)),
             () = stopped(&mut self.stop) => Err(Ending::Stopping),
         }
     }
 
+    fn push(&mut self, (parts, trace): (Parts<StoredSlice>, Trace)) {
+        self.outgoing.push(parts);
+        self.leaving.push(trace);
+    }
+
     /// Writes everything that is due, unless the peer takes nothing for too long.
     async fn flush(&mut self) -> Result<(), Ending> {
-        self.outgoing.flush(&self.stream, self.idle).await.map_err(Ending::Io)
+        let sent_bytes = self.outgoing.flush(&self.stream, self.idle).await?;
+        if sent_bytes > 0 {
+            self.recorder.sent(sent_bytes);
+            let now = Clock::now();
+            self.leaving.drain(..).for_each(|trace| trace.answered(now));
+        }
+        Ok(())
     }
 
     /// An unserved version may have an answer of its own; anything else ends the connection.
@@ -246,7 +283,7 @@ impl Connection {
         while let Some(answer) = self.waiting.front_mut() {
             let parts = answer.as_mut().await;
             self.waiting.pop_front();
-            self.outgoing.push(parts?);
+            self.push(parts?);
         }
         self.flush().await
     }
@@ -266,7 +303,7 @@ async fn hung_up(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// The oldest answer. Cancel-safe: it stays in the queue until the caller pops it.
-async fn next_answer(waiting: &mut VecDeque<WaitingAnswer>) -> Result<Parts<StoredSlice>, WireError> {
+async fn next_answer(waiting: &mut VecDeque<WaitingAnswer>) -> Finished {
     match waiting.front_mut() {
         Some(answer) => answer.as_mut().await,
         None => std::future::pending().await,

@@ -55,18 +55,20 @@ impl Outgoing {
         self.push(vec![Part::Bytes(bytes)]);
     }
 
-    /// Writes everything. An error means that the answer may have left in part: close the connection. It is
+    /// Writes everything and says how many bytes that was. An error means that the answer may have left in part: close the connection. It is
     /// one if the peer takes nothing for `stalled_max`.
-    pub(crate) async fn flush(&mut self, stream: &TcpStream, stalled_max: Duration) -> io::Result<()> {
+    pub(crate) async fn flush(&mut self, stream: &TcpStream, stalled_max: Duration) -> io::Result<usize> {
+        let mut sent_bytes = 0;
         while !self.parts.is_empty() {
             let write = stream.async_io(Interest::WRITABLE, || self.write_some(stream));
             let written = timeout(stalled_max, write).await.map_err(|_| {
                 let message = format!("the peer took no bytes for {} ms", stalled_max.as_millis());
                 io::Error::new(io::ErrorKind::TimedOut, message)
             })??;
+            sent_bytes += written;
             self.advance(written);
         }
-        Ok(())
+        Ok(sent_bytes)
     }
 
     fn write_some(&self, stream: &TcpStream) -> io::Result<usize> {

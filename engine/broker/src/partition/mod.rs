@@ -1,10 +1,11 @@
 //! One partition as its leader sees it: a log, an epoch, and those who wait for it to grow.
 
 mod isolation;
+mod residence;
 mod watchers;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use plimsoll_io::Records;
 use plimsoll_log::{
@@ -17,6 +18,7 @@ use plimsoll_wire::Uuid;
 use crate::config::TopicSettings;
 use crate::log_dirs::LogDir;
 pub(crate) use isolation::Isolation;
+use residence::Residence;
 pub(crate) use watchers::Watcher;
 use watchers::Watchers;
 
@@ -32,6 +34,7 @@ pub struct Partition {
     log: AnyLog,
     directory: Arc<LogDir>,
     watchers: Arc<Watchers>,
+    residence: Arc<Mutex<Residence>>,
 }
 
 /// Why a partition cannot be opened or closed.
@@ -112,12 +115,20 @@ impl Partition {
         // The epoch begins at the log end even before its first batch (rule E27).
         log.assign_leader_epoch(leader_epoch).await?;
         let watchers = Arc::new(Watchers::default());
-        let (observed, holder) = (watchers.clone(), directory.clone());
+        let marks = log.marks();
+        let residence = Arc::new(Mutex::new(Residence::from(marks.at(level), marks.durable)));
+        let (observed, holder, resident) = (watchers.clone(), directory.clone(), residence.clone());
         log.set_observer(Arc::new(move |marks: &Marks| {
             marks.fault.iter().for_each(|fault| holder.fail(fault.clone()));
+            let mut residence = lock(&resident);
+            residence.readable_to(marks.at(level), Instant::now);
+            if residence.synced_to(marks.durable) {
+                holder.synced();
+            }
+            drop(residence);
             observed.wake();
         }));
-        Ok((Self { index, leader_epoch, level, log, directory, watchers }, report))
+        Ok((Self { index, leader_epoch, level, log, directory, watchers, residence }, report))
     }
 
     /// Index inside its topic.
@@ -222,6 +233,22 @@ impl Partition {
         Ok(Fetched { bounds, records: read.out.records, aborted })
     }
 
+    /// A reader asks for `offset` and so has what lies before. Tells `count` how long that lay here readable: the
+    /// nanoseconds and the number of records, stretch by stretch.
+    pub(crate) fn asked(&self, offset: i64, count: impl FnMut(u64, u64)) {
+        lock(&self.residence).asked(offset, count);
+    }
+
+    /// A reader that asked for `offset` is given records.
+    pub(crate) fn gave(&self, offset: i64) {
+        lock(&self.residence).answered(offset, Instant::now);
+    }
+
+    /// Whether its acknowledgements wait for a sync.
+    pub(crate) fn acks_after_sync(&self) -> bool {
+        self.level == Level::Durable
+    }
+
     /// Wakes everybody who waits for progress, since there will be none.
     pub(crate) fn wake_watchers(&self) {
         self.watchers.wake();
@@ -231,6 +258,10 @@ impl Partition {
     pub(crate) fn watch(&self, watcher: &Watcher) {
         self.watchers.add(watcher);
     }
+}
+
+fn lock(residence: &Mutex<Residence>) -> MutexGuard<'_, Residence> {
+    residence.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How to recover a log.

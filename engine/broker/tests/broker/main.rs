@@ -17,5 +17,6 @@ mod producer_ids;
 mod restart;
 mod sessions;
 mod startup;
+mod telemetry;
 mod topics;
 mod versions;

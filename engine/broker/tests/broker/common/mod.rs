@@ -5,6 +5,7 @@ mod batches;
 mod broker;
 mod client;
 mod disk;
+mod http;
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ pub(crate) use batches::{Values, batch, idempotent, now_ms, stored, timed, value
 pub(crate) use broker::{Data, TestBroker, each_backend};
 pub(crate) use client::{Client, text, topic_name};
 pub(crate) use disk::failing_disk;
+pub(crate) use http::{HTTP, exchange, get};
 
 /// Waits for what happens in the background, but not for ever.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
