@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use plimsoll_io::{AnyStore, Dice, IoConfig, Preallocation, open_store};
 use plimsoll_log::{
     AnyLog, AppendError, AppendRequest, Appended, Level, Log, OffsetCheckpoint, OpenHints, Origin,
-    TopicPartition, WaitError, layout,
+    ProducerError, TopicPartition, WaitError, layout,
 };
 use plimsoll_records::Compressor;
 use serde::{Deserialize, Serialize};
@@ -201,6 +201,12 @@ impl Producer {
                 self.id.number += u64::from(self.orders.lie != Some(Lie::BeforeWrite));
             }
             Err(AppendError::NoSpace(_)) => self.no_space(id).await?,
+            // What was sent before it has just been cut off, and this producer is yet to hear of it.
+            Err(AppendError::Producer(ProducerError::OutOfOrderSequence { .. }))
+                if !self.flying.is_empty() =>
+            {
+                return self.confirm().await;
+            }
             Err(error) => return Ok(Some(error.to_string())),
         }
         Ok(None)
