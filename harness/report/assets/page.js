@@ -29,6 +29,7 @@
   const show = {
     nines: (x) => (100 * (1 - Math.pow(10, -x))).toFixed(Math.max(0, Math.ceil(x - 2 - 1e-9))) + " %",
     log_micros: (x) => scaled(x * 1000, [["ns", 1], ["µs", 1e3], ["ms", 1e6], ["s", 1e9]]),
+    micros: (x) => (x === 0 ? "0" : show.log_micros(x)),
     seconds: (x) => Number(x.toFixed(2)) + " s",
     count: (x) => scaled(x, [["", 1], ["k", 1e3], ["M", 1e6], ["G", 1e9]]),
     bytes_per_s: (x) => show.bytes(x) + "/s",

@@ -34,7 +34,8 @@ pub use comparison::{comparison_csv, comparison_markdown, comparison_table};
 pub use data::{ComparisonData, ReportData, TrialData, name_apart};
 pub use echarts::echarts_option;
 pub use figures::{
-    Choice, Figure, forests, heat_maps, hockey_stick, percentile_curve, shift_function, time_series,
+    Choice, Figure, cost_bars, forests, heat_maps, hockey_stick, percentile_curve, shift_function,
+    stage_waterfalls, time_series,
 };
 pub use html::{
     FiguresPage, FiguresRow, FiguresTable, ReportError, comparison_page, figures_page, html, runs_page,

@@ -6,8 +6,8 @@ mod support;
 use std::path::PathBuf;
 
 use plimsoll_report::{
-    CARD_LINES_MAX, CardStyle, Choice, card, forests, heat_maps, hockey_stick, percentile_curve,
-    shift_function, svg, svg_file, time_series,
+    CARD_LINES_MAX, CardStyle, Choice, card, cost_bars, forests, heat_maps, hockey_stick, percentile_curve,
+    shift_function, stage_waterfalls, svg, svg_file, time_series,
 };
 use plimsoll_results::{QuantileSet, Quantiles, RunDocument, Status, Verdict, VerifyCounts, Warning};
 
@@ -114,6 +114,30 @@ fn pictures_are_the_same_bytes_every_time() {
     }
     let level = |choice: &Choice| choice.chart.panels[0].heat.as_ref().map(|heat| heat.levels.clone());
     assert_eq!(level(&heats[0]), level(&heats[1]), "and with the same colours");
+}
+
+#[test]
+fn stages_follow_one_another_and_costs_stand_beside_each_other() {
+    let runs = support::rising(&[10_000.0, 40_000.0]);
+    let stages = stage_waterfalls(&runs);
+    golden("stages.svg", &svg_file(&stages[0].chart));
+    golden("cost.svg", &svg_file(&cost_bars(&runs).unwrap()));
+    assert_eq!(stages[0].chart.x, stages[1].chart.x, "runs are compared on the same axis");
+    let mean = &stages[0].chart.panels[0].series[0];
+    let ends: Vec<_> = mean.points.chunks(3).map(|bar| (bar[0].0, bar[1].0)).collect();
+    let (whole, parts) = ends.split_last().unwrap();
+    assert_eq!(*whole, (0.0, 420.0));
+    assert!(parts.windows(2).all(|pair| (pair[0].1 - pair[1].0).abs() < 1e-9), "each begins where one ended");
+    assert!((parts.last().unwrap().1 - whole.1).abs() < 1e-9, "with what is unaccounted for, means add up");
+}
+
+#[test]
+fn a_run_whose_stages_nobody_counted_has_no_waterfall() {
+    let mut run = support::synthetic(1);
+    run.document.stages = None;
+    run.document.cost = plimsoll_results::Cost::default();
+    let runs = std::slice::from_ref(&run);
+    assert!(stage_waterfalls(runs).is_empty() && cost_bars(runs).is_none());
 }
 
 #[test]

@@ -55,6 +55,11 @@ pub(crate) enum Plot {
     /// Counts of response times over time.
     #[value(aliases = ["heatmap", "heat-map"])]
     Heat,
+    /// Where a record's time goes, stage by stage.
+    #[value(alias = "waterfall")]
+    Stages,
+    /// CPU time per record, of broker and client.
+    Cost,
     /// A comparison metric by metric.
     Forest,
     /// How each percentile moved between the arms of a comparison.

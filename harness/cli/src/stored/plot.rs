@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use plimsoll_report::{
-    Chart, Choice, forests, heat_maps, hockey_stick, percentile_curve, shift_function, svg_file, time_series,
+    Chart, Choice, cost_bars, forests, heat_maps, hockey_stick, percentile_curve, shift_function,
+    stage_waterfalls, svg_file, time_series,
 };
 use plimsoll_results::Exit;
 
@@ -59,6 +60,8 @@ fn charts(subject: &Subject, plot: Plot) -> Result<Vec<Choice>, UsageError> {
         (Plot::Hdr, _) => one(percentile_curve(subject.runs())),
         (Plot::Time, _) => time_series(subject.runs()),
         (Plot::Heat, _) => heat_maps(subject.runs()),
+        (Plot::Stages, _) => stage_waterfalls(subject.runs()),
+        (Plot::Cost, _) => cost_bars(subject.runs()).map(one).unwrap_or_default(),
         (Plot::Hockey, _) => match hockey_stick(subject.runs()) {
             Some(chart) => one(chart),
             None => return none("name at least two runs of one system at different rates"),
@@ -80,6 +83,8 @@ fn missing(plot: Plot) -> &'static str {
     match plot {
         Plot::Hdr | Plot::Heat => "it is drawn from latency.hlog, which is not there or holds nothing",
         Plot::Time => "it is drawn from intervals.jsonl, which is not there or holds nothing",
+        Plot::Stages => "nobody counted the stages of these runs",
+        Plot::Cost => "nobody counted the CPU time of these runs",
         Plot::Hockey => "too little stands behind every percentile of these runs",
         Plot::Forest => "no metric was compared",
         Plot::Shift => "the trials of the arms have no percentile in common",

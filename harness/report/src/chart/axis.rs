@@ -28,6 +28,8 @@ pub enum Scale {
     Nines,
     /// Latency in microseconds, logarithmic.
     LogMicros,
+    /// Time in microseconds, from zero: bars of it add up.
+    Micros,
     /// Seconds since the run began.
     Seconds,
     /// Counts or rates.
@@ -141,7 +143,8 @@ impl Axis {
     pub fn text(&self, value: f64) -> String {
         match self.scale {
             Scale::Nines => nines_text(value),
-            Scale::LogMicros => plain(&units::duration_us(value)),
+            Scale::Micros if value == 0.0 => "0".to_owned(),
+            Scale::Micros | Scale::LogMicros => plain(&units::duration_us(value)),
             Scale::Seconds => format!("{} s", trimmed(value)),
             Scale::Count => plain(&units::count(value)),
             Scale::Bytes => plain(&units::bytes(value)),

@@ -57,9 +57,9 @@ pub fn echarts_option(chart: &Chart) -> Value {
     })
 }
 
-/// Time can be looked into, and panels that share it go along.
+/// Time can be looked into, on the clock or in bars, and panels that share it go along.
 fn has_zoom(chart: &Chart) -> bool {
-    chart.panels.len() > 1 || chart.x.scale == Scale::Seconds
+    chart.panels.len() > 1 || matches!(chart.x.scale, Scale::Seconds | Scale::Micros)
 }
 
 /// Points are read one by one, lines at one place of the shared axis.

@@ -1,20 +1,26 @@
 //! Which charts a result gets, each in a file of its own.
 
 mod captions;
+mod cost;
 mod forest;
 mod heat_map;
 mod hockey_stick;
 mod instants;
 mod percentiles;
 mod shift;
+mod stages;
 mod time;
 
 pub(crate) use self::captions::durability as durability_of;
+pub use self::cost::cost_bars;
+pub(crate) use self::cost::facts as cost_facts;
 pub use self::forest::forests;
 pub use self::heat_map::heat_maps;
 pub use self::hockey_stick::hockey_stick;
 pub use self::percentiles::percentile_curve;
 pub use self::shift::shift_function;
+pub use self::stages::stage_waterfalls;
+pub(crate) use self::stages::{side, words};
 pub use self::time::time_series;
 use crate::chart::{Chart, Color, Dash};
 

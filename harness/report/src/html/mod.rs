@@ -16,7 +16,7 @@ pub use self::figures_page::{FiguresPage, FiguresRow, FiguresTable, figures_page
 pub use self::runs::runs_page;
 use crate::data::ReportData;
 use crate::echarts::echarts_option;
-use crate::figures::{Choice, Figure, heat_maps, percentile_curve, time_series};
+use crate::figures::{Choice, Figure, cost_bars, heat_maps, percentile_curve, stage_waterfalls, time_series};
 use crate::svg::svg;
 
 const TEMPLATES: [(&str, &str); 4] = [
@@ -53,6 +53,8 @@ pub fn html(run: &ReportData) -> Result<String, ReportError> {
 fn figures(runs: &[ReportData]) -> Vec<Figure> {
     let figures = [
         Some(Figure::from(percentile_curve(runs))),
+        Figure::of(stage_waterfalls(runs)),
+        cost_bars(runs).map(Figure::from),
         Figure::of(time_series(runs)),
         Figure::of(heat_maps(runs)),
     ];

@@ -227,6 +227,7 @@ fn document(series: &LatencySeries, trials: u32) -> RunDocument {
     document.throughput =
         Throughput::over(records, records * 1024, MEASURE * u64::from(trials) * 1_000_000_000);
     document.latency = Latency::of(series);
+    document.stages = Some(stages());
     document.cost = cost();
     document.verify =
         VerifyCounts { acked: records, expected: records, seen: records, ok: true, ..Default::default() };
@@ -272,6 +273,49 @@ fn document(series: &LatencySeries, trials: u32) -> RunDocument {
     document
 }
 
+/// Twelve stages whose means leave 12 µs of 420 unaccounted for.
+fn stages() -> Stages {
+    let whole = 420.0;
+    let time = |mean_us: f64| {
+        let at = |times: f64| Some(mean_us * times);
+        let (p50_us, p90_us, p99_us) = (at(0.9), at(1.6), at(3.2));
+        let (n, total_us, share) = (600_000, mean_us * 6e5, Some(mean_us / whole));
+        Some(StageTime {
+            p50_us,
+            p90_us,
+            p99_us,
+            p999_us: None,
+            max_us: at(900.0),
+            mean_us,
+            total_us,
+            n,
+            share,
+        })
+    };
+    let mean_only = |mean_us: f64| {
+        time(mean_us).map(|all| StageTime { mean_us, n: all.n, share: all.share, ..StageTime::default() })
+    };
+    Stages {
+        enqueue: time(6.0),
+        linger: time(190.0),
+        compress: time(14.0),
+        send_queue: time(22.0),
+        wire: mean_only(118.0),
+        request_queue: time(9.0),
+        parse: time(2.0),
+        validate: time(6.0),
+        append: time(26.0),
+        ack_wait: time(3.0),
+        send: time(12.0),
+        fetch_wait: time(61.0),
+        decode: time(4.0),
+        response_mean_us: Some(whole),
+        unaccounted_mean_us: Some(12.0),
+        unaccounted_pct: Some(100.0 * 12.0 / whole),
+        ..Stages::default()
+    }
+}
+
 fn cost() -> Cost {
     let process = |user, sys, rss| ProcessCost {
         cpu_user_ns_per_record: Some(user),
@@ -279,6 +323,9 @@ fn cost() -> Cost {
         rss_peak_bytes: Some(rss),
         run_delay_ns_per_record: Some(310.0),
         ctx_switches_per_s: Some(4_120.0),
+        syscalls_per_record: Some(user / 9_000.0),
+        voluntary_switches_per_record: Some(0.18),
+        involuntary_switches_per_record: Some(0.026),
         minor_faults: Some(10_000),
         major_faults: Some(0),
         ..ProcessCost::default()
@@ -289,6 +336,8 @@ fn cost() -> Cost {
         bytes_written_per_payload_byte: Some(1.074),
         broker_cpu_s_per_gb: Some(11.3),
         steal_pct: Some(0.21),
+        fsyncs_per_s: Some(0.0),
+        device_bytes_written_per_payload_byte: Some(0.91),
         ..Default::default()
     }
 }

@@ -1,8 +1,9 @@
 //! The page's texts and tables, already formatted: the template only places them.
 
 pub(super) mod facts;
+mod spent;
 
-use plimsoll_results::{Cost, LoadMode, ProcessCost, QuantileSet, RunDocument, Status, VerifyExample};
+use plimsoll_results::{LoadMode, QuantileSet, RunDocument, Status, VerifyExample};
 use serde::Serialize;
 
 use crate::card::remarks;
@@ -26,7 +27,8 @@ pub(super) struct RunView {
     tiles: Vec<Tile>,
     warnings: Vec<Caution>,
     latency: Vec<Vec<String>>,
-    cost: Vec<Vec<String>>,
+    stages: Vec<Vec<String>>,
+    cost: (Vec<String>, Vec<Vec<String>>),
     cost_notes: Vec<String>,
     verify: Vec<(&'static str, String)>,
     verify_ok: bool,
@@ -73,8 +75,9 @@ pub(super) fn run(data: &ReportData) -> RunView {
         tiles: tiles(doc),
         warnings: warnings(doc),
         latency: latency(doc),
-        cost: vec![cost_row("broker", &doc.cost.broker), cost_row("client", &doc.cost.client)],
-        cost_notes: cost_notes(&doc.cost),
+        stages: spent::stages(doc),
+        cost: spent::table(&doc.cost),
+        cost_notes: spent::notes(&doc.cost),
         verify: verify(doc),
         verify_ok: doc.verify.ok,
         verify_examples: verify_examples(data),
@@ -201,30 +204,6 @@ fn latency_row(name: &str, meaning: &str, set: &QuantileSet) -> Vec<String> {
     row.extend(values.map(|value| or_dash(value, duration_us)));
     row.push(count(set.n as f64));
     row
-}
-
-fn cost_row(name: &str, cost: &ProcessCost) -> Vec<String> {
-    vec![
-        name.to_owned(),
-        or_dash(cost.cpu_user_ns_per_record, duration_ns),
-        or_dash(cost.cpu_sys_ns_per_record, duration_ns),
-        or_dash(cost.cpu_ns_per_record(), duration_ns),
-        or_dash(cost.run_delay_ns_per_record, duration_ns),
-        or_dash(cost.rss_peak_bytes, |peak| bytes(peak as f64)),
-        or_dash(cost.ctx_switches_per_s, count),
-        or_dash(cost.major_faults, |faults| count(faults as f64)),
-    ]
-}
-
-fn cost_notes(cost: &Cost) -> Vec<String> {
-    let notes = [
-        cost.bytes_written_per_payload_byte
-            .map(|ratio| format!("{} bytes written to storage per payload byte", three(ratio))),
-        cost.broker_cpu_s_per_gb.map(|cpu| format!("{} broker CPU seconds per GB of payload", three(cpu))),
-        cost.read_bytes.map(|read| format!("{} read from storage", bytes(read as f64))),
-        cost.steal_pct.map(|steal| format!("{} of the CPU time taken by the host (steal)", percent(steal))),
-    ];
-    notes.into_iter().flatten().collect()
 }
 
 fn verify(doc: &RunDocument) -> Vec<(&'static str, String)> {
