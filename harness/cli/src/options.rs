@@ -126,8 +126,8 @@ pub(crate) struct RunOptions {
 pub(crate) struct MeasureOptions {
     #[command(flatten)]
     pub(crate) common: CommonOptions,
-    /// What is measured: plimsoll (our broker), managed-kafka (Apache Kafka, started here), external (with
-    /// --bootstrap), null or floor.
+    /// What is measured: plimsoll (our broker), managed-kafka (Apache Kafka, started here), rdkafka-mock (librdkafka's
+    /// mock cluster), external (with --bootstrap), null or floor.
     #[arg(long, value_name = "KIND")]
     pub(crate) target: Option<plimsoll_load::workload::SystemKind>,
     /// Measures whatever Kafka cluster answers here instead of our broker.
@@ -154,6 +154,9 @@ pub(crate) struct CommonOptions {
     /// (plimsoll.durability=fsync); may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) assignments: Vec<String>,
+    /// Whose client carries the records: plimsoll (ours) or rdkafka (librdkafka, in builds with that feature).
+    #[arg(long, value_name = "plimsoll|rdkafka")]
+    pub(crate) driver: Option<plimsoll_load::workload::Driver>,
     /// All randomness (arrivals, keys, payload order) derives from this.
     #[arg(long)]
     pub(crate) seed: Option<u64>,

@@ -12,6 +12,8 @@ mod consumer;
 pub mod corpus;
 mod cpu;
 pub mod keys;
+#[cfg(feature = "rdkafka")]
+mod librdkafka;
 mod pacer;
 pub mod payload;
 mod producer;

@@ -153,13 +153,14 @@ fn measured(document: &RunDocument) -> String {
     let system = [Some(arm.system.as_str()), arm.version.as_deref(), arm.backend.as_deref()];
     let system: Vec<_> = system.into_iter().flatten().filter(|word| !word.is_empty()).collect();
     let system = if system.is_empty() { "an unknown system".to_owned() } else { system.join(" ") };
+    let driver = arm.foreign_driver().map(|driver| format!(", driven by {driver}")).unwrap_or_default();
     let seconds = document.phases.iter().find(|phase| phase.name == "measure");
     let seconds = seconds
         .map(|phase| format!(", {} s each", three(phase.t1_ns.saturating_sub(phase.t0_ns) as f64 / 1e9)));
     let trials = document.trials.max(1);
     let plural = if trials == 1 { "trial" } else { "trials" };
     let text = format!(
-        "{}; {}; {trials} {plural}{}",
+        "{}{driver}; {}; {trials} {plural}{}",
         system,
         document.load.mode.caption(),
         seconds.unwrap_or_default().replace(" each", if trials == 1 { "" } else { " each" })

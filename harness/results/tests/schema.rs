@@ -30,6 +30,7 @@ fn full() -> RunDocument {
         target_rate: Some(1.0),
         intended: Some(1),
         errors: BTreeMap::from([("NOT_LEADER".into(), 1)]),
+        records_resent: Some(1),
         retries: Some(1),
         schedule_delay: Some(set),
         generator_cpu_pct: Some(1.0),
@@ -46,6 +47,7 @@ fn full() -> RunDocument {
     run.cost = full_cost();
     run.faults = vec![Fault::default()];
     run.arm = Arm {
+        driver: Some("librdkafka 2.12.1".into()),
         label: Some("a".into()),
         git_sha: Some("s".into()),
         foreign: true,

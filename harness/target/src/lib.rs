@@ -1,4 +1,5 @@
-//! What is measured: our broker or Apache Kafka's as a child process, an address, a null server, the floor program, a scripted mock.
+//! What is measured: our broker or Apache Kafka's as a child process, librdkafka's mock cluster, an address, a null
+//! server, the floor program, a scripted mock.
 //!
 //! A [`Target`] is started from a [`TargetSpec`] and answers at [`Target::bootstrap`]. Managed targets and
 //! the two small servers are child processes of the harness's own executable ([`Process`]), so that CPU,
@@ -13,6 +14,8 @@ mod home;
 mod kafka;
 mod managed;
 mod process;
+#[cfg(feature = "rdkafka")]
+mod rdkafka_mock;
 mod ready;
 mod serve;
 mod target;
@@ -22,4 +25,7 @@ pub use kafka::{Distribution, Java, Kafka, KafkaOptions};
 pub use managed::{Crashed, Managed};
 pub use process::{Launch, PARENT_VARIABLE, Process, Stopped, follow_parent};
 pub use serve::{Mock, Script, Technique, floor as serve_floor, null as serve_null};
-pub use target::{HELPER_VERB, HelperError, Kind, Target, TargetSpec, helper};
+pub use target::{HELPER_VERB, HelperError, Kind, MockTopics, Target, TargetSpec, helper};
+
+/// Whether this build has librdkafka's mock cluster.
+pub const HAS_RDKAFKA_MOCK: bool = cfg!(feature = "rdkafka");

@@ -22,6 +22,9 @@ use crate::serve::{self, Technique};
 /// [`helper`].
 pub const HELPER_VERB: &str = "target-helper";
 
+/// Its word for librdkafka's mock cluster.
+const RDKAFKA_MOCK: &str = "rdkafka-mock";
+
 /// Its word for becoming another program, which then ends with this one.
 pub(crate) const EXEC: &str = "exec";
 
@@ -46,6 +49,11 @@ pub enum Kind {
         /// Keep the data directory afterwards.
         keep_data: bool,
     },
+    /// librdkafka's mock cluster as a child process, in memory; needs the feature `rdkafka`.
+    RdkafkaMock {
+        /// What it is started with.
+        topics: MockTopics,
+    },
     /// Whatever answers at `host:port`.
     External {
         /// The address.
@@ -65,6 +73,17 @@ pub enum Kind {
         /// Below which its fresh data directory is made.
         data_root: PathBuf,
     },
+}
+
+/// The topics of a mock cluster, which creates none by request. It has as many brokers as a partition has replicas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MockTopics {
+    /// Their names.
+    pub names: Vec<String>,
+    /// Partitions of each.
+    pub partitions: i32,
+    /// Replicas of each partition.
+    pub replication: i16,
 }
 
 /// A target to be started.
@@ -97,6 +116,11 @@ pub enum Target {
         /// Its data, removed with it.
         data: Option<TempDir>,
     },
+    /// librdkafka's mock cluster.
+    RdkafkaMock {
+        /// Its process.
+        process: Process,
+    },
     /// Somebody else's cluster.
     External {
         /// Its address.
@@ -118,6 +142,10 @@ impl Target {
             Kind::Kafka { options, data_root, keep_data } => {
                 let launch = spec.launch("Apache Kafka", Vec::new());
                 Kafka::start(launch, options, data_root, *keep_data).map(Target::Kafka)
+            }
+            Kind::RdkafkaMock { topics } => {
+                let process = Process::start(spec.small("rdkafka mock cluster", topics.arguments()))?;
+                Ok(Target::RdkafkaMock { process })
             }
             Kind::External { bootstrap } => {
                 check_address(bootstrap)?;
@@ -148,7 +176,7 @@ impl Target {
         match self {
             Target::Managed(managed) => managed.process().address().to_string(),
             Target::Kafka(kafka) => kafka.process().address().to_string(),
-            Target::Small { process, .. } => process.address().to_string(),
+            Target::Small { process, .. } | Target::RdkafkaMock { process } => process.address().to_string(),
             Target::External { bootstrap } => bootstrap.clone(),
         }
     }
@@ -158,7 +186,7 @@ impl Target {
         match self {
             Target::Managed(managed) => Some(managed.process().pid()),
             Target::Kafka(kafka) => Some(kafka.process().pid()),
-            Target::Small { process, .. } => Some(process.pid()),
+            Target::Small { process, .. } | Target::RdkafkaMock { process } => Some(process.pid()),
             Target::External { .. } => None,
         }
     }
@@ -169,7 +197,7 @@ impl Target {
             Target::Managed(managed) => Some(managed.data_dir()),
             Target::Kafka(kafka) => Some(kafka.data_dir()),
             Target::Small { data, .. } => data.as_ref().map(|data| data.path().to_owned()),
-            Target::External { .. } => None,
+            Target::RdkafkaMock { .. } | Target::External { .. } => None,
         }
     }
 
@@ -183,17 +211,18 @@ impl Target {
         match self {
             Target::Managed(managed) => managed.process_mut().ended(),
             Target::Kafka(kafka) => kafka.process_mut().ended(),
-            Target::Small { process, .. } => process.ended(),
+            Target::Small { process, .. } | Target::RdkafkaMock { process } => process.ended(),
             Target::External { .. } => None,
         }
     }
 
-    /// The configuration in force, read back from a broker; empty for the small servers.
+    /// The configuration in force, read back from a broker; empty for the small servers and the mock cluster, which have
+    /// none to read.
     ///
     /// # Errors
     /// When it does not answer.
     pub async fn effective_config(&self) -> Result<BTreeMap<String, String>, TargetError> {
-        if !self.keeps_records() {
+        if matches!(self, Target::Small { .. } | Target::RdkafkaMock { .. }) {
             return Ok(BTreeMap::new());
         }
         let address = self.bootstrap();
@@ -209,6 +238,10 @@ impl Target {
     pub fn version(&self) -> Option<String> {
         match self {
             Target::Kafka(kafka) => Some(kafka.version().to_owned()),
+            #[cfg(feature = "rdkafka")]
+            Target::RdkafkaMock { .. } => Some(crate::rdkafka_mock::version()),
+            #[cfg(not(feature = "rdkafka"))]
+            Target::RdkafkaMock { .. } => None,
             Target::Managed(_) | Target::Small { .. } | Target::External { .. } => None,
         }
     }
@@ -226,8 +259,27 @@ impl Target {
                 drop(data);
                 stopped.map(Some)
             }
+            Target::RdkafkaMock { process } => process.stop().map(Some),
             Target::External { .. } => Ok(None),
         }
+    }
+}
+
+impl MockTopics {
+    fn arguments(&self) -> Vec<OsString> {
+        let numbers = [self.replication.to_string(), self.partitions.to_string()];
+        let words = [HELPER_VERB.to_owned(), RDKAFKA_MOCK.to_owned()].into_iter().chain(numbers);
+        words.chain(self.names.iter().cloned()).map(OsString::from).collect()
+    }
+
+    #[cfg(feature = "rdkafka")]
+    fn serve(self) -> Result<(), HelperError> {
+        crate::rdkafka_mock::serve(&self).map_err(HelperError::Mock)
+    }
+
+    #[cfg(not(feature = "rdkafka"))]
+    fn serve(self) -> Result<(), HelperError> {
+        Err(HelperError::NoMock)
     }
 }
 
@@ -284,9 +336,15 @@ fn check_address(address: &str) -> Result<(), TargetError> {
 pub enum HelperError {
     /// Arguments that no version of the harness gives.
     #[error(
-        "{HELPER_VERB} takes `null ADDRESS SPIN_NS`, `floor ADDRESS SPIN_NS pwrite|mmap|direct DIRECTORY`, `exec PROGRAM …`, got {0:?}"
+        "{HELPER_VERB} takes `null ADDRESS SPIN_NS`, `floor ADDRESS SPIN_NS pwrite|mmap|direct DIRECTORY`, `rdkafka-mock REPLICATION PARTITIONS TOPIC…`, `exec PROGRAM …`, got {0:?}"
     )]
     Usage(Vec<String>),
+    /// The mock cluster cannot be made.
+    #[error("librdkafka's mock cluster: {0}")]
+    Mock(String),
+    /// The mock cluster is not part of this build.
+    #[error("this build has no librdkafka; build with `cargo build --features rdkafka`")]
+    NoMock,
     /// The program to become cannot be started.
     #[error("cannot start {program}: {source}")]
     Exec {
@@ -317,6 +375,12 @@ pub fn helper(arguments: &[String]) -> Result<(), HelperError> {
             Err(HelperError::Exec { program: (*program).to_owned(), source })
         }
         ["null", listen, spin] => Ok(serve::null(address(listen)?, per_record(spin)?)?),
+        [RDKAFKA_MOCK, replication, partitions, names @ ..] => {
+            let number = |text: &str| text.parse().map_err(|_| usage());
+            let (replication, partitions) = (number(replication)?, partitions.parse().map_err(|_| usage())?);
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            MockTopics { names, partitions, replication }.serve()
+        }
         ["floor", listen, spin, technique, dir] => {
             let technique = technique.parse().map_err(|_| usage())?;
             Ok(serve::floor(address(listen)?, technique, dir.as_ref(), per_record(spin)?)?)

@@ -110,6 +110,7 @@ fn arm(plan: &Plan, trial: &Trial) -> Arm {
     let kind = match system.kind {
         SystemKind::Managed => "plimsoll",
         SystemKind::ManagedKafka => "kafka",
+        SystemKind::RdkafkaMock => "rdkafka-mock",
         SystemKind::External if system.version_label.is_empty() => "external",
         SystemKind::External => &system.version_label,
         SystemKind::Null => "null",
@@ -123,6 +124,7 @@ fn arm(plan: &Plan, trial: &Trial) -> Arm {
         backend: trial.effective_config.get("plimsoll.storage.backend").cloned(),
         effective_config: in_force(trial),
         foreign: system.kind == SystemKind::External,
+        driver: Some(plan.workload.driver.version()),
         label: Some(label.to_owned()),
         git_sha,
     }
@@ -167,7 +169,8 @@ fn load(trials: &[Trial], ceiling: Option<f64>) -> Load {
         verdicts,
         intended: Some(sum(|load| load.intended.unwrap_or_default())),
         errors,
-        retries: Some(sum(|load| load.retries.unwrap_or_default())),
+        retries: trials.iter().map(|trial| trial.outcome.load.retries).sum(),
+        records_resent: trials.iter().map(|trial| trial.outcome.load.records_resent).sum(),
         schedule_delay: latency(trials).quantiles.schedule,
         generator_cpu_pct: busiest,
         generator_ceiling: ceiling,

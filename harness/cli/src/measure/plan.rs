@@ -7,11 +7,12 @@ use plimsoll_broker::config::{KEYS, Settings};
 use plimsoll_io::{Backend, probe_io_uring};
 use plimsoll_load::payload::{CorpusVerdict, Origin, Payload};
 use plimsoll_load::workload::{
-    BUILT_IN, ConsumeMode, Framing, PayloadKind, System, SystemKind, Technique, Workload, WorkloadError,
+    BUILT_IN, ConsumeMode, Framing, PayloadKind, System, SystemKind, Technique, Topic, Workload,
+    WorkloadError,
 };
 use plimsoll_probe::tool_build;
 use plimsoll_results::{IoUring, Machine};
-use plimsoll_target::{Distribution, Java, KafkaOptions, Kind, TargetSpec};
+use plimsoll_target::{Distribution, Java, KafkaOptions, Kind, MockTopics, TargetSpec};
 
 use crate::exit::UsageError;
 use crate::options::{CommonOptions, MeasureOptions};
@@ -58,7 +59,9 @@ pub(crate) struct Changes {
 impl Changes {
     /// What is common to all arms.
     pub(crate) fn of(options: &CommonOptions) -> Self {
-        let assignments = options.assignments.clone();
+        // First, so that an arm may differ in it.
+        let driver = options.driver.map(|driver| format!("driver={}", driver.as_str()));
+        let assignments = driver.into_iter().chain(options.assignments.clone()).collect();
         Self { assignments, backend: options.backend, ..Self::default() }
     }
 }
@@ -96,6 +99,7 @@ impl Plan {
         workload.check().map_err(|error| UsageError(error.to_string()))?;
         check_backend(&workload)?;
         check_kafka(&workload)?;
+        check_built(&workload)?;
         Ok(Self {
             workload,
             against: None,
@@ -151,6 +155,7 @@ impl Plan {
                 data_root,
                 keep_data: system.keep_data,
             },
+            SystemKind::RdkafkaMock => Kind::RdkafkaMock { topics: mock_topics(workload) },
             SystemKind::External => Kind::External { bootstrap: system.bootstrap.clone() },
             SystemKind::Null => Kind::Null { spin: system.spin_per_record.std() },
             SystemKind::Floor => Kind::Floor {
@@ -302,6 +307,26 @@ fn check_kafka(workload: &Workload) -> anyhow::Result<()> {
         Distribution::from_env()?.check_present()?;
     }
     Ok(())
+}
+
+/// Says so before anything is started, if librdkafka is wanted and not part of this build.
+fn check_built(workload: &Workload) -> anyhow::Result<()> {
+    let needs = match (workload.driver.is_built(), workload.chosen().1.kind) {
+        (false, _) => format!("driver {}", workload.driver.as_str()),
+        (_, SystemKind::RdkafkaMock) if !plimsoll_target::HAS_RDKAFKA_MOCK => {
+            "target rdkafka-mock".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    bail!(UsageError(format!(
+        "{needs} needs librdkafka, which is not part of this build: build it with `cargo build --release --features rdkafka`"
+    )))
+}
+
+/// The mock cluster creates no topics by request, so it is started with them.
+fn mock_topics(workload: &Workload) -> MockTopics {
+    let Topic { partitions, replication, .. } = workload.topic;
+    MockTopics { names: workload.topic_names(), partitions, replication }
 }
 
 fn apply_payload(workload: &mut Workload, options: &CommonOptions) -> anyhow::Result<()> {

@@ -48,9 +48,9 @@ fn of_kind(workload: &mut Workload, kind: SystemKind) -> anyhow::Result<()> {
 
 /// Whether a dotted key begins with a section or key of workload files; none of Kafka's does.
 pub(super) fn is_of_workload(key: &str) -> bool {
-    const SECTIONS: [&str; 14] = [
-        "schema", "name", "about", "seed", "system", "systems", "topic", "produce", "consume", "keys",
-        "payload", "load", "phases", "verify",
+    const SECTIONS: [&str; 15] = [
+        "schema", "name", "about", "seed", "driver", "system", "systems", "topic", "produce", "consume",
+        "keys", "payload", "load", "phases", "verify",
     ];
     SECTIONS.contains(&key.split('.').next().unwrap_or(key))
 }
@@ -107,7 +107,7 @@ mod tests {
     fn every_section_of_a_workload_is_told_from_kafkas_keys() {
         let all = serde_json::to_value(workload("")).expect("a workload");
         let sections = all.as_object().expect("sections");
-        assert!(sections.len() == 14 && sections.keys().all(|key| is_of_workload(key)), "{sections:?}");
+        assert!(sections.len() == 15 && sections.keys().all(|key| is_of_workload(key)), "{sections:?}");
         assert!(["num.io.threads", "transaction.max.timeout.ms"].iter().all(|key| !is_of_workload(key)));
     }
 

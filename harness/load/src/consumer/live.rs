@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::reader::{ReadError, Reader, Take};
+use super::reader::{ReadError, Take};
+use super::source::Source;
 use crate::clock::{self, Nanos};
 use crate::cpu::CpuMeter;
 use crate::progress::Counted;
@@ -13,7 +14,7 @@ use crate::routes::Cluster;
 use crate::stop::CancelToken;
 use crate::timeline::LiveTimeline;
 use crate::verify::{PartitionId, PartitionSight, Sight};
-use crate::workload::{Consume, ConsumeMode};
+use crate::workload::{Consume, ConsumeMode, Driver};
 
 /// How often a consumer that waits for its backlog looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
@@ -41,6 +42,8 @@ impl Gate {
 
 /// Everything one consumer thread needs.
 pub(crate) struct ConsumerTask {
+    /// Whose client reads.
+    pub(crate) driver: Driver,
     /// Whom it talks to.
     pub(crate) cluster: Cluster,
     /// How it reads.
@@ -83,14 +86,15 @@ pub(crate) struct ConsumerReport {
 /// A consumer that is connected and waits for the start.
 pub(crate) struct Consumer {
     task: ConsumerTask,
-    reader: Reader,
+    source: Source,
 }
 
 impl ConsumerTask {
     /// Connects to the leaders.
     pub(crate) async fn connect(self) -> Result<Consumer, ReadError> {
-        let reader = Reader::connect(self.cluster.clone(), self.consume.clone(), self.starts.clone()).await?;
-        Ok(Consumer { task: self, reader })
+        let (cluster, consume) = (self.cluster.clone(), self.consume.clone());
+        let source = Source::connect(self.driver, cluster, consume, self.starts.clone()).await?;
+        Ok(Consumer { task: self, source })
     }
 }
 
@@ -155,8 +159,8 @@ impl Consumer {
             counts: live.counts,
             records: live.records,
             span: live.span,
-            complete: self.reader.at_end(),
-            errors: self.reader.errors,
+            complete: self.source.at_end(),
+            errors: self.source.into_errors(),
             cpu_pct: cpu.percent(now),
             failure,
         }
@@ -190,13 +194,13 @@ impl Consumer {
             if deadline.is_none()
                 && let Some((ends, until)) = self.task.gate.ends()
             {
-                self.reader.stop_at(&ends);
+                self.source.stop_at(&ends);
                 deadline = Some(until);
             }
-            if self.reader.at_end() || deadline.is_some_and(|until| clock::now() >= until) {
+            if self.source.at_end() || deadline.is_some_and(|until| clock::now() >= until) {
                 return Ok(());
             }
-            self.reader.step(live).await?;
+            self.source.step(live).await?;
         }
     }
 }

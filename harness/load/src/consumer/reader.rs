@@ -53,6 +53,12 @@ pub enum ReadError {
         /// What is wrong.
         reason: String,
     },
+    /// librdkafka's consumer gave up.
+    #[error("consumer: librdkafka: {0}")]
+    Rdkafka(String),
+    /// The workload's driver is not part of this build.
+    #[error("consumer: this build has no librdkafka; build with `cargo build --features rdkafka`")]
+    NoSuchDriver,
     /// The thread's own machinery failed.
     #[error("consumer: {0}")]
     Machine(std::sync::Arc<std::io::Error>),

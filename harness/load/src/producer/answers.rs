@@ -3,12 +3,11 @@
 use plimsoll_client::records::BuildError;
 use plimsoll_client::{ClientError, ErrorCode, PartitionAck, ProduceReply, Timed};
 
-use super::ProduceError;
 use super::batch::Run;
 use super::fate::{Fate, fate, leaves_open};
-use super::intake::Intake;
 use super::partition::Partition;
-use super::worker::{Event, Flight, Loop, ProducerReport};
+use super::worker::{Event, Flight, Loop};
+use super::{ProduceError, ProducerReport};
 use crate::clock::{self, Nanos};
 use crate::recorder::{Kind, Recorder};
 use crate::routes::{RouteError, Routes};
@@ -101,7 +100,7 @@ impl Loop {
         let Some(partition) = self.producer.accumulator.partitions.get_mut(at) else { return };
         let id = partition.id;
         let Some(sealed) = partition.sealed(number) else { return };
-        let scheduled = matches!(self.intake, Intake::Open(_));
+        let scheduled = self.intake.is_scheduled();
         sealed.runs.iter().for_each(|run| wire.record(run, scheduled, &mut self.recorder));
         let records = u64::from(sealed.records);
         self.sends.record(id, producer, sealed.first_sequence, records, outcome, base_offset);
@@ -246,14 +245,15 @@ impl Loop {
             self.sends.record(partition.id, producer, first, open, Outcome::Refused, None);
         }
         // Who stopped a run did not ask for the rest of it.
-        if let (Intake::Open(open), None) = (&mut self.intake, self.cancelled_at) {
-            open.abandon(now, &mut self.recorder);
+        if self.cancelled_at.is_none() {
+            self.intake.abandon(now, &mut self.recorder);
         }
         self.recorder.finish();
         ProducerReport {
             sends: self.sends,
             errors: self.errors,
             unsettled: self.outstanding,
+            resent: None,
             cpu_pct: self.cpu.percent(now),
             failure,
         }

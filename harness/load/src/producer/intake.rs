@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use crate::clock::Nanos;
 use crate::recorder::{Kind, Recorder};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, share};
 use crate::timeline::LiveTimeline;
+use crate::workload::{LoadMode, Workload};
 
 /// Slots taken between two looks at the clock.
 const CHUNK: u32 = 256;
@@ -19,7 +20,78 @@ pub(super) enum Intake {
     Closed {
         /// Records outstanding at most; 0 for as many as fit.
         limit: u64,
+        /// When the load ends.
+        timeline: LiveTimeline,
     },
+}
+
+impl Intake {
+    /// What the workload makes due at one of its producers.
+    pub(super) fn of(workload: &Workload, producer: u32, timeline: LiveTimeline) -> Intake {
+        let (load, produce) = (&workload.load, &workload.produce);
+        match load.mode {
+            LoadMode::Closed => Intake::Closed { limit: load.in_flight, timeline },
+            LoadMode::Open => {
+                let (rate, seed) = share(load.rate, workload.seed, producer, produce.workers);
+                let schedule = Schedule::new(load.arrival, rate, seed, timeline.get().start);
+                Intake::Open(Box::new(Open::new(schedule, produce.waiting_records_max, timeline)))
+            }
+        }
+    }
+
+    /// Hands to `admit` what is due at `now`, at most one chunk, while it has room. `outstanding` records have been
+    /// handed over and not settled. True when more could be handed over.
+    ///
+    /// # Errors
+    /// What `admit` says.
+    pub(super) fn take<E>(
+        &mut self,
+        now: Nanos,
+        outstanding: u64,
+        recorder: &mut Recorder,
+        mut admit: impl FnMut(Nanos) -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let (limit, end) = match self {
+            Intake::Open(open) => return open.take(now, recorder, admit),
+            Intake::Closed { limit, timeline } => (*limit, timeline.get().end),
+        };
+        let room = if limit == 0 { u64::MAX } else { limit.saturating_sub(outstanding) };
+        let wanted = room.min(u64::from(CHUNK));
+        let mut taken = 0;
+        while taken < wanted && now < end && admit(now)? {
+            taken += 1;
+        }
+        recorder.due(now, taken);
+        Ok(taken == u64::from(CHUNK))
+    }
+
+    /// True when no further record will be due.
+    pub(super) fn has_ended(&self, now: Nanos) -> bool {
+        match self {
+            Intake::Open(open) => open.next_due().is_none(),
+            Intake::Closed { timeline, .. } => now >= timeline.get().end,
+        }
+    }
+
+    /// When the schedule's next slot is due; a closed loop has none.
+    pub(super) fn next_slot(&self) -> Option<Nanos> {
+        match self {
+            Intake::Open(open) => open.next_slot(),
+            Intake::Closed { .. } => None,
+        }
+    }
+
+    /// Gives up the rest of a schedule at `now`.
+    pub(super) fn abandon(&mut self, now: Nanos, recorder: &mut Recorder) {
+        if let Intake::Open(open) = self {
+            open.abandon(now, recorder);
+        }
+    }
+
+    /// True when records have a time at which they should have gone out.
+    pub(super) fn is_scheduled(&self) -> bool {
+        matches!(self, Intake::Open(_))
+    }
 }
 
 /// A schedule, and the slots that are due but found no room.
@@ -32,7 +104,7 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(schedule: Schedule, waiting_max: u64, timeline: LiveTimeline) -> Open {
+    fn new(schedule: Schedule, waiting_max: u64, timeline: LiveTimeline) -> Open {
         let waiting_max = usize::try_from(waiting_max).unwrap_or(usize::MAX);
         Open { schedule, waiting: VecDeque::new(), waiting_max, timeline }
     }
@@ -43,13 +115,13 @@ impl Open {
     }
 
     /// When the next record is due; `None` once the schedule has ended and nothing waits.
-    pub(super) fn next_due(&self) -> Option<Nanos> {
+    fn next_due(&self) -> Option<Nanos> {
         let slot = self.schedule.peek();
         self.waiting.front().copied().or((slot < self.end()).then_some(slot))
     }
 
     /// When the schedule's next slot is due, if it has one left.
-    pub(super) fn next_slot(&self) -> Option<Nanos> {
+    fn next_slot(&self) -> Option<Nanos> {
         Some(self.schedule.peek()).filter(|slot| *slot < self.end())
     }
 
@@ -58,7 +130,7 @@ impl Open {
     ///
     /// # Errors
     /// What `admit` says; the slot it failed on is gone.
-    pub(super) fn take<E>(
+    fn take<E>(
         &mut self,
         now: Nanos,
         recorder: &mut Recorder,
@@ -93,7 +165,7 @@ impl Open {
     /// Ends at `now`: what still waits was never sent, and so was every slot that was due by then and that the
     /// generator did not come round to. Each has taken at least as long as until now, and that is its response:
     /// leaving out who waited longest would flatter every quantile.
-    pub(super) fn abandon(&mut self, now: Nanos, recorder: &mut Recorder) {
+    fn abandon(&mut self, now: Nanos, recorder: &mut Recorder) {
         for due in self.waiting.drain(..) {
             recorder.unsent(due, 1);
             recorder.span(Kind::Response, due, due, now, 1);
@@ -115,9 +187,6 @@ impl Open {
         }
     }
 }
-
-/// Slots that a closed loop takes at once.
-pub(super) const CLOSED_CHUNK: u32 = CHUNK;
 
 #[cfg(test)]
 mod tests {

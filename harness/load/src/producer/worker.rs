@@ -8,64 +8,22 @@ use plimsoll_client::records::{BuildError, Codec};
 use plimsoll_client::{ClientError, ProduceBatch, ProduceReply, ProduceSpec, Timed};
 use tokio::task::JoinSet;
 
-use super::ProduceError;
 use super::accumulator::{Accumulator, Limits};
-use super::intake::{CLOSED_CHUNK, Intake, Open};
+use super::intake::Intake;
 use super::partition::{Identity, Partition};
+use super::{CANCELLED_DRAIN_NS, CHUNKS_PER_TURN, NAP_NS, ProduceError, ProducerReport, ProducerTask};
 use crate::clock::{self, Bridge, Nanos};
 use crate::cpu::CpuMeter;
 use crate::keys::KeyStream;
 use crate::pacer::Pacer;
 use crate::payload::PayloadStream;
-use crate::progress::Counted;
-use crate::recorder::{Ledger, Recorder};
-use crate::routes::{Cluster, RouteError, Routes};
-use crate::schedule::{Schedule, share};
-use crate::stop::CancelToken;
+use crate::recorder::Recorder;
+use crate::routes::{RouteError, Routes};
 use crate::timeline::LiveTimeline;
 use crate::verify::{PartitionId, SendLog};
-use crate::workload::{LoadMode, Workload};
 
-/// Longest sleep: how late a cancellation or a due retry may be noticed.
-const NAP_NS: Nanos = 10_000_000;
-/// How long a cancelled producer waits for answers.
-const CANCELLED_DRAIN_NS: Nanos = 2_000_000_000;
 /// Pause after an answer that asks to come again.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
-/// Chunks generated before sockets get their turn.
-const CHUNKS_PER_TURN: u32 = 8;
-
-/// Everything one producer thread needs.
-pub(crate) struct ProducerTask {
-    /// Its number within the run.
-    pub(crate) producer: u32,
-    /// What it does.
-    pub(crate) workload: Arc<Workload>,
-    /// Whom it talks to.
-    pub(crate) cluster: Cluster,
-    /// Where its intervals go.
-    pub(crate) ledger: Ledger,
-    /// What everybody sees of it while it runs.
-    pub(crate) progress: Arc<Counted>,
-    /// Who may stop it.
-    pub(crate) cancel: CancelToken,
-}
-
-/// What a producer leaves behind, whether or not it failed.
-#[derive(Debug)]
-pub(crate) struct ProducerReport {
-    /// Outcome of every record.
-    pub(crate) sends: SendLog,
-    /// Failed batches by Kafka's error name.
-    pub(crate) errors: BTreeMap<String, u64>,
-    /// Records handed over and not settled when it ended.
-    pub(crate) unsettled: u64,
-    /// CPU of its thread in the measured window, percent of one core.
-    pub(crate) cpu_pct: Option<f64>,
-    /// Why it gave up, if it did.
-    pub(crate) failure: Option<ProduceError>,
-}
-
 /// A producer that is connected and waits for the start.
 pub(crate) struct Producer {
     pub(super) task: ProducerTask,
@@ -76,23 +34,22 @@ pub(crate) struct Producer {
     pub(super) bridge: Bridge,
 }
 
-impl ProducerTask {
+impl Producer {
     /// Connects, finds the leaders and gets a producer id.
-    pub(crate) async fn connect(
-        self,
+    pub(super) async fn connect(
+        task: ProducerTask,
         payload: PayloadStream,
         keys: KeyStream,
     ) -> Result<Producer, ProduceError> {
-        let producer = self.producer;
-        let routes = self.cluster.routes(&Routes::default()).await;
-        let routes = routes.map_err(|source| ProduceError::Route { producer, source })?;
-        let identity = self.identity(&routes).await?;
+        let producer = task.producer;
+        let routes = task.routes().await?;
+        let identity = identity(&task, &routes).await?;
         let machine = |error| ProduceError::Machine { producer, source: Arc::new(error) };
         let pacer = Pacer::new().map_err(machine)?;
-        let codec = self.workload.codec().unwrap_or(Codec::None);
+        let codec = task.workload.codec().unwrap_or(Codec::None);
         let partition = |id: &PartitionId| Partition::new(*id, routes.topic(*id), codec, identity);
         let partitions = routes.leaders.keys().map(partition).collect();
-        let produce = &self.workload.produce;
+        let produce = &task.workload.produce;
         let limits = Limits {
             batch_bytes: produce.batch_bytes.bytes(),
             linger_ns: produce.linger.0,
@@ -101,25 +58,25 @@ impl ProducerTask {
         let leaders = routes.leaders.values().copied().collect();
         let bridge = Bridge::new();
         let accumulator = Accumulator::new(producer, limits, partitions, payload, keys);
-        Ok(Producer { task: self, accumulator, routes, leaders, pacer, bridge })
+        Ok(Producer { task, accumulator, routes, leaders, pacer, bridge })
     }
+}
 
-    async fn identity(&self, routes: &Routes) -> Result<Option<Identity>, ProduceError> {
-        let producer = self.producer;
-        let connection = routes.connections.values().next().filter(|_| self.workload.produce.idempotent);
-        let Some(connection) = connection else { return Ok(None) };
-        let began = Instant::now();
-        loop {
-            match connection.init_producer_id(None, Duration::from_secs(60)).await {
-                Ok((id, epoch)) => return Ok(Some(Identity { id, epoch })),
-                // A broker that has just started may not have a block of them yet.
-                Err(ClientError::Broker { error, .. })
-                    if error.is_retriable() && began.elapsed() < self.cluster.patience =>
-                {
-                    tokio::time::sleep(ASK_AGAIN).await;
-                }
-                Err(source) => return Err(ProduceError::Identity { producer, source }),
+async fn identity(task: &ProducerTask, routes: &Routes) -> Result<Option<Identity>, ProduceError> {
+    let producer = task.producer;
+    let connection = routes.connections.values().next().filter(|_| task.workload.produce.idempotent);
+    let Some(connection) = connection else { return Ok(None) };
+    let began = Instant::now();
+    loop {
+        match connection.init_producer_id(None, Duration::from_secs(60)).await {
+            Ok((id, epoch)) => return Ok(Some(Identity { id, epoch })),
+            // A broker that has just started may not have a block of them yet.
+            Err(ClientError::Broker { error, .. })
+                if error.is_retriable() && began.elapsed() < task.cluster.patience =>
+            {
+                tokio::time::sleep(ASK_AGAIN).await;
             }
+            Err(source) => return Err(ProduceError::Identity { producer, source }),
         }
     }
 }
@@ -157,17 +114,9 @@ pub(super) struct Loop {
 
 impl Producer {
     /// Runs to the end of the timeline, or until cancelled or failed.
-    pub(crate) async fn run(self, timeline: LiveTimeline) -> ProducerReport {
+    pub(super) async fn run(self, timeline: LiveTimeline) -> ProducerReport {
         let task = &self.task;
-        let (load, produce) = (&task.workload.load, &task.workload.produce);
-        let intake = match load.mode {
-            LoadMode::Closed => Intake::Closed { limit: load.in_flight },
-            LoadMode::Open => {
-                let (rate, seed) = share(load.rate, task.workload.seed, task.producer, produce.workers);
-                let schedule = Schedule::new(load.arrival, rate, seed, timeline.get().start);
-                Intake::Open(Box::new(Open::new(schedule, produce.waiting_records_max, timeline.clone())))
-            }
-        };
+        let intake = Intake::of(&task.workload, task.producer, timeline.clone());
         let recorder = Recorder::new(timeline.clone(), task.ledger.clone());
         let mut running = Loop {
             producer: self,
@@ -231,7 +180,8 @@ impl Loop {
         let (now, timestamp_ms) = (clock::now(), clock::wall_ms());
         let (accumulator, outstanding) = (&mut self.producer.accumulator, &mut self.outstanding);
         let mut handed = 0;
-        let mut admit = |due| -> Result<bool, BuildError> {
+        let already = *outstanding;
+        let admit = |due| -> Result<bool, BuildError> {
             if !accumulator.has_room() {
                 return Ok(false);
             }
@@ -239,19 +189,7 @@ impl Loop {
             handed += 1;
             Ok(true)
         };
-        let more = match &mut self.intake {
-            Intake::Open(open) => open.take(now, &mut self.recorder, admit)?,
-            Intake::Closed { limit } => {
-                let room = if *limit == 0 { u64::MAX } else { limit.saturating_sub(*outstanding) };
-                let wanted = room.min(u64::from(CLOSED_CHUNK));
-                let (mut taken, end) = (0, self.timeline.get().end);
-                while taken < wanted && now < end && admit(now)? {
-                    taken += 1;
-                }
-                self.recorder.due(now, taken);
-                taken == u64::from(CLOSED_CHUNK)
-            }
-        };
+        let more = self.intake.take(now, already, &mut self.recorder, admit)?;
         *outstanding += handed;
         self.recorder.counters.sent += handed;
         Ok(more)
@@ -259,11 +197,7 @@ impl Loop {
 
     /// True when no further record will be handed over.
     fn exhausted(&self, now: Nanos) -> bool {
-        let ended = match &self.intake {
-            Intake::Open(open) => open.next_due().is_none(),
-            Intake::Closed { .. } => now >= self.timeline.get().end,
-        };
-        ended || self.cancelled_at.is_some()
+        self.intake.has_ended(now) || self.cancelled_at.is_some()
     }
 
     fn ended(&self, now: Nanos) -> bool {
@@ -352,10 +286,7 @@ impl Loop {
             return start.min(now + NAP_NS);
         }
         let tick = self.producer.task.workload.load.tick.0.max(1);
-        let slot = match &self.intake {
-            Intake::Open(open) if self.cancelled_at.is_none() => open.next_slot(),
-            _ => None,
-        };
+        let slot = self.intake.next_slot().filter(|_| self.cancelled_at.is_none());
         let room_on_the_wire = self.producer.routes.connections.keys().any(|broker| self.may_send(*broker));
         let linger = self.producer.accumulator.next_linger().filter(|_| room_on_the_wire);
         let due = slot.into_iter().chain(linger).min().unwrap_or(Nanos::MAX);

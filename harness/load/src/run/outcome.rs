@@ -299,6 +299,7 @@ fn load(
     for (name, count) in counted.flatten() {
         *errors.entry(name.clone()).or_default() += count;
     }
+    let records_resent = produced.iter().map(|report| report.resent).sum::<Option<u64>>();
     let observation = LoadObservation {
         // What the schedule really asked for: a Poisson second holds more or less than its mean.
         target_rate: rate(measured.due).filter(|_| open),
@@ -322,7 +323,8 @@ fn load(
         verdicts: observation.verdicts(),
         intended: Some(measured.due),
         errors,
-        retries: Some(measured.retries),
+        retries: Some(measured.retries).filter(|_| records_resent.is_none()),
+        records_resent,
         schedule_delay: latency.quantiles.schedule.filter(|_| open),
         generator_cpu_pct,
         generator_ceiling: None,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use plimsoll_client::ConnectOptions;
+use plimsoll_client::{ApiKey, ConnectOptions};
 
 use crate::corpus::{CorpusCache, CorpusError};
 use crate::keys::Keys;
 use crate::payload::Payload;
 use crate::routes::Cluster;
-use crate::workload::Workload;
+use crate::workload::{SystemKind, Workload};
 
 /// How long to look for leaders, if a record may wait that long at all.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,12 +30,22 @@ pub(super) fn prepare_keys(workload: &Workload, payload: &Payload) -> Result<Key
     Keys::build(&workload.keys.source(), payload)
 }
 
+/// librdkafka's mock cluster (2.12) refuses later versions of ApiVersions in a form of its own, and puts a byte too many
+/// behind its flexible metadata.
+fn in_the_mocks_versions(options: ConnectOptions) -> ConnectOptions {
+    options.with_max_version(ApiKey::ApiVersions, 2).with_max_version(ApiKey::Metadata, 8)
+}
+
 /// How to reach the target with these settings.
 pub(super) fn cluster(workload: &Workload, bootstrap: &str, in_flight: u32) -> Cluster {
     let options = ConnectOptions::default()
         .with_client_id("plimsoll-load")
         .with_request_timeout(workload.produce.request_timeout.std())
         .with_max_in_flight(in_flight as usize);
+    let options = match workload.chosen().1.kind {
+        SystemKind::RdkafkaMock => in_the_mocks_versions(options),
+        _ => options,
+    };
     let patience = PATIENCE.min(workload.produce.delivery_timeout.std());
     Cluster { bootstrap: bootstrap.to_owned(), topics: workload.topic_names(), options, patience }
 }

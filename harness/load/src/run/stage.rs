@@ -216,6 +216,7 @@ impl<'a> Run<'a> {
         let members = self.workload.consume.members.max(1) as usize;
         let dealt = self.starts.iter().enumerate().filter(|(number, _)| number % members == member as usize);
         let task = ConsumerTask {
+            driver: self.workload.driver,
             cluster: cluster(&self.workload, &self.input.bootstrap, 5),
             consume: self.workload.consume.clone(),
             starts: dealt.map(|(_, (id, offset))| (*id, *offset)).collect(),

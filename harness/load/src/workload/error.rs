@@ -133,6 +133,16 @@ pub enum Invalid {
         /// What is wrong.
         reason: String,
     },
+    /// A value that the chosen driver cannot honour.
+    #[error("{key} = {value} cannot be honoured by driver = rdkafka (librdkafka): {why}")]
+    Driver {
+        /// The dotted key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What it takes instead.
+        why: String,
+    },
     /// A payload kind without what it needs.
     #[error("payload.kind = {kind:?} needs {needs}")]
     Payload {
@@ -147,7 +157,9 @@ impl Invalid {
     /// The dotted key to look for in the file.
     pub fn key(&self) -> &str {
         match self {
-            Invalid::Range { key, .. } | Invalid::TooSmallForBatch { key, .. } => key,
+            Invalid::Range { key, .. }
+            | Invalid::TooSmallForBatch { key, .. }
+            | Invalid::Driver { key, .. } => key,
             Invalid::IdempotentWithoutAcks => "produce.acks",
             Invalid::IdempotentWindow(_) => "produce.max_in_flight",
             Invalid::ChooseSystem { .. } => "systems",

@@ -7,6 +7,7 @@
 mod build;
 mod consume;
 mod data;
+mod driver;
 mod error;
 mod load;
 mod model;
@@ -20,6 +21,7 @@ mod units;
 
 pub use consume::{Consume, ConsumeMode, Isolation};
 pub use data::{Framing, KeyDist, Keys, Payload, PayloadKind};
+pub use driver::Driver;
 pub use error::{Invalid, WorkloadError};
 pub use load::{Arrival, Load, LoadMode, Phases, Verify, VerifyLevel};
 pub use model::{Schema, Workload};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::consume::Consume;
 use super::data::{Keys, Payload};
+use super::driver::Driver;
 use super::load::{Load, Phases, Verify};
 use super::produce::Produce;
 use super::system::{System, Topic};
@@ -33,6 +34,9 @@ pub struct Workload {
     /// All randomness (arrivals, keys, payload order) derives from this.
     #[serde(default = "seed")]
     pub seed: u64,
+    /// Whose client carries the records.
+    #[serde(default)]
+    pub driver: Driver,
     /// Which of `systems` is measured; empty means the only one.
     #[serde(default)]
     pub system: String,

@@ -20,7 +20,8 @@ impl Workload {
         self.check_topic()?;
         self.check_produce()?;
         self.check_load()?;
-        self.check_payload()
+        self.check_payload()?;
+        self.check_driver()
     }
 
     /// The codec named by `produce.codec`.

@@ -63,6 +63,9 @@ pub enum SystemKind {
     Managed,
     /// Apache Kafka's broker, started as a child process with fresh data.
     ManagedKafka,
+    /// librdkafka's mock cluster, started as a child process: a broker that is not ours, in memory. Only in builds
+    /// with the feature `rdkafka`.
+    RdkafkaMock,
     /// Whatever answers at `bootstrap`.
     External,
     /// A server that acknowledges and discards: shows the generator's own ceiling.
@@ -73,9 +76,10 @@ pub enum SystemKind {
 
 impl SystemKind {
     /// Every kind with its word.
-    pub const ALL: [(SystemKind, &str); 5] = [
+    pub const ALL: [(SystemKind, &str); 6] = [
         (SystemKind::Managed, "managed"),
         (SystemKind::ManagedKafka, "managed-kafka"),
+        (SystemKind::RdkafkaMock, "rdkafka-mock"),
         (SystemKind::External, "external"),
         (SystemKind::Null, "null"),
         (SystemKind::Floor, "floor"),

@@ -16,6 +16,9 @@ pub struct Arm {
     /// Configuration read back from the broker, not assumed; `topic.` begins the settings of the topic written to.
     #[serde(default)]
     pub effective_config: BTreeMap<String, String>,
+    /// The client that drove it, with its version; absent in bundles from before there was a choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
     /// Name in charts, when several arms are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -25,6 +28,13 @@ pub struct Arm {
     /// The system was not started here: `machine` is the generator's, and its own is not known. Absent if false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub foreign: bool,
+}
+
+impl Arm {
+    /// The client that drove it, where it is not ours.
+    pub fn foreign_driver(&self) -> Option<&str> {
+        self.driver.as_deref().filter(|driver| !driver.starts_with("plimsoll"))
+    }
 }
 
 /// One fault that was injected.

@@ -37,6 +37,9 @@ pub struct Load {
     /// Requests sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<u64>,
+    /// Records sent again in the whole run, by a driver that counts those and not requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records_resent: Option<u64>,
     /// Send time minus intended time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_delay: Option<QuantileSet>,

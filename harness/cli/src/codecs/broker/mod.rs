@@ -82,6 +82,7 @@ fn measure_options(options: &CodecsOptions) -> anyhow::Result<MeasureOptions> {
     let common = CommonOptions {
         backend: options.backend,
         assignments,
+        driver: None,
         seed: Some(options.seed),
         payload_file,
         payload_framing: options.framing.to_string(),

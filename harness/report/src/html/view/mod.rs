@@ -106,6 +106,7 @@ fn sentence(doc: &RunDocument) -> String {
     };
     let backend =
         arm.backend.as_ref().map(|backend| format!(" with the {backend} backend")).unwrap_or_default();
+    let driver = arm.foreign_driver().map(|driver| format!(" by {driver}")).unwrap_or_default();
     let asked = doc.load.target_rate.map(|rate| format!(" at {} records/s", count(rate)));
     let source = doc.payload.as_ref().map(|p| format!("Records of {} were sent", p.source));
     let loop_kind = match doc.load.mode {
@@ -119,7 +120,7 @@ fn sentence(doc: &RunDocument) -> String {
         }
     };
     format!(
-        "{}{} to {system}{backend}. {loop_kind}",
+        "{}{}{driver} to {system}{backend}. {loop_kind}",
         source.unwrap_or_else(|| "Records were sent".to_owned()),
         asked.unwrap_or_default(),
     )
