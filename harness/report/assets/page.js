@@ -89,6 +89,9 @@
       levels.textStyle = { color: fg };
       for (const piece of levels.pieces) piece.color = color(piece.color);
     }
+    // Under each line over counts the same one broader, or it is lost among their colours.
+    if (meta.heat) option.series.push(...option.series.filter((s) => s.type === "line").map(({ markLine, markArea, ...line }) =>
+      ({ ...line, color: "--bg", z: 1.5, silent: true, lineStyle: { width: 5 } })));
     for (const series of option.series) {
       if (series.type === "custom") {
         series.renderItem = cell(meta.heat);

@@ -26,8 +26,7 @@ pub(super) fn levels(chart: &Chart) -> Vec<Value> {
         if let Some(heat) = &panel.heat {
             maps.push(map(heat, before));
         }
-        let edges = if panel.heat.is_some() { panel.series.len() } else { 0 };
-        before += panel.series.len() + edges + usize::from(panel.heat.is_some());
+        before += panel.series.len() + usize::from(panel.heat.is_some());
     }
     maps
 }

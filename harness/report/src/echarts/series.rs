@@ -18,9 +18,6 @@ pub(super) fn all(chart: &Chart) -> Vec<Value> {
             }
             out.push(option);
         }
-        if panel.heat.is_some() {
-            out.extend(panel.series.iter().map(|line| edge(line, &panel.y, index)));
-        }
     }
     out
 }
@@ -94,13 +91,6 @@ fn dash(dash: Dash) -> Value {
         Dash::DashDot => json!([8, 3, 2, 3]),
         Dash::LongDash => json!([12, 4]),
     }
-}
-
-/// The same line broader and in the background's colour, under it. Without that it is lost among colours of counts.
-fn edge(line: &Series, axis: &Axis, panel: usize) -> Value {
-    json!({ "type": "line", "name": line.name, "xAxisIndex": panel, "yAxisIndex": panel,
-        "data": points(line, axis), "symbol": "none", "showSymbol": false, "color": "--bg", "z": 1.5,
-        "silent": true, "emphasis": { "disabled": true }, "lineStyle": { "width": 5 } })
 }
 
 pub(super) fn symbol(marker: Marker) -> &'static str {
