@@ -51,7 +51,7 @@ impl Kind {
 }
 
 /// What was counted in an interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counters {
     /// Records due in the measured window by their own intended time, whenever the generator came round to
     /// them; add with [`Recorder::due`].

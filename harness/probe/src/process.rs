@@ -135,7 +135,7 @@ fn tick_ns() -> u64 {
 }
 
 /// Resources spent between two samples. What the kernel did not give is `None`.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct ProcessUsage {
     /// Wall-clock nanoseconds between the samples.
     pub wall_ns: u64,

@@ -27,7 +27,7 @@ struct CpuTicks {
 }
 
 /// Bytes moved by a block device since boot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct DiskCounters {
     /// Read.
     pub read_bytes: u64,
@@ -105,7 +105,7 @@ fn pressure_us(resource: &str) -> Option<u64> {
 }
 
 /// What the machine did between two samples.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct SystemUsage {
     /// Wall-clock nanoseconds between the samples.
     pub wall_ns: u64,

@@ -2,19 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use plimsoll_results::stats::{ComparisonVerdict, StopReason};
 use plimsoll_results::{
-    Bundle, BundleWriter, ComparedArm, ComparisonDocument, Status, TrialSummary, Verdict,
-    durability_differences,
+    ComparedArm, ComparisonDocument, RunDocument, Status, TrialSummary, Verdict, durability_differences,
 };
 
 use super::arms::Source;
 use super::request::Request;
-use super::session::{Live, Side};
-use crate::measure::pairs::Measured;
-use crate::measure::trial::Trial;
-use crate::measure::{document, write_report};
 
 /// `ok` unless something was not.
 pub(super) fn status(document: &mut ComparisonDocument, failure: Option<(Status, String)>) {
@@ -28,25 +22,41 @@ pub(super) fn status(document: &mut ComparisonDocument, failure: Option<(Status,
     (document.status, document.status_reasons) = (status, reasons);
 }
 
-/// Closes the arms' bundles and describes each.
-pub(super) fn arms(document: &mut ComparisonDocument, sides: Vec<Side<'_>>) -> anyhow::Result<()> {
-    for side in sides {
-        let trials: Vec<_> = side.trials.iter().flatten().collect();
+/// Describes each arm, by its trials and the run documents of those that were measured.
+pub(super) fn arms(
+    document: &mut ComparisonDocument,
+    request: &Request<'_>,
+    trials: Vec<Vec<Option<TrialSummary>>>,
+    runs: Vec<RunDocument>,
+) {
+    let mut runs = runs.into_iter();
+    for (arm, trials) in request.arms.iter().zip(trials) {
+        let trials: Vec<_> = trials.iter().flatten().collect();
         let described = ComparedArm {
-            name: side.arm.name.clone(),
-            differences: side.arm.differences.clone(),
+            name: arm.name.clone(),
+            differences: arm.differences.clone(),
             trials: u32::try_from(trials.len()).unwrap_or(u32::MAX),
             verdicts: count(&trials),
             ..ComparedArm::default()
         };
-        let described = match (side.live, &side.arm.source) {
-            (Some(live), _) => of_live(live, described)?,
-            (None, Source::Stored(stored)) => of_bundle(&stored.bundle, described),
-            (None, Source::Measure(_)) => described,
-        };
-        document.arms.push(described);
+        document.arms.push(match &arm.source {
+            Source::Stored(stored) => {
+                let path = stored.bundle.path().display().to_string();
+                described_by(
+                    RunDocument { bundle: Some(path), ..stored.bundle.document().clone() },
+                    described,
+                )
+            }
+            Source::Measure(_) => {
+                runs.next().map_or_else(ComparedArm::default, |run| described_by(run, described))
+            }
+        });
     }
-    Ok(())
+}
+
+fn described_by(run: RunDocument, described: ComparedArm) -> ComparedArm {
+    let RunDocument { bundle, arm, durability, status, .. } = run;
+    ComparedArm { bundle, arm, durability, status, ..described }
 }
 
 fn count(trials: &[&TrialSummary]) -> BTreeMap<String, u32> {
@@ -55,46 +65,6 @@ fn count(trials: &[&TrialSummary]) -> BTreeMap<String, u32> {
         *verdicts.entry(verdict.to_string()).or_default() += 1;
     }
     verdicts
-}
-
-/// Brings back the histograms that were let go of after each trial.
-fn with_latencies(bundle: &BundleWriter, mut trials: Vec<Trial>) -> anyhow::Result<Vec<Trial>> {
-    let stored = Bundle::open(bundle.path())?.trials()?;
-    for (trial, stored) in trials.iter_mut().zip(stored) {
-        trial.outcome.series = stored.latency()?;
-    }
-    Ok(trials)
-}
-
-fn of_live(live: Live<'_>, described: ComparedArm) -> anyhow::Result<ComparedArm> {
-    let Live { plan, summary, bundle, mut document, trials, .. } = live;
-    if trials.is_empty() {
-        document.status_reasons = vec!["no trial ended".to_owned()];
-    } else {
-        let trials = with_latencies(&bundle, trials)?;
-        document::fill(&mut document, plan, &Measured::of_trials(trials), summary, None);
-    }
-    bundle.checkpoint(&mut document)?;
-    write_report(&bundle)?;
-    let path = bundle.finish(&mut document, Timestamp::now())?;
-    Ok(ComparedArm {
-        bundle: Some(path.display().to_string()),
-        arm: document.arm,
-        durability: document.durability,
-        status: document.status,
-        ..described
-    })
-}
-
-fn of_bundle(bundle: &Bundle, described: ComparedArm) -> ComparedArm {
-    let document = bundle.document();
-    ComparedArm {
-        bundle: Some(bundle.path().display().to_string()),
-        arm: document.arm.clone(),
-        durability: document.durability.clone(),
-        status: document.status,
-        ..described
-    }
 }
 
 /// What the reader should know before believing a figure. Also judges whether the load was fit, if it must be.

@@ -1,25 +1,22 @@
 //! The same load with one codec after the other through the broker, in blocks, beside what each codec does alone.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
 use plimsoll_codecs::{BatchLimit, Plan as CodecPlan, Row};
 use plimsoll_load::CancelToken;
-use plimsoll_load::corpus::CorpusCache;
 use plimsoll_load::payload::Payload;
-use plimsoll_load::run::prepare_payload;
 use plimsoll_log::records::Codec;
-use plimsoll_results::stats::block_order;
+use plimsoll_results::stats::StopReason;
 use plimsoll_results::{BundleWriter, Machine, RunDocument, Status, bundle_id};
 
-use super::codecs::{as_sent, borrowed, summary};
-use super::document;
-use super::pairs::{Measured, status_of};
+use super::arm::LiveArm;
+use super::blocks::{Blocks, OnFailure};
+use super::codecs::{as_sent, borrowed};
+use super::measured::Trial;
 use super::plan::Plan;
-use super::progress::Watch;
-use super::trial::{self, Trial};
 use crate::options::{CommonOptions, MeasureOptions};
 
 /// The workload whose codec is exchanged.
@@ -39,6 +36,8 @@ pub(crate) struct ByCodec {
     pub(crate) alone: Vec<Row>,
     /// The order within each block.
     pub(crate) order: Vec<Vec<String>>,
+    /// Why it ended early.
+    pub(crate) stopped: Option<(Status, String)>,
     pub(crate) machine: Machine,
     pub(crate) started: Timestamp,
     /// Where the trials are.
@@ -68,16 +67,6 @@ pub(crate) struct PathCost {
     pub(crate) bytes_written_per_payload_byte: Option<f64>,
 }
 
-/// A codec while its trials run.
-struct Open {
-    plan: Plan,
-    codec: String,
-    bundle: BundleWriter,
-    trials: Vec<Trial>,
-    blocks: Vec<Option<PathCost>>,
-    beside: Vec<(Status, String)>,
-}
-
 /// The plan with this codec, and shorter than the workload is by itself unless the options say otherwise.
 pub(crate) fn plan(options: &MeasureOptions, codec: Codec) -> anyhow::Result<Plan> {
     let mut assignments = SHORT.map(str::to_owned).to_vec();
@@ -89,32 +78,33 @@ pub(crate) fn plan(options: &MeasureOptions, codec: Codec) -> anyhow::Result<Pla
 
 /// Measures each codec once per block, in an order drawn for each block. What was measured before an error or a Ctrl-C is
 /// kept. Every codec has a run bundle of its own.
-pub(crate) fn by_codec(
-    options: &MeasureOptions,
-    codecs: &[Codec],
-    blocks: u32,
-    cancel: &CancelToken,
-) -> anyhow::Result<ByCodec> {
+pub(crate) fn by_codec(options: &MeasureOptions, codecs: &[Codec], blocks: u32) -> anyhow::Result<ByCodec> {
     let plans = codecs.iter().map(|codec| plan(options, *codec)).collect::<anyhow::Result<Vec<_>>>()?;
     let first = plans.first().context("no codec to measure")?;
-    let payload = prepare_payload(&first.workload, &CorpusCache::from_env()?)?;
-    first.check_corpus(&payload)?;
+    let (asked, seed) = (blocks as usize, first.workload.seed);
+    let mut blocks = Blocks::new(seed, Some(asked), OnFailure::Stop, options.common.json)?;
     let (machine, started) = (first.machine(), Timestamp::now());
-    let mut watch = Watch::new(options.common.json);
-    watch.label("the codecs alone");
-    let alone = alone(first, codecs, &payload, cancel)?;
     let id = bundle_id(started, "codecs through broker", u64::from(std::process::id()));
     let dir = options.common.output.join(&id);
-    let (sums, seed) = (summary(first, &payload, &mut watch)?, first.workload.seed);
-    let mut open = plans
-        .into_iter()
-        .map(|plan| Open::begin(plan, &dir, &machine, started))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let order = run_blocks(&mut open, blocks, seed, &payload, &mut watch, cancel);
-    watch.end();
-    let arms =
-        open.into_iter().map(|open| open.end(&machine, sums.clone())).collect::<anyhow::Result<_>>()?;
-    Ok(ByCodec { arms, alone, order, machine, started, dir, id, seed })
+    for plan in &plans {
+        let codec = &plan.workload.produce.codec;
+        let bundle = BundleWriter::create(&dir.join("codecs"), codec, started)?;
+        blocks.add(codec, plan, bundle, &machine)?;
+    }
+    blocks.watch.label("the codecs alone");
+    let alone = alone(first, codecs, blocks.payload().context("no codec to measure")?, &blocks.cancel)?;
+    blocks.run(|blocks| Ok((blocks.order.len() >= asked).then_some(StopReason::Asked)))?;
+    let (order, stopped) = (blocks.order.clone(), blocks.failure.clone());
+    let in_memory = machine.data_is_in_memory();
+    let told: Vec<_> = blocks.arms.iter().map(|arm| Told::of(arm, in_memory)).collect();
+    let runs = told.into_iter().zip(blocks.end(false)?);
+    let arms = runs.map(|(Told { codec, batch_records, blocks }, run)| CodecArm {
+        codec,
+        run,
+        batch_records,
+        blocks,
+    });
+    Ok(ByCodec { arms: arms.collect(), alone, order, stopped, machine, started, dir, id, seed })
 }
 
 /// Each codec on the records as they will be sent, stamps included, in full batches.
@@ -131,79 +121,31 @@ fn alone(plan: &Plan, codecs: &[Codec], payload: &Payload, cancel: &CancelToken)
     Ok(plimsoll_codecs::measure(&alone, name, &borrowed(&items), &|| cancel.is_cancelled())?)
 }
 
-/// Runs the blocks until all are done or one trial could not be; answers with the order they ran in.
-fn run_blocks(
-    open: &mut [Open],
-    blocks: u32,
-    seed: u64,
-    payload: &Payload,
-    watch: &mut Watch,
-    cancel: &CancelToken,
-) -> Vec<Vec<String>> {
-    let mut order = Vec::new();
-    for block in 0..blocks {
-        let mut ran = Vec::new();
-        for at in block_order(seed, open.len(), block as usize) {
-            let Some(arm) = open.get_mut(at) else { return order };
-            if cancel.is_cancelled() {
-                arm.beside.push((Status::Aborted, format!("stopped in block {}", block + 1)));
-                return order;
-            }
-            watch.label(format!("block {} of {blocks}, {}", block + 1, arm.codec));
-            ran.push(arm.codec.clone());
-            if let Err(error) = arm.trial(payload, watch, cancel) {
-                arm.beside.push((status_of(&error), format!("block {}: {error:#}", block + 1)));
-                return order;
-            }
-        }
-        order.push(ran);
-    }
-    order
+/// What a codec's trials say beside its run document.
+struct Told {
+    codec: String,
+    batch_records: Option<f64>,
+    blocks: Vec<Option<PathCost>>,
 }
 
-impl Open {
-    fn begin(plan: Plan, dir: &Path, machine: &Machine, started: Timestamp) -> anyhow::Result<Self> {
-        let codec = plan.workload.produce.codec.clone();
-        let bundle = BundleWriter::create(&dir.join("codecs"), &codec, started)?;
-        bundle.write_lock(&plan.workload.to_lock())?;
-        bundle.write_env(machine)?;
-        Ok(Self { plan, codec, bundle, trials: Vec::new(), blocks: Vec::new(), beside: Vec::new() })
-    }
-
-    fn trial(&mut self, payload: &Payload, watch: &mut Watch, cancel: &CancelToken) -> anyhow::Result<()> {
-        let folder = self.bundle.begin_trial()?;
-        let trial = trial::measure(&self.plan, &self.plan.workload, payload, folder, watch, cancel)?;
-        self.blocks.push(cost(&trial));
-        self.trials.push(trial);
-        Ok(())
-    }
-
-    fn end(self, machine: &Machine, payload: plimsoll_results::PayloadSummary) -> anyhow::Result<CodecArm> {
-        let Open { plan, codec, bundle, trials, mut blocks, beside } = self;
-        let mut run = document::begin(&plan, machine);
-        let sum = |count: fn(&Trial) -> u64| trials.iter().map(count).sum::<u64>();
-        let batches = sum(|trial| trial.outcome.measured.acked_batches);
-        let records = sum(|trial| trial.outcome.measured.acked);
+impl Told {
+    fn of(arm: &LiveArm<'_>, in_memory: bool) -> Self {
+        let sum = |count: fn(&Trial) -> u64| arm.trials.iter().map(count).sum::<u64>();
+        let batches = sum(|trial| trial.measured.acked_batches);
+        let records = sum(|trial| trial.measured.acked);
         let batch_records = (batches > 0).then(|| records as f64 / batches as f64);
-        let measured = Measured { ours: trials, comparisons: Vec::new(), beside };
-        if measured.ours.is_empty() {
-            let reasons = measured.beside.into_iter().map(|(_, reason)| reason);
-            run.status_reasons = reasons.chain(["no trial of this codec ended".to_owned()]).collect();
-        } else {
-            document::fill(&mut run, &plan, &measured, payload, None);
-        }
-        if machine.data_is_in_memory() {
+        let mut blocks: Vec<_> = arm.trials.iter().map(cost).collect();
+        if in_memory {
             blocks.iter_mut().flatten().for_each(|cost| cost.bytes_written_per_payload_byte = None);
         }
-        bundle.finish(&mut run, Timestamp::now())?;
-        Ok(CodecArm { codec, run, batch_records, blocks })
+        Self { codec: arm.name.clone(), batch_records, blocks }
     }
 }
 
 /// `None` of a trial that did not end well, or whose processes could not be read.
 fn cost(trial: &Trial) -> Option<PathCost> {
-    let measured = &trial.outcome.measured;
-    if trial.outcome.status != Status::Ok || measured.acked == 0 {
+    let measured = &trial.measured;
+    if trial.status != Status::Ok || measured.acked == 0 {
         return None;
     }
     let (broker, client) = (trial.broker.as_ref()?, trial.client.as_ref()?);

@@ -6,14 +6,14 @@ use plimsoll_load::run::RunError;
 use plimsoll_load::workload::SystemKind;
 use plimsoll_probe::{Observed, ProcessUsage, tool_build, warnings};
 use plimsoll_results::{
-    Arm, Canary, Cost, DurabilityMode, Latency, LatencySeries, Load, LoadObservation, Machine,
-    PayloadSummary, Pooled, RunDocument, Status, Throughput, Verdict, VerifyCounts, Warning, config_hash,
+    Arm, Canary, Cost, DurabilityMode, Latency, LatencySeries, Load, LoadObservation, Machine, Metric,
+    PayloadSummary, Phase, RunDocument, Status, Throughput, Verdict, VerifyCounts, Warning, config_hash,
 };
 
 use super::durability;
+use super::measured::Trial;
 use super::pairs::Measured;
 use super::plan::Plan;
-use super::trial::Trial;
 
 /// A document that says truthfully that nothing has been measured yet.
 pub(crate) fn begin(plan: &Plan, machine: &Machine) -> RunDocument {
@@ -39,11 +39,10 @@ pub(crate) fn fill(
     ceiling: Option<f64>,
 ) {
     let trials = &measured.ours;
-    let outcomes = || trials.iter().map(|trial| &trial.outcome);
     document.status =
-        outcomes().map(|outcome| outcome.status).max_by_key(|status| rank(*status)).unwrap_or_default();
+        trials.iter().map(|trial| trial.status).max_by_key(|status| rank(*status)).unwrap_or_default();
     document.status_reasons = Vec::new();
-    for reason in outcomes().flat_map(|outcome| &outcome.status_reasons) {
+    for reason in trials.iter().flat_map(|trial| &trial.status_reasons) {
         if !document.status_reasons.contains(reason) {
             document.status_reasons.push(reason.clone());
         }
@@ -57,8 +56,7 @@ pub(crate) fn fill(
         }
     }
     if let Some(first) = trials.first() {
-        document.durability =
-            durability::of(&plan.workload, &first.effective_config, first.outcome.topic.as_ref());
+        document.durability = durability::of(&plan.workload, &first.effective_config, first.topic.as_ref());
         document.arm = arm(plan, first);
     }
     document.load = load(trials, ceiling);
@@ -74,12 +72,12 @@ pub(crate) fn fill(
         // Nothing is written anywhere; zero would read like a result.
         document.cost.bytes_written_per_payload_byte = None;
     }
-    document.phases = trials.first().map(|trial| trial.outcome.phases.clone()).unwrap_or_default();
+    document.phases = trials.first().map(|trial| trial.phases.clone()).unwrap_or_default();
     document.comparisons = measured.comparisons.clone();
     let sent = |count: fn(&Trial) -> u64| trials.iter().map(count).sum::<u64>();
     document.payload = Some(PayloadSummary {
-        records: sent(|trial| trial.outcome.measured.sent),
-        bytes: sent(|trial| trial.outcome.measured.acked_bytes),
+        records: sent(|trial| trial.measured.sent),
+        bytes: sent(|trial| trial.measured.acked_bytes),
         ..payload
     });
     document.warnings = trials.last().map(|trial| observed(document, plan, trial)).unwrap_or_default();
@@ -132,7 +130,7 @@ fn arm(plan: &Plan, trial: &Trial) -> Arm {
 
 /// The broker's settings, and under `topic.` those of the topic written to.
 fn in_force(trial: &Trial) -> BTreeMap<String, String> {
-    let topic = trial.outcome.topic.iter().flat_map(|topic| &topic.config);
+    let topic = trial.topic.iter().flat_map(|topic| &topic.config);
     let topic = topic.map(|(key, value)| (format!("topic.{key}"), value.clone()));
     trial.effective_config.clone().into_iter().chain(topic).collect()
 }
@@ -140,27 +138,26 @@ fn in_force(trial: &Trial) -> BTreeMap<String, String> {
 /// Counts add up over trials; rates are over the summed time; nothing is averaged.
 fn load(trials: &[Trial], ceiling: Option<f64>) -> Load {
     let Some(first) = trials.first() else { return Load::default() };
-    let seconds: f64 = trials.iter().map(|trial| trial.outcome.measured_s).sum();
-    let sum = |count: fn(&Load) -> u64| trials.iter().map(|trial| count(&trial.outcome.load)).sum::<u64>();
+    let seconds: f64 = trials.iter().map(|trial| trial.measured_s).sum();
+    let sum = |count: fn(&Load) -> u64| trials.iter().map(|trial| count(&trial.load)).sum::<u64>();
     let acked = sum(|load| load.acked);
     let mut verdicts = Vec::new();
-    for verdict in trials.iter().flat_map(|trial| &trial.outcome.load.verdicts) {
+    for verdict in trials.iter().flat_map(|trial| &trial.load.verdicts) {
         if !verdicts.contains(verdict) {
             verdicts.push(verdict.clone());
         }
     }
     let near = LoadObservation {
-        target_rate: first.outcome.load.target_rate.or(first.outcome.load.achieved_rate),
+        target_rate: first.load.target_rate.or(first.load.achieved_rate),
         generator_ceiling: ceiling,
         ..LoadObservation::default()
     };
     verdicts.extend(near.verdicts());
     let mut errors = BTreeMap::new();
-    for (name, count) in trials.iter().flat_map(|trial| &trial.outcome.load.errors) {
+    for (name, count) in trials.iter().flat_map(|trial| &trial.load.errors) {
         *errors.entry(name.clone()).or_default() += count;
     }
-    let busiest =
-        trials.iter().filter_map(|trial| trial.outcome.load.generator_cpu_pct).max_by(f64::total_cmp);
+    let busiest = trials.iter().filter_map(|trial| trial.load.generator_cpu_pct).max_by(f64::total_cmp);
     Load {
         achieved_rate: (seconds > 0.0).then(|| acked as f64 / seconds),
         sent: sum(|load| load.sent),
@@ -174,18 +171,18 @@ fn load(trials: &[Trial], ceiling: Option<f64>) -> Load {
         schedule_delay: latency(trials).quantiles.schedule,
         generator_cpu_pct: busiest,
         generator_ceiling: ceiling,
-        ..first.outcome.load.clone()
+        ..first.load.clone()
     }
 }
 
 fn throughput(trials: &[Trial]) -> Throughput {
-    let seconds: f64 = trials.iter().map(|trial| trial.outcome.measured_s).sum();
+    let seconds: f64 = trials.iter().map(|trial| trial.measured_s).sum();
     let elapsed_ns = (seconds * 1e9) as u64;
     let sum = |count: fn(&Trial) -> u64| trials.iter().map(count).sum::<u64>();
-    let acked = sum(|trial| trial.outcome.measured.acked);
-    let payload = Throughput::over(acked, sum(|trial| trial.outcome.measured.acked_bytes), elapsed_ns);
-    let wire = Throughput::over(acked, sum(|trial| trial.outcome.measured.wire_bytes), elapsed_ns);
-    let consumed = Throughput::over(sum(|trial| trial.outcome.measured.consumed), 0, elapsed_ns);
+    let acked = sum(|trial| trial.measured.acked);
+    let payload = Throughput::over(acked, sum(|trial| trial.measured.acked_bytes), elapsed_ns);
+    let wire = Throughput::over(acked, sum(|trial| trial.measured.wire_bytes), elapsed_ns);
+    let consumed = Throughput::over(sum(|trial| trial.measured.consumed), 0, elapsed_ns);
     Throughput {
         wire_mb_per_s: wire.payload_mb_per_s,
         consumed_records_per_s: consumed.records_per_s,
@@ -195,20 +192,20 @@ fn throughput(trials: &[Trial]) -> Throughput {
 
 fn latency(trials: &[Trial]) -> Latency {
     let mut all = LatencySeries::default();
-    trials.iter().for_each(|trial| all.append(trial.outcome.series.clone()));
+    trials.iter().for_each(|trial| all.append(trial.series.clone()));
     Latency::of(&all)
 }
 
 fn verify(trials: &[Trial]) -> VerifyCounts {
-    let mut counts = trials.iter().map(|trial| trial.outcome.verify_document.counts);
+    let mut counts = trials.iter().map(|trial| trial.verify);
     let Some(mut sum) = counts.next() else { return VerifyCounts::default() };
     counts.for_each(|more| sum.add(&more));
     sum
 }
 
 fn cost(trials: &[Trial]) -> Cost {
-    let records: u64 = trials.iter().map(|trial| trial.outcome.measured.acked).sum();
-    let payload: u64 = trials.iter().map(|trial| trial.outcome.measured.acked_bytes).sum();
+    let records: u64 = trials.iter().map(|trial| trial.measured.acked).sum();
+    let payload: u64 = trials.iter().map(|trial| trial.measured.acked_bytes).sum();
     let all = |side: fn(&Trial) -> Option<&ProcessUsage>| -> Option<ProcessUsage> {
         let mut usages = trials.iter().map(side);
         let first = *usages.next()??;
@@ -221,7 +218,7 @@ fn cost(trials: &[Trial]) -> Cost {
         client: client.map(|usage| usage.cost(records)).unwrap_or_default(),
         bytes_written_per_payload_byte: ratio(broker.and_then(|usage| usage.write_bytes)),
         read_bytes: broker.and_then(|usage| usage.read_bytes),
-        steal_pct: trials.iter().filter_map(|trial| trial.outcome.steal_pct).max_by(f64::total_cmp),
+        steal_pct: trials.iter().filter_map(|trial| trial.steal_pct).max_by(f64::total_cmp),
         broker_cpu_s_per_gb: broker.filter(|_| payload > 0).map(|usage| usage.cpu_ns as f64 / payload as f64),
         ..Cost::default()
     }
@@ -253,18 +250,18 @@ fn noisy(canaries: &[Canary]) -> Option<Warning> {
 }
 
 fn observed(document: &RunDocument, plan: &Plan, trial: &Trial) -> Vec<plimsoll_results::Warning> {
-    let measured = &trial.outcome.measured;
+    let measured = &trial.measured;
     let batch_bytes = measured.wire_bytes.checked_div(measured.acked_batches);
     warnings(&Observed {
         machine: document.machine.as_ref(),
         system: trial.system.as_ref(),
         broker: trial.broker.as_ref(),
         tool: document.tool.as_ref(),
-        generator_cpu_pct: trial.outcome.load.generator_cpu_pct,
+        generator_cpu_pct: trial.load.generator_cpu_pct,
         payload_bytes: Some(measured.acked_bytes),
         batch_bytes,
         data_bytes: Some(measured.wire_bytes * u64::try_from(plan.workload.topic.replication).unwrap_or(1)),
-        hiccup_p999_us: Pooled::new(&trial.hiccups).interval_quantiles().p999_us,
+        hiccup_p999_us: trial.series.pooled(&Metric::Hiccup, Phase::Measure).interval_quantiles().p999_us,
         syncs: document.durability.durability == Some(DurabilityMode::Fsync),
     })
 }

@@ -1,11 +1,14 @@
 //! `quick` and `run`: a workload becomes trials, trials become a bundle, a bundle becomes a card and a page.
 //! `compare` shares everything up to the trial.
 
+mod arm;
+pub(crate) mod blocks;
 mod borders;
 pub(crate) mod by_codec;
 pub(crate) mod codecs;
 pub(crate) mod document;
 pub(crate) mod durability;
+pub(crate) mod measured;
 pub(crate) mod pairs;
 pub(crate) mod plan;
 pub(crate) mod progress;

@@ -7,9 +7,10 @@ use plimsoll_load::workload::Workload;
 use plimsoll_results::stats::{block_order, paired_ratio};
 use plimsoll_results::{BundleWriter, ComparisonRow, Status};
 
+use super::measured::Trial;
 use super::plan::Plan;
 use super::progress::Watch;
-use super::trial::{self, Trial};
+use super::trial;
 
 /// Confidence asked of intervals.
 const CONFIDENCE: f64 = 0.95;
@@ -88,11 +89,10 @@ type PairRow = Vec<Option<(f64, f64)>>;
 impl Measured {
     fn take(&mut self, (ours, theirs): (Option<Trial>, Option<Trial>), whole: &mut Vec<PairRow>) {
         if let Some(theirs) = &theirs {
-            let remarks =
-                theirs.outcome.status_reasons.iter().filter(|reason| !reason.contains(NOT_VERIFIED));
-            self.beside.extend(remarks.map(|reason| (theirs.outcome.status, format!("floor: {reason}"))));
+            let remarks = theirs.status_reasons.iter().filter(|reason| !reason.contains(NOT_VERIFIED));
+            self.beside.extend(remarks.map(|reason| (theirs.status, format!("floor: {reason}"))));
         }
-        let good = |trial: &Trial| trial.outcome.status == Status::Ok;
+        let good = |trial: &Trial| trial.status == Status::Ok;
         if let (Some(ours), Some(theirs)) = (&ours, &theirs)
             && good(ours)
             && good(theirs)
@@ -119,9 +119,9 @@ struct Metric {
 const METRICS: &[Metric] = &[
     Metric { name: "whole_path_cpu_s_per_gb", of: whole_path_cpu_s_per_gb },
     Metric { name: "broker_cpu_s_per_gb", of: broker_cpu_s_per_gb },
-    Metric { name: "payload_mb_per_s", of: |trial| trial.outcome.throughput.payload_mb_per_s },
-    Metric { name: "response_p50_us", of: |trial| trial.outcome.latency.quantiles.response.p50_us },
-    Metric { name: "response_p99_us", of: |trial| trial.outcome.latency.quantiles.response.p99_us },
+    Metric { name: "payload_mb_per_s", of: |trial| trial.throughput.payload_mb_per_s },
+    Metric { name: "response_p50_us", of: |trial| trial.latency.quantiles.response.p50_us },
+    Metric { name: "response_p99_us", of: |trial| trial.latency.quantiles.response.p99_us },
 ];
 
 /// CPU seconds of both ends for each 10^9 payload bytes acknowledged.
@@ -134,7 +134,7 @@ pub(crate) fn broker_cpu_s_per_gb(trial: &Trial) -> Option<f64> {
 }
 
 fn per_gb(trial: &Trial, cpu_ns: u64) -> Option<f64> {
-    let bytes = trial.outcome.measured.acked_bytes;
+    let bytes = trial.measured.acked_bytes;
     (bytes > 0).then(|| cpu_ns as f64 / bytes as f64)
 }
 

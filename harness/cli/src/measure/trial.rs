@@ -10,11 +10,12 @@ use plimsoll_load::CancelToken;
 use plimsoll_load::payload::Payload;
 use plimsoll_load::run::{Outcome, RunError, RunInput, execute};
 use plimsoll_load::workload::{ConsumeMode, LoadMode, Period, System, SystemKind, VerifyLevel, Workload};
-use plimsoll_probe::{Monitor, MonitorSample, ProcessUsage, SystemUsage, canary, device_of, settle};
-use plimsoll_results::{Canary, Histogram, LatencyInterval, Metric, Phase, TrialWriter, attach_resources};
+use plimsoll_probe::{Monitor, MonitorSample, canary, device_of, settle};
+use plimsoll_results::{Canary, LatencyInterval, Metric, Phase, TrialWriter, attach_resources};
 use plimsoll_target::Target;
 
 use super::borders::Usage;
+use super::measured::Trial;
 use super::plan::Plan;
 use super::progress::Watch;
 use super::sampler::{HiccupSecond, Sampler};
@@ -23,24 +24,6 @@ use super::sampler::{HiccupSecond, Sampler};
 const CANARY_EACH: Duration = Duration::from_millis(100);
 /// Longer than this no trial waits for other programs' writes.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(3);
-
-/// What one trial left.
-#[derive(Debug)]
-pub(crate) struct Trial {
-    pub(crate) outcome: Outcome,
-    /// The target's processes, over the measured phase; `None` for somebody else's.
-    pub(crate) broker: Option<ProcessUsage>,
-    /// This process, over the measured phase.
-    pub(crate) client: Option<ProcessUsage>,
-    pub(crate) system: Option<SystemUsage>,
-    /// Oversleep of an idle thread, one histogram a second.
-    pub(crate) hiccups: Vec<Histogram>,
-    pub(crate) effective_config: BTreeMap<String, String>,
-    /// The target's release, where it is known for certain and is not ours.
-    pub(crate) version: Option<String>,
-    /// How fast the machine was just before.
-    pub(crate) canary: Canary,
-}
 
 /// Runs one trial and writes its folder.
 pub(crate) fn measure(
@@ -79,9 +62,9 @@ pub(crate) fn measure(
     outcome.status_reasons.extend(remarks);
     add_hiccups(&mut outcome, &hiccups);
     write(&mut outcome, &samples, &mut folder)?;
-    let hiccups = hiccups.into_iter().map(|(_, _, histogram)| histogram).collect();
-    let trial = Trial { outcome, broker, client, system, hiccups, effective_config, version, canary };
+    let trial = Trial { broker, client, system, effective_config, version, canary, ..Trial::of(outcome) };
     folder.summary(&trial.summary())?;
+    folder.measured(&trial)?;
     Ok(trial)
 }
 

@@ -15,7 +15,7 @@ use crate::workload::{SystemKind, Workload};
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A topic as the cluster has it, read back and not assumed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TopicInForce {
     /// Replicas of the partition that has fewest.
     pub replicas: u16,

@@ -5,7 +5,7 @@
 //! workload.lock.toml   the resolved workload
 //! env.json             the machine
 //! events.jsonl         faults, elections, rolls, warnings
-//! trials/0001/intervals.jsonl, latency.hlog, trial.json, verify.json, target.log
+//! trials/0001/intervals.jsonl, latency.hlog, trial.json, verify.json, measured.json, target.log
 //! report.html          can be made again at will
 //! ```
 //! Whole documents are replaced by rename; logs grow by whole lines. So a bundle is valid after every

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::BundleError;
@@ -134,6 +135,11 @@ impl Trial {
             }
             summary => Ok(summary),
         }
+    }
+
+    /// What [`TrialWriter::measured`](crate::TrialWriter::measured) stored; `None` if the trial did not get that far.
+    pub fn measured<T: DeserializeOwned>(&self) -> Result<Option<T>, BundleError> {
+        read_json(&self.dir.join("measured.json"))
     }
 
     /// The verifier's findings, if it got that far.

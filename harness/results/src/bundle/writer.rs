@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::BundleError;
 use super::files::{append_line, io, replace, replace_json, replace_lines};
+use super::{Bundle, BundleError};
 use crate::event::Event;
 use crate::hlog::HlogWriter;
 use crate::intervals::IntervalRow;
@@ -93,6 +94,20 @@ impl BundleWriter {
         Self::begin(dir, id, name, started)
     }
 
+    /// Opens a bundle that was begun before, of which the first `trials` trials stay; a later one replaces what a killed
+    /// run left in its place.
+    pub fn reopen(bundle: &Bundle, trials: u32) -> Self {
+        let document = bundle.document();
+        let started = document.started_at.as_deref().and_then(|at| at.parse().ok());
+        Self {
+            dir: bundle.path().to_owned(),
+            id: document.id.clone(),
+            started: started.unwrap_or_else(Timestamp::now),
+            trials,
+            other_trials: 0,
+        }
+    }
+
     fn begin(dir: PathBuf, id: String, name: &str, started: Timestamp) -> Result<Self, BundleError> {
         let writer = Self { dir, id, started, trials: 0, other_trials: 0 };
         let mut unfinished = RunDocument::unfinished(&writer.id);
@@ -150,6 +165,9 @@ impl BundleWriter {
     }
 
     fn open_trial(&self, dir: PathBuf) -> Result<TrialWriter, BundleError> {
+        if dir.exists() {
+            fs::remove_dir_all(&dir).map_err(io("clear", &dir))?;
+        }
         fs::create_dir_all(&dir).map_err(io("create", &dir))?;
         let path = dir.join("latency.hlog");
         let file = File::create(&path).map_err(io("create", &path))?;
@@ -201,6 +219,12 @@ impl TrialWriter {
     /// Stores the trial as comparisons see it.
     pub fn summary(&self, summary: &TrialSummary) -> Result<(), BundleError> {
         replace_json(&self.dir.join("trial.json"), summary)
+    }
+
+    /// Stores all figures of the trial in the form of whoever measured them, so that it can go on from them later.
+    /// Comes last: a trial that has them is whole.
+    pub fn measured<T: Serialize>(&self, figures: &T) -> Result<(), BundleError> {
+        replace_json(&self.dir.join("measured.json"), figures)
     }
 
     /// Stores the verifier's findings.

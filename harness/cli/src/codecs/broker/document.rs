@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::ranking::{Ranking, Standing, median, ranking, ratio};
 use crate::measure::by_codec::{ByCodec, CodecArm, PathCost};
+use crate::measure::document::rank;
 
 /// The whole comparison; also what `--json` prints.
 #[derive(Debug, Serialize)]
@@ -91,14 +92,10 @@ pub(super) fn of(measured: &ByCodec, batch_bytes: u64) -> Document {
 
 /// The worst of all codecs', with reasons once each.
 fn status(measured: &ByCodec) -> (Status, Vec<String>) {
-    let rank = |status: Status| match status {
-        Status::Ok => 0,
-        Status::Invalid => 1,
-        Status::Aborted => 2,
-        Status::Failed => 3,
-    };
-    let worst = measured.arms.iter().map(|arm| arm.run.status).max_by_key(|status| rank(*status));
-    let mut reasons: Vec<String> = Vec::new();
+    let ended = measured.stopped.iter().map(|(status, _)| *status);
+    let worst =
+        measured.arms.iter().map(|arm| arm.run.status).chain(ended).max_by_key(|status| rank(*status));
+    let mut reasons: Vec<String> = measured.stopped.iter().map(|(_, reason)| reason.clone()).collect();
     for arm in &measured.arms {
         for reason in arm.run.status_reasons.iter().map(|reason| format!("{}: {reason}", arm.codec)) {
             if !reasons.contains(&reason) {

@@ -8,7 +8,6 @@ use std::path::Path;
 
 use anyhow::Context;
 use plimsoll_codecs::BatchLimit;
-use plimsoll_load::CancelToken;
 use plimsoll_load::corpus::find;
 use plimsoll_log::records::Codec;
 use plimsoll_report::{FiguresPage, figures_page};
@@ -18,7 +17,6 @@ use super::bundle::save;
 use super::options::CodecsOptions;
 use super::page::facts;
 use crate::exit::UsageError;
-use crate::interrupt::on_ctrl_c;
 use crate::measure::by_codec::{ByCodec, CODEC_KEY, by_codec, plan};
 use crate::options::{CommonOptions, MeasureOptions};
 use document::Document;
@@ -37,10 +35,7 @@ pub(super) fn run(options: &CodecsOptions) -> anyhow::Result<Exit> {
         return dry_run(options, &names, plan.to_text());
     }
     let batch_bytes = plan.workload.produce.batch_bytes.0;
-    let cancel = CancelToken::new();
-    let token = cancel.clone();
-    on_ctrl_c("stopping", move || token.cancel())?;
-    let measured = by_codec(&measure, &codecs, options.blocks, &cancel)?;
+    let measured = by_codec(&measure, &codecs, options.blocks)?;
     let mut document = document::of(&measured, batch_bytes);
     let report = measured.dir.join("report.html");
     document.report = Some(report.display().to_string());
