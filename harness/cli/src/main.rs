@@ -19,6 +19,7 @@ mod options;
 mod pages;
 mod storage;
 mod stored;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Verb::Storage { verb } => storage::run(&verb),
         Verb::Quick(options) => measure::quick(&options.measure),
         Verb::Run(options) => measure::run(&options.workload, &options.measure),
+        Verb::Sweep(options) => sweep::run(&options),
         Verb::Compare(options) => compare::run(&options),
         Verb::Gate(options) => gate::run(&options),
         Verb::Calibrate(options) => calibrate::run(&options),

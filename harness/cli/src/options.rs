@@ -32,6 +32,8 @@ pub(crate) enum Verb {
     Quick(QuickOptions),
     /// Runs a workload file, or a built-in workload by its name.
     Run(RunOptions),
+    /// Measures what each setting does: a matrix of points in complete blocks, resumable.
+    Sweep(Box<crate::sweep::options::SweepOptions>),
     /// Compares configurations, builds, revisions or systems in pairs of trials.
     Compare(CompareOptions),
     /// Compares with another revision or a stored baseline, for continuous integration.
@@ -89,6 +91,7 @@ impl Verb {
             Verb::Storage { verb } => verb.wants_json(),
             Verb::Quick(options) => options.measure.common.json,
             Verb::Run(options) => options.measure.common.json,
+            Verb::Sweep(options) => options.common.json,
             Verb::Compare(options) => options.common.json,
             Verb::Gate(options) => options.common.json,
             Verb::Calibrate(options) => options.common.json,

@@ -27,6 +27,7 @@ mod series;
 pub mod stats;
 mod status;
 mod stored;
+mod sweep;
 mod trial;
 mod verdict;
 mod verify;
@@ -56,6 +57,10 @@ pub use run::{
 pub use series::{LatencyInterval, LatencySeries, Metric, Phase};
 pub use status::{Exit, Status};
 pub use stored::{Stored, bundles_below, bundles_in};
+pub use sweep::{
+    Factor, SWEEP_SCHEMA, SweepDesign, SweepDocument, SweepError, SweepPlan, SweepPoint, SweepRow,
+    SweepWriter,
+};
 pub use trial::{TRIAL_SCHEMA, TrialSummary};
 pub use verdict::{LoadObservation, Verdict};
 pub use verify::{VerifyCounts, VerifyDocument, VerifyExample, VerifyFault};

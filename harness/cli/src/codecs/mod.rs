@@ -5,7 +5,7 @@ mod bundle;
 mod compared;
 mod input;
 mod options;
-mod page;
+pub(crate) mod page;
 mod progress;
 mod table;
 

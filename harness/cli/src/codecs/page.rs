@@ -50,7 +50,7 @@ fn figures_table(group: Group<'_>) -> FiguresTable {
     }
 }
 
-pub(super) fn facts(machine: &Machine, seed: u64) -> Vec<(String, String)> {
+pub(crate) fn facts(machine: &Machine, seed: u64) -> Vec<(String, String)> {
     let facts = [
         ("processor", machine.cpu.model.clone()),
         ("cores", Some(machine.cpu.cores.to_string())),

@@ -86,9 +86,9 @@ impl Arm {
     /// A workload with settings such as `backend=mmap produce.acks=all`.
     pub(crate) fn measured(workload: &Path, settings: &str, common: &CommonOptions) -> anyhow::Result<Self> {
         let words: Vec<&str> = settings.split_whitespace().filter(|word| *word != AS_IS).collect();
-        let changes = changes(&words, common)?;
+        let changes = changes("--arm", &words, common)?;
         let name = if words.is_empty() { AS_IS.to_owned() } else { words.join(" ") };
-        let plan = Plan::of_arm(workload, &changes, common)?;
+        let plan = Plan::of_arm(workload, &changes, common)?.single()?;
         let differences = words.into_iter().map(str::to_owned).collect();
         Ok(Self { name, differences, source: Source::Measure(Box::new(plan)) })
     }
@@ -126,15 +126,16 @@ impl Arm {
     }
 }
 
-fn changes(words: &[&str], common: &CommonOptions) -> anyhow::Result<Changes> {
+/// What words such as `backend=mmap` change; `option` is where they stand, for messages.
+pub(crate) fn changes(option: &str, words: &[&str], common: &CommonOptions) -> anyhow::Result<Changes> {
     let mut changes = Changes::of(common);
     for word in words {
         let Some((key, value)) = word.split_once('=') else {
             bail!(UsageError(format!(
-                "`--arm {word}`: no `=`; write settings as key=value separated by spaces, or {AS_IS}"
+                "`{option} {word}`: no `=`; write settings as key=value separated by spaces, or {AS_IS}"
             )));
         };
-        let wrong = |reason: String| UsageError(format!("`--arm {word}`: {reason}"));
+        let wrong = |reason: String| UsageError(format!("`{option} {word}`: {reason}"));
         match key {
             "backend" => {
                 changes.backend = Some(value.parse::<Backend>().map_err(|error| wrong(error.to_string()))?)

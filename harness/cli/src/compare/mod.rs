@@ -62,7 +62,8 @@ pub(crate) fn exit(document: &ComparisonDocument, strict: bool) -> Exit {
     if alone { Exit::Pass } else { document.exit(strict) }
 }
 
-fn export(path: Option<&Path>, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+/// Writes a file that was asked for.
+pub(crate) fn export(path: Option<&Path>, text: impl FnOnce() -> String) -> anyhow::Result<()> {
     let Some(path) = path else { return Ok(()) };
     std::fs::write(path, text()).with_context(|| format!("{} cannot be written", path.display()))
 }

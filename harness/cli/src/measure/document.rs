@@ -125,6 +125,7 @@ fn arm(plan: &Plan, trial: &Trial) -> Arm {
         driver: Some(plan.workload.driver.version()),
         label: Some(label.to_owned()),
         git_sha,
+        start_ms: None,
     }
 }
 

@@ -76,10 +76,19 @@ impl Plan {
 
     /// A workload file, or a built-in one if there is no such file.
     pub(crate) fn of_file(file: &Path, options: &MeasureOptions) -> anyhow::Result<Self> {
-        Self::of_arm(file, &options.changes(), &options.common)?.beside(options)
+        Self::of_arm(file, &options.changes(), &options.common)?.single()?.beside(options)
     }
 
-    /// One arm of a comparison.
+    /// Refuses a workload that is a matrix: one of its points is not meant more than another.
+    pub(crate) fn single(self) -> anyhow::Result<Self> {
+        if self.workload.matrix.is_some() {
+            let name = &self.workload.name;
+            bail!(UsageError(format!("workload {name} has a [matrix]: `plimsoll sweep` measures it")));
+        }
+        Ok(self)
+    }
+
+    /// One arm of a comparison, or one point of a sweep.
     pub(crate) fn of_arm(file: &Path, changes: &Changes, options: &CommonOptions) -> anyhow::Result<Self> {
         Self::resolve(|ours| Workload::load(file, ours), changes, options)
     }

@@ -48,9 +48,9 @@ fn of_kind(workload: &mut Workload, kind: SystemKind) -> anyhow::Result<()> {
 
 /// Whether a dotted key begins with a section or key of workload files; none of Kafka's does.
 pub(super) fn is_of_workload(key: &str) -> bool {
-    const SECTIONS: [&str; 15] = [
+    const SECTIONS: [&str; 16] = [
         "schema", "name", "about", "seed", "driver", "system", "systems", "topic", "produce", "consume",
-        "keys", "payload", "load", "phases", "verify",
+        "keys", "payload", "load", "phases", "verify", "matrix",
     ];
     SECTIONS.contains(&key.split('.').next().unwrap_or(key))
 }

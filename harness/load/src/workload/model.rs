@@ -8,6 +8,7 @@ use super::consume::Consume;
 use super::data::{Keys, Payload};
 use super::driver::Driver;
 use super::load::{Load, Phases, Verify};
+use super::matrix::Matrix;
 use super::produce::Produce;
 use super::system::{System, Topic};
 
@@ -67,6 +68,9 @@ pub struct Workload {
     /// What is proved after the load.
     #[serde(default)]
     pub verify: Verify,
+    /// Which settings vary, for `sweep`. A lock file is of one point and has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matrix: Option<Matrix>,
 }
 
 fn unnamed() -> String {

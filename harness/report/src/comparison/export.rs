@@ -84,7 +84,7 @@ fn csv_row(comparison: &ArmComparison, row: &MetricComparison) -> String {
 }
 
 /// By RFC 4180.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

@@ -4,6 +4,7 @@ mod export;
 mod table;
 pub(crate) mod words;
 
+pub(crate) use export::quoted;
 pub use export::{comparison_csv, comparison_markdown};
 pub(crate) use table::column_names;
 pub use table::comparison_table;

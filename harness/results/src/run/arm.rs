@@ -25,6 +25,10 @@ pub struct Arm {
     /// Commit of the binary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git_sha: Option<String>,
+    /// Milliseconds from the start of the target's process to its first acknowledgement of a record, in the median over
+    /// trials; absent where it was not started here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_ms: Option<f64>,
     /// The system was not started here: `machine` is the generator's, and its own is not known. Absent if false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub foreign: bool,

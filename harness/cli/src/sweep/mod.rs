@@ -1,0 +1,37 @@
+//! `sweep`: settings become points, points become trials in complete blocks, trials become rows.
+//!
+//! [`factors`] lays out the points, [`request`] resolves each to a plan, [`session`] measures them, [`rows`] says what
+//! they were.
+
+mod factors;
+pub(crate) mod options;
+mod page;
+mod request;
+mod rows;
+mod session;
+
+use plimsoll_report::{sweep_csv, sweep_markdown, sweep_table};
+use plimsoll_results::Exit;
+
+use crate::compare::export;
+use crate::measure::style;
+use options::SweepOptions;
+use request::Request;
+
+pub(crate) fn run(options: &SweepOptions) -> anyhow::Result<Exit> {
+    let request = Request::new(options)?;
+    if options.common.dry_run {
+        return request.print();
+    }
+    let document = session::execute(&request)?;
+    let json = serde_json::to_string_pretty(&document)? + "\n";
+    export(options.export_markdown.as_deref(), || sweep_markdown(&document))?;
+    export(options.export_csv.as_deref(), || sweep_csv(&document))?;
+    export(options.export_json.as_deref(), || json.clone())?;
+    if options.common.json {
+        print!("{json}");
+    } else {
+        print!("{}", sweep_table(&document, style()));
+    }
+    Ok(document.status.exit())
+}

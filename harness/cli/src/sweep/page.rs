@@ -1,0 +1,54 @@
+//! The page of a sweep.
+
+use plimsoll_report::{
+    FiguresPage, FiguresRow, FiguresTable, ReportError, SWEEP_HEAD, SWEEP_LEGEND, figures_page, sweep_basis,
+    sweep_cells,
+};
+use plimsoll_results::{Status, SweepDocument, SweepRow};
+
+use crate::codecs::page::facts;
+
+/// One HTML file that refers to nothing outside itself.
+pub(super) fn html(document: &SweepDocument) -> Result<String, ReportError> {
+    figures_page(&page(document), &[])
+}
+
+fn page(document: &SweepDocument) -> FiguresPage {
+    let base = document.rows.first();
+    let workload = document.workload.as_deref().unwrap_or("a workload");
+    FiguresPage {
+        title: format!("{workload}: what each setting does"),
+        status: (document.status.to_string(), document.status == Status::Ok),
+        sentences: vec![
+            format!("{}.", sweep_basis(document)),
+            format!("The base is {}.", base.map_or("unknown", |row| row.key.as_str())),
+        ],
+        durability: durability(document),
+        remarks: [&document.durability_differences[..], &document.status_reasons, &document.notices].concat(),
+        tables: vec![FiguresTable {
+            title: "Points".to_owned(),
+            head: SWEEP_HEAD.map(str::to_owned).to_vec(),
+            rows: document.rows.iter().map(row).collect(),
+        }],
+        notes: vec![SWEEP_LEGEND.to_owned()],
+        machine: document
+            .machine
+            .as_ref()
+            .map(|machine| facts(machine, document.design.seed))
+            .unwrap_or_default(),
+    }
+}
+
+fn durability(document: &SweepDocument) -> String {
+    let base = document.rows.first().map(|row| row.durability.to_string()).unwrap_or_default();
+    if document.durability_differences.is_empty() {
+        base
+    } else {
+        format!("{base}; not equal in all points (*)")
+    }
+}
+
+fn row(row: &SweepRow) -> FiguresRow {
+    let remark = (!row.status_reasons.is_empty()).then(|| row.status_reasons.join("; "));
+    FiguresRow { cells: sweep_cells(row), remark, good: row.status == Status::Ok }
+}
