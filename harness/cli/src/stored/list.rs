@@ -20,7 +20,7 @@ struct Row {
     /// Its directory below the one that was named.
     id: String,
     bundle: String,
-    /// `run`, `compare`, `storage bench` or `codecs`.
+    /// `run`, `compare`, `storage bench`, `codecs` or `sweep`.
     kind: &'static str,
     /// RFC 3339, UTC.
     started_at: Option<String>,
@@ -111,11 +111,17 @@ fn of_comparison(document: &ComparisonDocument) -> Row {
 
 /// Results that have a page of their own; of these only how they ended is of use here.
 fn of_other(path: &Path) -> Option<Row> {
-    let documents = [("bench.json", "storage bench"), ("codecs.json", "codecs")];
+    let documents = [("bench.json", "storage bench"), ("codecs.json", "codecs"), ("sweep.json", "sweep")];
     let (file, kind) = documents.into_iter().find(|(file, _)| path.join(file).is_file())?;
     let document: Value = serde_json::from_slice(&std::fs::read(path.join(file)).ok()?).ok()?;
     let text = |key: &str| document.get(key).and_then(Value::as_str).map(str::to_owned);
-    Some(Row { kind, started_at: text("started_at"), status: text("status")?, ..Row::default() })
+    Some(Row {
+        kind,
+        started_at: text("started_at"),
+        workload: text("workload"),
+        status: text("status")?,
+        ..Row::default()
+    })
 }
 
 fn cells(row: &Row) -> Vec<String> {

@@ -36,6 +36,7 @@ fn page(document: &SweepDocument) -> FiguresPage {
             .as_ref()
             .map(|machine| facts(machine, document.design.seed))
             .unwrap_or_default(),
+        ..FiguresPage::default()
     }
 }
 

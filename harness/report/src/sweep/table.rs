@@ -23,7 +23,7 @@ pub fn sweep_table(document: &SweepDocument, style: CardStyle) -> String {
         text += &format!("  {line}\n");
     }
     let rows: Vec<_> = document.rows.iter().map(sweep_cells).collect();
-    text += &format!("\n{}\n", text_table(&SWEEP_HEAD, &rows, WORDS));
+    text += &format!("\n{}\n", text_table(&SWEEP_HEAD, &rows, WORDS..));
     for difference in &document.durability_differences {
         text += &tone(RED, &format!("  * NOT EQUAL  {difference}"));
     }
