@@ -3,6 +3,7 @@
 use plimsoll_results::{Cost, ProcessCost, QuantileSet, RunDocument, Status, VerifyCounts};
 
 use crate::strip::{LEGEND, strip};
+use crate::text_table::wrapped;
 use crate::units::{bytes, count, duration_ns, duration_us, exact, or_dash, three};
 
 /// The card never has more lines.
@@ -115,17 +116,8 @@ fn label(name: &str, rest: &str) -> String {
 /// A labelled text wrapped at words, the label on its first line.
 fn labelled(name: &str, text: &str, width: usize) -> Vec<String> {
     let room = width.saturating_sub(LABEL).max(20);
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let used = lines.last().map_or(0, |line| line.chars().count());
-        match lines.last_mut() {
-            Some(line) if used == 0 => line.push_str(word),
-            Some(line) if used + 1 + word.chars().count() <= room => *line += &format!(" {word}"),
-            _ => lines.push(word.to_owned()),
-        }
-    }
     let label_of = |index| if index == 0 { name } else { "" };
-    lines.iter().enumerate().map(|(index, line)| label(label_of(index), line)).collect()
+    wrapped(text, room).lines().enumerate().map(|(index, line)| label(label_of(index), line)).collect()
 }
 
 fn title(document: &RunDocument, width: usize) -> String {
@@ -198,7 +190,7 @@ fn latency(document: &RunDocument, width: usize) -> Vec<Line> {
     }
     let hidden = [&quantiles.response, &quantiles.e2e].into_iter().any(hides_a_tail);
     if let Some(last) = lines.last_mut().filter(|line| hidden && line.spare == 5) {
-        last.text += "   – too few to say";
+        last.text += "   – too little to say";
     }
     lines
 }

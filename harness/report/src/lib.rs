@@ -46,4 +46,4 @@ pub use side_by_side::{runs_table, trials_table};
 pub use storage::{CostPoint, SyncCurve, sync_latency, throughput_against_cpu};
 pub use svg::{svg, svg_file};
 pub use sweep::{SWEEP_HEAD, SWEEP_LEGEND, sweep_basis, sweep_cells, sweep_csv, sweep_markdown, sweep_table};
-pub use text_table::text_table;
+pub use text_table::{text_table, wrapped};

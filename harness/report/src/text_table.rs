@@ -20,9 +20,31 @@ pub fn text_table(head: &[&str], rows: &[Vec<String>], numbers: impl RangeBounds
     text
 }
 
+/// A text broken between words into lines of at most `width` characters, each ended by `\n`. A longer word stays whole.
+pub fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences_are_broken_between_words() {
+        assert_eq!(wrapped("one two three", 7), "one two\nthree\n");
+        assert_eq!(wrapped("extraordinarily long", 5), "extraordinarily\nlong\n");
+    }
 
     #[test]
     fn words_stand_left_and_numbers_right() {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use plimsoll_codecs::{Overlap, Row};
 use plimsoll_report::units::{duration_ns, exact, three};
+use plimsoll_report::wrapped;
 
 use super::compared::{Compared, Group, in_words};
 
@@ -27,7 +28,7 @@ pub(super) fn text(compared: &Compared) -> String {
         }
         text.push('\n');
     }
-    text + LEGEND + "\n"
+    text + &wrapped(LEGEND, 100)
 }
 
 /// The whole comparison as Markdown.
@@ -53,7 +54,7 @@ pub(super) fn lines(group: Group<'_>) -> Vec<Vec<String>> {
         let speed = row.speed;
         vec![
             row.codec.clone(),
-            format!("{:.2}", row.sizes.ratio),
+            three(row.sizes.ratio),
             spread(speed.compress_mb_per_s, speed.compress_low_mb_per_s, speed.compress_high_mb_per_s),
             spread(speed.decompress_mb_per_s, speed.decompress_low_mb_per_s, speed.decompress_high_mb_per_s),
             duration_ns(speed.cpu_ns_per_record),

@@ -88,7 +88,7 @@ fn chart(number: usize, run: &ReportData, trial: &TrialData, x: Axis, panel: Pan
         id: format!("heat-{number}"),
         title: "Response times over time".to_owned(),
         question: "Are there two modes, or stalls that come back? Each cell counts the records of one interval in one \
-                   range of latency; a mode is a dark line of its own, a stall a column that rises."
+                   range of latency; a mode is a strong line of its own, a stall a column that rises."
             .to_owned(),
         captions: [vec![measured(one)], durability(one)].concat(),
         x,

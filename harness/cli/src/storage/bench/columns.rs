@@ -18,19 +18,16 @@ pub(super) const NAME: Column = Column { head: "row", text: words::name };
 pub(super) const SHORT_NAME: Column = Column { head: "row", text: words::name_in_phase };
 pub(super) const SURVIVES: Column = Column { head: "survives", text: |row| words::survives(row).to_owned() };
 pub(super) const PAIRS: Column = Column { head: "pairs", text: pairs };
-pub(super) const RATE: Column =
-    Column { head: "MB/s", text: |row| of(row, |it| format!("{:.0}", it.mb_per_s)) };
+pub(super) const RATE: Column = Column { head: "MB/s", text: |row| of(row, |it| rate(it.mb_per_s)) };
 pub(super) const FLOOR_RATE: Column =
-    Column { head: "floor", text: |row| of(row, |it| format!("{:.0}", it.floor_mb_per_s)) };
-pub(super) const FIO: Column = Column {
-    head: "fio",
-    text: |row| of(row, |it| it.fio_mb_per_s.map_or_else(none, |rate| format!("{rate:.0}"))),
-};
+    Column { head: "floor MB/s", text: |row| of(row, |it| rate(it.floor_mb_per_s)) };
+pub(super) const FIO: Column =
+    Column { head: "fio MB/s", text: |row| of(row, |it| it.fio_mb_per_s.map_or_else(none, rate)) };
 pub(super) const SHARE: Column = Column { head: "% of floor", text: |row| of(row, share) };
 pub(super) const CPU: Column =
     Column { head: "CPU s/GB", text: |row| of(row, |it| units::three(it.cpu_s_per_gb)) };
 pub(super) const FLOOR_CPU: Column =
-    Column { head: "floor", text: |row| of(row, |it| units::three(it.floor_cpu_s_per_gb)) };
+    Column { head: "floor s/GB", text: |row| of(row, |it| units::three(it.floor_cpu_s_per_gb)) };
 pub(super) const APPEND: Column =
     Column { head: "append p50 / p99", text: |row| of(row, |it| quantiles(Some(&it.append))) };
 pub(super) const SYNC: Column =
@@ -39,7 +36,7 @@ pub(super) const READ: Column =
     Column { head: "read p50 / p99", text: |row| of(row, |it| quantiles(it.read.as_ref())) };
 pub(super) const OPEN: Column = Column { head: "open", text: |row| of(row, |it| milliseconds(it.open_ms)) };
 pub(super) const FLOOR_OPEN: Column =
-    Column { head: "floor", text: |row| of(row, |it| milliseconds(it.floor_open_ms)) };
+    Column { head: "floor opens", text: |row| of(row, |it| milliseconds(it.floor_open_ms)) };
 pub(super) const APPEND_OR_READ: Column = Column {
     head: "append or read p50 / p99",
     text: |row| of(row, |it| quantiles(it.read.as_ref().or(Some(&it.append)))),
@@ -53,6 +50,12 @@ pub(super) const SYNC_OR_OPEN: Column = Column {
         )
     },
 };
+
+/// `871`, `2,680`: three significant digits.
+fn rate(mb_per_s: f64) -> String {
+    let text = units::three(mb_per_s);
+    text.parse().map_or(text, units::exact)
+}
 
 /// `97 [92, 101]`.
 pub(super) fn share(measured: &Measured) -> String {

@@ -2,11 +2,14 @@
 
 use std::fmt::Write;
 
+use plimsoll_report::wrapped;
 use plimsoll_storage::bench::{Outcome, Plan};
 
 use super::columns::{self, Column};
 use super::words::{self, DISK};
 
+/// Sentences are broken to it.
+const WIDTH: usize = 100;
 const COLUMNS: [Column; 11] = [
     columns::NAME,
     columns::SURVIVES,
@@ -59,7 +62,7 @@ pub(super) fn rows(outcome: &Outcome) -> String {
         }
     }
     let (verdict, spent) = (words::verdict(outcome), words::spent(&outcome.spent));
-    let _ = writeln!(text, "\n{verdict}\n{spent}\n{DISK}");
+    let _ = write!(text, "\n{}{}{DISK}\n", wrapped(&verdict, WIDTH), wrapped(&spent, WIDTH));
     text
 }
 
