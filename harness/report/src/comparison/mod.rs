@@ -6,5 +6,5 @@ pub(crate) mod words;
 
 pub(crate) use export::quoted;
 pub use export::{comparison_csv, comparison_markdown};
-pub(crate) use table::column_names;
 pub use table::comparison_table;
+pub(crate) use table::{column_names, short};

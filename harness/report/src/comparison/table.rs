@@ -89,7 +89,7 @@ pub(crate) fn column_names(against: &str, arm: &str) -> [String; 2] {
 }
 
 /// A column's worth of a name.
-fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     let length = name.chars().count();
     if length <= NAME {
         return name.to_owned();

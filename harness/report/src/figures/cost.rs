@@ -4,6 +4,7 @@ use plimsoll_results::{Cost, ProcessCost};
 
 use super::captions::{durability, measured};
 use crate::chart::{Axis, Chart, Color, Panel, Scale, Series};
+use crate::comparison::short;
 use crate::data::ReportData;
 use crate::units::{bytes, count, duration_ns, three};
 
@@ -15,7 +16,7 @@ pub fn cost_bars(runs: &[ReportData]) -> Option<Chart> {
     });
     let known = sides.filter_map(|(run, side, cost)| {
         let (user, system) = (cost.cpu_user_ns_per_record? / 1e3, cost.cpu_sys_ns_per_record? / 1e3);
-        let name = if runs.len() > 1 { format!("{}: {side}", run.name) } else { side.to_owned() };
+        let name = if runs.len() > 1 { format!("{}: {side}", short(&run.name)) } else { side.to_owned() };
         Some((format!("{name}\n{}", beside(cost)), user, system))
     });
     let known: Vec<_> = known.collect();
