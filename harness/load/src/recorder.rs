@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use plimsoll_results::stats::SteadyInterval;
 use plimsoll_results::{
-    Histogram, IntervalRow, LatencyInterval, LatencySeries, Metric, Phase, Pooled, Quantile,
+    Histogram, IntervalRow, LatencyInterval, LatencySeries, Metric, Phase, Pooled, Quantile, Stage,
 };
 
 use crate::clock::Nanos;
@@ -31,9 +31,30 @@ pub enum Kind {
     /// When the generator came round to it minus intended time: its own part of the schedule delay, and the only
     /// one that it is judged by.
     Lateness,
+    /// [`Stage::Enqueue`], of the measured window only, as the other stages.
+    Enqueue,
+    /// [`Stage::Linger`]
+    Linger,
+    /// [`Stage::Compress`]
+    Compress,
+    /// [`Stage::SendQueue`]
+    SendQueue,
+    /// [`Stage::Decode`]
+    Decode,
 }
 
-const KINDS: [Kind; 5] = [Kind::Response, Kind::Service, Kind::Schedule, Kind::EndToEnd, Kind::Lateness];
+const KINDS: [Kind; 10] = [
+    Kind::Response,
+    Kind::Service,
+    Kind::Schedule,
+    Kind::EndToEnd,
+    Kind::Lateness,
+    Kind::Enqueue,
+    Kind::Linger,
+    Kind::Compress,
+    Kind::SendQueue,
+    Kind::Decode,
+];
 /// Records are due in warm-up or in the measured window, never later.
 const DUE_PHASES: [Phase; 2] = [Phase::Warmup, Phase::Measure];
 
@@ -46,7 +67,17 @@ impl Kind {
             Kind::Schedule => Metric::Schedule,
             Kind::EndToEnd => Metric::EndToEnd,
             Kind::Lateness => Metric::Other("lateness".into()),
+            Kind::Enqueue => Metric::Stage(Stage::Enqueue),
+            Kind::Linger => Metric::Stage(Stage::Linger),
+            Kind::Compress => Metric::Stage(Stage::Compress),
+            Kind::SendQueue => Metric::Stage(Stage::SendQueue),
+            Kind::Decode => Metric::Stage(Stage::Decode),
         }
+    }
+
+    /// A part of another latency.
+    fn is_stage(self) -> bool {
+        self >= Kind::Enqueue
     }
 }
 
@@ -219,6 +250,19 @@ impl Recorder {
         self.counters.unsent += if self.timeline.get().phase_at(due) == Phase::Measure { n } else { 0 };
     }
 
+    /// Whether a record due then is among those that the figures are about.
+    pub fn is_measured(&self, due: Nanos) -> bool {
+        due >= self.timeline.get().measure
+    }
+
+    /// Counts `n` records that are among those and spent `ns` in a stage.
+    pub fn stage(&mut self, kind: Kind, ns: Nanos, n: u64) {
+        let measured = self.histograms.last_mut();
+        if let Some(histogram) = measured.and_then(|kinds| kinds.get_mut(kind as usize)) {
+            histogram.record_n_ns(ns, n);
+        }
+    }
+
     /// Counts `n` records due at `due` whose latency of this kind ran from `from` to `to`.
     pub fn span(&mut self, kind: Kind, due: Nanos, from: Nanos, to: Nanos, n: u64) {
         let phase = usize::from(due >= self.timeline.get().measure);
@@ -314,7 +358,8 @@ fn quantiles(interval: &Interval) -> BTreeMap<String, plimsoll_results::Quantile
         let parts = interval.histograms.iter().filter(move |(_, k, _)| *k == kind).map(|(_, _, h)| h);
         Pooled::new(parts)
     };
-    let kept = KINDS.into_iter().map(|kind| (kind, of(kind))).filter(|(_, pooled)| !pooled.is_empty());
+    let kinds = KINDS.into_iter().filter(|kind| !kind.is_stage());
+    let kept = kinds.map(|kind| (kind, of(kind))).filter(|(_, pooled)| !pooled.is_empty());
     kept.map(|(kind, pooled)| (kind.metric().to_string(), pooled.interval_quantiles())).collect()
 }
 

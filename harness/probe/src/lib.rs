@@ -17,6 +17,7 @@ mod monitor;
 mod proc_fs;
 mod process;
 mod settle;
+mod syscalls;
 mod system;
 mod warnings;
 
@@ -27,5 +28,6 @@ pub use machine::machine;
 pub use monitor::{Monitor, MonitorSample, monotonic_ns};
 pub use process::{ProcessError, ProcessSample, ProcessUsage};
 pub use settle::settle;
+pub use syscalls::SyscallCounter;
 pub use system::{DiskCounters, SystemSample, SystemUsage, device_of};
 pub use warnings::{Observed, warnings};

@@ -55,7 +55,8 @@ struct Stat {
 struct Task {
     cpu_ns: u64,
     run_delay_ns: u64,
-    switches: u64,
+    voluntary: u64,
+    involuntary: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -125,9 +126,9 @@ fn task(entry: &fs::DirEntry) -> Option<(u32, Task)> {
     let mut numbers = schedstat.split_whitespace().map(str::parse::<u64>);
     let (cpu_ns, run_delay_ns) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
     let status = text(entry.path().join("status")).ok()?;
-    let switches = |kind| keyed::<u64>(&status, kind).unwrap_or(0);
-    let switches = switches("voluntary_ctxt_switches") + switches("nonvoluntary_ctxt_switches");
-    Some((id, Task { cpu_ns, run_delay_ns, switches }))
+    let voluntary = keyed(&status, "voluntary_ctxt_switches")?;
+    let involuntary = keyed(&status, "nonvoluntary_ctxt_switches")?;
+    Some((id, Task { cpu_ns, run_delay_ns, voluntary, involuntary }))
 }
 
 fn tick_ns() -> u64 {
@@ -147,8 +148,12 @@ pub struct ProcessUsage {
     pub cpu_sys_ns: Option<u64>,
     /// Time runnable but not running, over all threads.
     pub run_delay_ns: Option<u64>,
-    /// Context switches, wanted and unwanted.
-    pub ctx_switches: Option<u64>,
+    /// Context switches because a thread waited.
+    pub voluntary_switches: Option<u64>,
+    /// Context switches because another thread got the core.
+    pub involuntary_switches: Option<u64>,
+    /// System calls, where somebody counted them ([`crate::SyscallCounter`]).
+    pub syscalls: Option<u64>,
     /// Page faults served from memory.
     pub minor_faults: u64,
     /// Page faults that read the disk.
@@ -180,7 +185,9 @@ impl ProcessUsage {
             cpu_user_ns: split.map(|(user, _)| user),
             cpu_sys_ns: split.map(|(_, sys)| sys),
             run_delay_ns: fine.map(|task| task.run_delay_ns),
-            ctx_switches: fine.map(|task| task.switches),
+            voluntary_switches: fine.map(|task| task.voluntary),
+            involuntary_switches: fine.map(|task| task.involuntary),
+            syscalls: None,
             minor_faults: after.stat.minor_faults.saturating_sub(before.stat.minor_faults),
             major_faults: after.stat.major_faults.saturating_sub(before.stat.major_faults),
             rss_peak_bytes: after.rss_peak_bytes,
@@ -199,7 +206,9 @@ impl ProcessUsage {
             cpu_user_ns: sum(self.cpu_user_ns, other.cpu_user_ns),
             cpu_sys_ns: sum(self.cpu_sys_ns, other.cpu_sys_ns),
             run_delay_ns: sum(self.run_delay_ns, other.run_delay_ns),
-            ctx_switches: sum(self.ctx_switches, other.ctx_switches),
+            voluntary_switches: sum(self.voluntary_switches, other.voluntary_switches),
+            involuntary_switches: sum(self.involuntary_switches, other.involuntary_switches),
+            syscalls: sum(self.syscalls, other.syscalls),
             minor_faults: self.minor_faults + other.minor_faults,
             major_faults: self.major_faults + other.major_faults,
             rss_peak_bytes: sum(self.rss_peak_bytes, other.rss_peak_bytes),
@@ -215,17 +224,28 @@ impl ProcessUsage {
 
     /// The cost of each of `records` acknowledged records. Without records there is no cost per record.
     pub fn cost(&self, records: u64) -> ProcessCost {
-        let each = |ns: Option<u64>| ns.filter(|_| records > 0).map(|ns| ns as f64 / records as f64);
+        let each = |sum: Option<u64>| sum.filter(|_| records > 0).map(|sum| sum as f64 / records as f64);
         let seconds = self.wall_ns as f64 / 1e9;
+        let rate = |sum: Option<u64>| sum.filter(|_| seconds > 0.0).map(|sum| sum as f64 / seconds);
+        let (voluntary, involuntary) = (self.voluntary_switches, self.involuntary_switches);
         ProcessCost {
             cpu_user_ns_per_record: each(self.cpu_user_ns),
             cpu_sys_ns_per_record: each(self.cpu_sys_ns),
             rss_peak_bytes: self.rss_peak_bytes,
             run_delay_ns_per_record: each(self.run_delay_ns),
-            ctx_switches_per_s: self.ctx_switches.filter(|_| seconds > 0.0).map(|n| n as f64 / seconds),
+            syscalls_per_record: each(self.syscalls),
+            syscalls_per_s: rate(self.syscalls),
+            ctx_switches_per_s: rate(voluntary.zip(involuntary).map(|(wanted, not)| wanted + not)),
+            voluntary_switches_per_record: each(voluntary),
+            voluntary_switches_per_s: rate(voluntary),
+            involuntary_switches_per_record: each(involuntary),
+            involuntary_switches_per_s: rate(involuntary),
             minor_faults: Some(self.minor_faults),
             major_faults: Some(self.major_faults),
-            ..ProcessCost::default()
+            minor_faults_per_record: each(Some(self.minor_faults)),
+            major_faults_per_s: rate(Some(self.major_faults)),
+            read_bytes_per_s: rate(self.read_bytes),
+            write_bytes_per_s: rate(self.write_bytes),
         }
     }
 }
@@ -238,7 +258,8 @@ fn fine_usage(before: &ProcessSample, after: &ProcessSample) -> Option<Task> {
         Task {
             cpu_ns: sum.cpu_ns + now.cpu_ns.saturating_sub(then.cpu_ns),
             run_delay_ns: sum.run_delay_ns + now.run_delay_ns.saturating_sub(then.run_delay_ns),
-            switches: sum.switches + now.switches.saturating_sub(then.switches),
+            voluntary: sum.voluntary + now.voluntary.saturating_sub(then.voluntary),
+            involuntary: sum.involuntary + now.involuntary.saturating_sub(then.involuntary),
         }
     });
     // A thread that was born and died between the samples shows only in the process's ticks.
@@ -318,6 +339,23 @@ mod tests {
         before.tasks.insert(u32::MAX, Task::default());
         let usage = ProcessUsage::between(&before, &after).unwrap();
         assert_eq!((usage.cpu_ns, usage.run_delay_ns), (100 * tick_ns(), None));
+    }
+
+    #[test]
+    fn every_counter_of_a_process_of_this_user_is_known() {
+        let before = ProcessSample::read(std::process::id()).unwrap();
+        let after = ProcessSample::read(std::process::id()).unwrap();
+        let mut usage = ProcessUsage::between(&before, &after).unwrap();
+        // Ended threads of other tests make these unknown, not zero.
+        if usage.run_delay_ns.is_some() {
+            assert!(usage.voluntary_switches.is_some() && usage.involuntary_switches.is_some(), "{usage:?}");
+        }
+        assert!(usage.read_bytes.is_some() && usage.write_bytes.is_some(), "{usage:?}");
+        usage.syscalls = Some(6);
+        usage.wall_ns = 2_000_000_000;
+        let cost = usage.cost(3);
+        assert_eq!((cost.syscalls_per_record, cost.syscalls_per_s), (Some(2.0), Some(3.0)));
+        assert_eq!(ProcessUsage::default().cost(3).syscalls_per_record, None);
     }
 
     #[test]

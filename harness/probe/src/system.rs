@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
+use plimsoll_results::{Pressure, Psi};
+
 use crate::machine::device_number;
 use crate::proc_fs::{keyed, keyed_bytes, text};
 
@@ -13,7 +15,7 @@ const SECTOR_BYTES: u64 = 512;
 pub struct SystemSample {
     at: Instant,
     cpu: Option<CpuTicks>,
-    psi_us: [Option<u64>; 3],
+    psi_us: [Option<Stalled>; 3],
     dirty_bytes: Option<u64>,
     swapped_pages: Option<u64>,
     disk: Option<DiskCounters>,
@@ -71,7 +73,7 @@ impl SystemSample {
         Self {
             at: Instant::now(),
             cpu: text("/proc/stat").ok().and_then(|stat| CpuTicks::parse(&stat)),
-            psi_us: ["cpu", "io", "memory"].map(pressure_us),
+            psi_us: ["cpu", "io", "memory"].map(stalled),
             dirty_bytes: keyed_bytes(&meminfo, "Dirty")
                 .zip(keyed_bytes(&meminfo, "Writeback"))
                 .map(|(d, w)| d + w),
@@ -97,11 +99,20 @@ impl CpuTicks {
     }
 }
 
-/// Microseconds in which some task waited for this resource.
-fn pressure_us(resource: &str) -> Option<u64> {
+/// Microseconds since boot in which tasks waited for a resource: some of them, and all that were not idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stalled {
+    some: u64,
+    full: Option<u64>,
+}
+
+fn stalled(resource: &str) -> Option<Stalled> {
     let lines = text(format!("/proc/pressure/{resource}")).ok()?;
-    let some = lines.lines().find(|line| line.starts_with("some "))?;
-    some.rsplit_once("total=")?.1.parse().ok()
+    let total = |kind: &str| {
+        let line = lines.lines().find(|line| line.split(' ').next() == Some(kind))?;
+        line.rsplit_once("total=")?.1.parse().ok()
+    };
+    Some(Stalled { some: total("some")?, full: total("full") })
 }
 
 /// What the machine did between two samples.
@@ -113,12 +124,8 @@ pub struct SystemUsage {
     pub steal_pct: Option<f64>,
     /// CPU time not idle, percent of all cores.
     pub busy_pct: Option<f64>,
-    /// Time some task waited for CPU, percent.
-    pub psi_cpu_pct: Option<f64>,
-    /// Time some task waited for I/O, percent.
-    pub psi_io_pct: Option<f64>,
-    /// Time some task waited for memory, percent.
-    pub psi_memory_pct: Option<f64>,
+    /// Time tasks waited for CPU, I/O and memory.
+    pub psi: Psi,
     /// Pages moved to or from swap.
     pub swapped_pages: Option<u64>,
     /// Moved by the data device.
@@ -141,16 +148,20 @@ impl SystemUsage {
         };
         let psi = |kind: usize| {
             let (then, now) = (*before.psi_us.get(kind)?, *after.psi_us.get(kind)?);
-            let waited_us = now?.saturating_sub(then?);
-            (wall_ns > 0).then(|| (waited_us as f64 * 1e5 / wall_ns as f64).min(100.0))
+            let share = |then_us: u64, now_us: u64| {
+                let waited_us = now_us.saturating_sub(then_us);
+                (wall_ns > 0).then(|| (waited_us as f64 * 1e5 / wall_ns as f64).min(100.0))
+            };
+            let (then, now) = (then?, now?);
+            let full_pct = then.full.zip(now.full).and_then(|(then, now)| share(then, now));
+            Some(Pressure { some_pct: share(then.some, now.some), full_pct })
         };
+        let psi = |kind| psi(kind).unwrap_or_default();
         Self {
             wall_ns,
             steal_pct: share(|cpu| cpu.steal),
             busy_pct: share(|cpu| cpu.all.saturating_sub(cpu.idle)),
-            psi_cpu_pct: psi(0),
-            psi_io_pct: psi(1),
-            psi_memory_pct: psi(2),
+            psi: Psi { cpu: psi(0), io: psi(1), memory: psi(2) },
             swapped_pages: before.swapped_pages.zip(after.swapped_pages).map(|(b, a)| a.saturating_sub(b)),
             disk: before.disk.zip(after.disk).map(|(b, a)| a.since(&b)),
             dirty_bytes: after.dirty_bytes,
@@ -191,16 +202,18 @@ mod tests {
     fn shares_are_percent_of_the_time_between() {
         let mut before = SystemSample::read(None);
         before.cpu = Some(CpuTicks { all: 100, idle: 50, steal: 1 });
-        before.psi_us = [Some(0), None, Some(5)];
+        let some = |some| Some(Stalled { some, full: None });
+        before.psi_us = [Some(Stalled { some: 0, full: Some(7) }), None, some(5)];
         let mut after = before.clone();
         after.at = before.at + std::time::Duration::from_secs(1);
         after.cpu = Some(CpuTicks { all: 300, idle: 150, steal: 5 });
-        after.psi_us = [Some(250_000), Some(1), Some(5)];
+        after.psi_us = [Some(Stalled { some: 250_000, full: Some(100_007) }), some(1), some(5)];
         let usage = SystemUsage::between(&before, &after);
         assert_eq!((usage.steal_pct, usage.busy_pct), (Some(2.0), Some(50.0)));
         assert_eq!(
-            (usage.psi_cpu_pct, usage.psi_io_pct, usage.psi_memory_pct),
+            (usage.psi.cpu.some_pct, usage.psi.io.some_pct, usage.psi.memory.some_pct),
             (Some(25.0), None, Some(0.0))
         );
+        assert_eq!((usage.psi.cpu.full_pct, usage.psi.memory.full_pct), (Some(10.0), None));
     }
 }

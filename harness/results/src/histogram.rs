@@ -62,6 +62,20 @@ impl Histogram {
         }
     }
 
+    /// What a histogram that only grows has counted since an earlier look at it. Its sum may have wrapped at 2^64.
+    #[must_use]
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        let mut more = self.clone();
+        // A bucket that holds less than it did is no histogram that only grows; then nothing is known.
+        if more.counts.subtract(&earlier.counts).is_err() {
+            return Self::new();
+        }
+        let (now, then) = (self.sum_ns as u64, earlier.sum_ns as u64);
+        more.sum_ns = u128::from(now.wrapping_sub(then));
+        more.overflow = self.overflow.saturating_sub(earlier.overflow);
+        more
+    }
+
     /// Takes the counts and leaves an empty histogram, for cutting an interval without stopping the load.
     pub fn take(&mut self) -> Self {
         std::mem::take(self)

@@ -171,13 +171,17 @@ fn nanos(text: &str) -> Result<u64, String> {
 }
 
 fn decode(text: &str, beside: Beside) -> Result<Histogram, String> {
+    let counts = decode_counts(text)?;
+    Ok(Histogram::from_parts(counts, beside.sum_ns, beside.overflow, beside.negative))
+}
+
+/// Counts as HdrHistogram serializes them, in base64, of a bounded range.
+pub(crate) fn decode_counts(text: &str) -> Result<hdrhistogram::Histogram<u64>, String> {
     let bytes = BASE64.decode(text.trim()).map_err(|cause| format!("not base64: {cause}"))?;
     // Deserializing takes memory for the range the header declares, so the range is checked first.
     check_header(&bytes)?;
-    let counts = Deserializer::new()
-        .deserialize(&mut bytes.as_slice())
-        .map_err(|cause| format!("not an HdrHistogram: {cause:?}"))?;
-    Ok(Histogram::from_parts(counts, beside.sum_ns, beside.overflow, beside.negative))
+    let counts = Deserializer::new().deserialize(&mut bytes.as_slice());
+    counts.map_err(|cause| format!("not an HdrHistogram: {cause:?}"))
 }
 
 /// V2 compressed: cookie, length, deflate stream. The stream's own header holds digits, lowest and highest.

@@ -24,6 +24,7 @@ mod pooled;
 mod profile;
 mod run;
 mod series;
+mod stage_snapshot;
 pub mod stats;
 mod status;
 mod stored;
@@ -55,6 +56,7 @@ pub use run::{
     RunDocument, SCHEMA, Stage, StageTime, Stages, Survives, Throughput,
 };
 pub use series::{LatencyInterval, LatencySeries, Metric, Phase};
+pub use stage_snapshot::{StageSnapshot, StageSnapshotError};
 pub use status::{Exit, Status};
 pub use stored::{Stored, bundles_below, bundles_in};
 pub use sweep::{

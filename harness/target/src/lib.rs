@@ -18,6 +18,7 @@ mod process;
 mod rdkafka_mock;
 mod ready;
 mod serve;
+mod stages;
 mod target;
 
 pub use error::TargetError;
@@ -25,6 +26,7 @@ pub use kafka::{Distribution, Java, Kafka, KafkaOptions};
 pub use managed::{Crashed, Managed};
 pub use process::{Launch, PARENT_VARIABLE, Process, Stopped, follow_parent};
 pub use serve::{Mock, Script, Technique, floor as serve_floor, null as serve_null};
+pub use stages::{StageDoor, StagesError};
 pub use target::{HELPER_VERB, HelperError, Kind, MockTopics, Target, TargetSpec, helper};
 
 /// Whether this build has librdkafka's mock cluster.

@@ -90,10 +90,11 @@ fn with_config(mut launch: Launch, file: &Path, home: &Home) -> Launch {
     launch
 }
 
-/// `config` over what every broker of ours needs: an address of its own and its data directory.
+/// `config` over what every broker of ours needs: addresses of its own and its data directory.
 fn ours(home: &Home, config: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut lines = BTreeMap::from([
         ("listeners".to_owned(), "PLAINTEXT://127.0.0.1:0".to_owned()),
+        ("plimsoll.http.listener".to_owned(), "127.0.0.1:0".to_owned()),
         ("log.dirs".to_owned(), home.data_dir().to_string_lossy().into_owned()),
     ]);
     lines.extend(config.iter().map(|(key, value)| (key.clone(), value.clone())));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::TargetError;
-use crate::ready::{follow, wait_answer, wait_ready};
+use crate::ready::{Announced, follow, wait_answer, wait_ready};
 
 /// Set in the environment of every child: the process it must not outlive.
 pub const PARENT_VARIABLE: &str = "PLIMSOLL_PARENT";
@@ -52,7 +52,7 @@ pub struct Stopped {
 pub struct Process {
     launch: Launch,
     child: Child,
-    address: SocketAddr,
+    announced: Announced,
 }
 
 impl Process {
@@ -81,17 +81,18 @@ impl Process {
         answers: impl Fn(SocketAddr) -> bool,
     ) -> Result<Process, TargetError> {
         let mut child = spawn(&launch, Some(&launch.log))?;
-        let ready = wait_answer(&launch, &mut child, || answers(address)).map(|()| address);
+        let ready =
+            wait_answer(&launch, &mut child, || answers(address)).map(|()| Announced { address, http: None });
         Process::if_ready(launch, child, ready)
     }
 
     fn if_ready(
         launch: Launch,
         mut child: Child,
-        ready: Result<SocketAddr, TargetError>,
+        ready: Result<Announced, TargetError>,
     ) -> Result<Process, TargetError> {
         match ready {
-            Ok(address) => Ok(Process { launch, child, address }),
+            Ok(announced) => Ok(Process { launch, child, announced }),
             Err(error) => {
                 end(&mut child);
                 Err(error)
@@ -101,7 +102,12 @@ impl Process {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.announced.address
+    }
+
+    /// Where it tells of itself, if it said so.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.announced.http
     }
 
     /// Its process id, for resource counters.
@@ -224,10 +230,10 @@ mod tests {
     #[test]
     fn a_child_is_ready_and_stops_on_sigterm() {
         let dir = tempfile::tempdir().unwrap();
-        let script =
-            "echo starting; echo ready 127.0.0.1:4711; trap 'exit 3' TERM; while :; do sleep 0.01; done";
+        let script = "echo starting; echo http 127.0.0.1:4712; echo ready 127.0.0.1:4711; trap 'exit 3' TERM; while :; do sleep 0.01; done";
         let process = Process::start(shell(script, &dir)).unwrap();
         assert_eq!(process.address().port(), 4711);
+        assert_eq!(process.http_address().map(|address| address.port()), Some(4712));
         let stopped = process.stop().unwrap();
         assert_eq!((stopped.code, stopped.killed), (Some(3), false));
     }

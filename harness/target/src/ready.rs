@@ -16,15 +16,26 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// How much of the log is quoted when a child dies.
 const LAST_WORDS_BYTES: u64 = 2_000;
 
-/// Reads the child's stdout on a thread: reports the ready address once, then drains the pipe so that the
+/// Where a child says that it can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Announced {
+    /// Where it serves.
+    pub(crate) address: SocketAddr,
+    /// Where it tells of itself, if it said so before.
+    pub(crate) http: Option<SocketAddr>,
+}
+
+/// Reads the child's stdout on a thread: reports its addresses once it is ready, then drains the pipe so that the
 /// child can never block on it. The thread ends with the pipe.
-pub(crate) fn follow(name: &str, stdout: ChildStdout) -> Receiver<SocketAddr> {
+pub(crate) fn follow(name: &str, stdout: ChildStdout) -> Receiver<Announced> {
     let (sender, receiver) = sync_channel(1);
     let reader = move || {
+        let mut http = None;
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            if let Some(address) = ready_address(&line) {
+            http = http.or(address_after("http ", &line));
+            if let Some(address) = address_after("ready", &line) {
                 // The receiver is gone when the wait has been given up; draining goes on regardless.
-                let _nobody_waits = sender.try_send(address);
+                let _nobody_waits = sender.try_send(Announced { address, http });
             }
         }
     };
@@ -34,8 +45,8 @@ pub(crate) fn follow(name: &str, stdout: ChildStdout) -> Receiver<SocketAddr> {
 }
 
 /// The address in a line such as `ready 127.0.0.1:9092` or `ready PLAINTEXT://127.0.0.1:9092`.
-fn ready_address(line: &str) -> Option<SocketAddr> {
-    let rest = line.trim().strip_prefix("ready")?;
+fn address_after(word: &str, line: &str) -> Option<SocketAddr> {
+    let rest = line.trim().strip_prefix(word)?;
     let words = rest.split(|c: char| c.is_whitespace() || c == ',' || c == '=');
     words.map(|word| word.rsplit("://").next().unwrap_or(word)).find_map(|word| word.parse().ok())
 }
@@ -43,11 +54,11 @@ fn ready_address(line: &str) -> Option<SocketAddr> {
 pub(crate) fn wait_ready(
     launch: &Launch,
     child: &mut Child,
-    lines: Option<Receiver<SocketAddr>>,
-) -> Result<SocketAddr, TargetError> {
+    lines: Option<Receiver<Announced>>,
+) -> Result<Announced, TargetError> {
     let answer = lines.map(|lines| lines.recv_timeout(launch.start_timeout));
     match answer {
-        Some(Ok(address)) => Ok(address),
+        Some(Ok(announced)) => Ok(announced),
         Some(Err(RecvTimeoutError::Disconnected)) => Err(died(launch, child)),
         Some(Err(RecvTimeoutError::Timeout)) | None => Err(not_ready(launch)),
     }
@@ -109,9 +120,10 @@ mod tests {
 
     #[test]
     fn the_ready_line_is_found_among_others() {
-        assert_eq!(ready_address("ready 127.0.0.1:9092"), Some(([127, 0, 0, 1], 9092).into()));
-        assert_eq!(ready_address("ready PLAINTEXT://127.0.0.1:1"), Some(([127, 0, 0, 1], 1).into()));
-        assert_eq!(ready_address("already 127.0.0.1:9092"), None);
-        assert_eq!(ready_address("ready"), None);
+        assert_eq!(address_after("ready", "ready 127.0.0.1:9092"), Some(([127, 0, 0, 1], 9092).into()));
+        assert_eq!(address_after("ready", "ready PLAINTEXT://127.0.0.1:1"), Some(([127, 0, 0, 1], 1).into()));
+        assert_eq!(address_after("ready", "already 127.0.0.1:9092"), None);
+        assert_eq!(address_after("ready", "ready"), None);
+        assert_eq!(address_after("http ", "http 127.0.0.1:2"), Some(([127, 0, 0, 1], 2).into()));
     }
 }

@@ -17,6 +17,7 @@ use crate::kafka::{Kafka, KafkaOptions};
 use crate::managed::Managed;
 use crate::process::{Launch, Process, Stopped};
 use crate::serve::{self, Technique};
+use crate::stages::StageDoor;
 
 /// The hidden verb of the harness's executable that runs the small servers; it hands its arguments to
 /// [`helper`].
@@ -188,6 +189,17 @@ impl Target {
             Target::Kafka(kafka) => Some(kafka.process().pid()),
             Target::Small { process, .. } | Target::RdkafkaMock { process } => Some(process.pid()),
             Target::External { .. } => None,
+        }
+    }
+
+    /// Where it tells its stages, if it is a broker of ours and its door is open.
+    pub fn stage_door(&self) -> Option<StageDoor> {
+        match self {
+            Target::Managed(managed) => managed.process().http_address().map(|address| StageDoor { address }),
+            Target::Kafka(_)
+            | Target::Small { .. }
+            | Target::RdkafkaMock { .. }
+            | Target::External { .. } => None,
         }
     }
 

@@ -1,7 +1,9 @@
 //! What was spent in the measured phase: counters read at both of its borders, and what stands against them.
 
 use plimsoll_load::Timeline;
-use plimsoll_probe::{ProcessError, ProcessSample, ProcessUsage, SystemSample, SystemUsage, monotonic_ns};
+use plimsoll_probe::{
+    ProcessError, ProcessSample, ProcessUsage, SyscallCounter, SystemSample, SystemUsage, monotonic_ns,
+};
 
 /// A border may be read so much later than it was due, in parts of the phase, before figures suffer from it.
 const LATE_SHARE: f64 = 0.02;
@@ -32,6 +34,35 @@ impl Border {
 pub(super) struct Borders {
     pub(super) before: Option<Border>,
     pub(super) after: Option<Border>,
+    syscalls: Option<Syscalls>,
+    /// Of the target and of this process, between the borders.
+    calls: (Option<u64>, Option<u64>),
+}
+
+/// System calls of both sides.
+#[derive(Debug)]
+struct Syscalls {
+    broker: Option<Result<SyscallCounter, String>>,
+    client: Result<SyscallCounter, String>,
+}
+
+impl Syscalls {
+    /// Begins counting, where the kernel lets it.
+    fn begin(broker: Option<u32>) -> Self {
+        Self { broker: broker.map(SyscallCounter::of), client: SyscallCounter::of(std::process::id()) }
+    }
+
+    /// Calls so far, of the target and of this process.
+    fn counts(&mut self) -> (Option<u64>, Option<u64>) {
+        let count = |counter: &mut Result<SyscallCounter, String>| counter.as_mut().ok()?.count();
+        (self.broker.as_mut().and_then(count), count(&mut self.client))
+    }
+
+    /// Why a side has no count.
+    fn unavailable(&self) -> Option<&str> {
+        let broker = self.broker.as_ref().and_then(|counter| counter.as_ref().err());
+        broker.or(self.client.as_ref().err()).map(String::as_str)
+    }
 }
 
 /// What was spent between the borders. What is missing or inexact has a remark that says why.
@@ -43,9 +74,27 @@ pub(super) struct Usage {
     pub(super) client: Option<ProcessUsage>,
     pub(super) system: Option<SystemUsage>,
     pub(super) remarks: Vec<String>,
+    /// Why system calls were not counted.
+    pub(super) uncounted: Option<String>,
 }
 
 impl Borders {
+    /// The measured phase begins. What reading the counters costs comes before it.
+    pub(super) fn begin(&mut self, broker: Option<u32>, device: Option<(u32, u32)>) {
+        self.syscalls = Some(Syscalls::begin(broker));
+        self.before = Some(Border::read(broker, device));
+        // Of the calls between here and there only the readings' own are too many.
+        self.calls = self.syscalls.as_mut().map(Syscalls::counts).unwrap_or_default();
+    }
+
+    /// It ends.
+    pub(super) fn end(&mut self, broker: Option<u32>, device: Option<(u32, u32)>) {
+        let now = self.syscalls.as_mut().map(Syscalls::counts).unwrap_or_default();
+        let more = |now: Option<u64>, then: Option<u64>| Some(now?.saturating_sub(then?));
+        self.calls = (more(now.0, self.calls.0), more(now.1, self.calls.1));
+        self.after = Some(Border::read(broker, device));
+    }
+
     /// The differences over the measured phase of `timeline`.
     pub(super) fn usage(self, timeline: &Timeline) -> Usage {
         let (Some(before), Some(after)) = (self.before, self.after) else {
@@ -61,9 +110,12 @@ impl Borders {
             }
         };
         let broker = before.broker.zip(after.broker).and_then(|(from, to)| told("target", between(from, to)));
+        let broker = broker.map(|usage| ProcessUsage { syscalls: self.calls.0, ..usage });
         let client = told("client", between(before.client, after.client));
+        let client = client.map(|usage| ProcessUsage { syscalls: self.calls.1, ..usage });
+        let uncounted = self.syscalls.as_ref().and_then(Syscalls::unavailable).map(str::to_owned);
         let system = Some(SystemUsage::between(&before.system, &after.system));
-        Usage { broker, client, system, remarks }
+        Usage { broker, client, system, remarks, uncounted }
     }
 }
 
@@ -100,7 +152,7 @@ mod tests {
 
     fn usage(before: Option<Border>, after: Option<Border>) -> Usage {
         let from = before.as_ref().map_or(SECOND, |border| border.at_ns);
-        Borders { before, after }.usage(&Timeline::new(from - SECOND, SECOND, SECOND))
+        Borders { before, after, ..Borders::default() }.usage(&Timeline::new(from - SECOND, SECOND, SECOND))
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use plimsoll_load::run::RunError;
 use plimsoll_load::workload::SystemKind;
-use plimsoll_probe::{Observed, ProcessUsage, tool_build, warnings};
+use plimsoll_probe::{Observed, tool_build, warnings};
 use plimsoll_results::{
-    Arm, Canary, Cost, DurabilityMode, Latency, LatencySeries, Load, LoadObservation, Machine, Metric,
-    PayloadSummary, Phase, RunDocument, Status, Throughput, Verdict, VerifyCounts, Warning, config_hash,
+    Arm, Canary, DurabilityMode, Latency, LatencySeries, Load, LoadObservation, Machine, Metric,
+    PayloadSummary, Phase, RunDocument, Stages, Status, Throughput, Verdict, VerifyCounts, Warning,
+    config_hash,
 };
 
+use super::cost::{cost, uncounted};
 use super::durability;
 use super::measured::Trial;
 use super::pairs::Measured;
@@ -65,7 +67,9 @@ pub(crate) fn fill(
         document.status_reasons.push(format!("{verdict}: {}", verdict.explain()));
     }
     document.throughput = throughput(trials);
-    document.latency = latency(trials);
+    let series = all_trials(trials);
+    document.latency = Latency::of(&series);
+    document.stages = Stages::of(&series);
     document.verify = verify(trials);
     document.cost = cost(trials);
     if document.machine.as_ref().is_some_and(Machine::data_is_in_memory) {
@@ -84,6 +88,7 @@ pub(crate) fn fill(
     document.warnings.extend(document.arm.foreign.then(not_ours));
     document.canaries = trials.iter().map(|trial| trial.canary.clone()).collect();
     document.warnings.extend(noisy(&document.canaries));
+    document.warnings.extend(uncounted(trials));
 }
 
 /// Says why there are no figures.
@@ -169,7 +174,7 @@ fn load(trials: &[Trial], ceiling: Option<f64>) -> Load {
         errors,
         retries: trials.iter().map(|trial| trial.load.retries).sum(),
         records_resent: trials.iter().map(|trial| trial.load.records_resent).sum(),
-        schedule_delay: latency(trials).quantiles.schedule,
+        schedule_delay: Latency::of(&all_trials(trials)).quantiles.schedule,
         generator_cpu_pct: busiest,
         generator_ceiling: ceiling,
         ..first.load.clone()
@@ -191,10 +196,10 @@ fn throughput(trials: &[Trial]) -> Throughput {
     }
 }
 
-fn latency(trials: &[Trial]) -> Latency {
+fn all_trials(trials: &[Trial]) -> LatencySeries {
     let mut all = LatencySeries::default();
     trials.iter().for_each(|trial| all.append(trial.series.clone()));
-    Latency::of(&all)
+    all
 }
 
 fn verify(trials: &[Trial]) -> VerifyCounts {
@@ -202,34 +207,6 @@ fn verify(trials: &[Trial]) -> VerifyCounts {
     let Some(mut sum) = counts.next() else { return VerifyCounts::default() };
     counts.for_each(|more| sum.add(&more));
     sum
-}
-
-fn cost(trials: &[Trial]) -> Cost {
-    let records: u64 = trials.iter().map(|trial| trial.measured.acked).sum();
-    let payload: u64 = trials.iter().map(|trial| trial.measured.acked_bytes).sum();
-    let all = |side: fn(&Trial) -> Option<&ProcessUsage>| -> Option<ProcessUsage> {
-        let mut usages = trials.iter().map(side);
-        let first = *usages.next()??;
-        usages.try_fold(first, |sum, usage| usage.map(|usage| over_trials(sum, *usage)))
-    };
-    let (broker, client) = (all(|trial| trial.broker.as_ref()), all(|trial| trial.client.as_ref()));
-    let ratio = |bytes: Option<u64>| bytes.filter(|_| payload > 0).map(|bytes| bytes as f64 / payload as f64);
-    Cost {
-        broker: broker.map(|usage| usage.cost(records)).unwrap_or_default(),
-        client: client.map(|usage| usage.cost(records)).unwrap_or_default(),
-        bytes_written_per_payload_byte: ratio(broker.and_then(|usage| usage.write_bytes)),
-        read_bytes: broker.and_then(|usage| usage.read_bytes),
-        steal_pct: trials.iter().filter_map(|trial| trial.steal_pct).max_by(f64::total_cmp),
-        broker_cpu_s_per_gb: broker.filter(|_| payload > 0).map(|usage| usage.cpu_ns as f64 / payload as f64),
-        ..Cost::default()
-    }
-}
-
-/// Adds a later trial: counters and time add up, the peak stays a peak.
-fn over_trials(sum: ProcessUsage, next: ProcessUsage) -> ProcessUsage {
-    let peak = sum.rss_peak_bytes.max(next.rss_peak_bytes);
-    let wall_ns = sum.wall_ns + next.wall_ns;
-    ProcessUsage { rss_peak_bytes: peak, wall_ns, ..sum.plus(next) }
 }
 
 /// The reader of an external cluster's figures knows less than of one that was started here.

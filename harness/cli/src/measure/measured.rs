@@ -29,6 +29,10 @@ pub(crate) struct Trial {
     /// This process, over the measured phase.
     pub(crate) client: Option<ProcessUsage>,
     pub(crate) system: Option<SystemUsage>,
+    /// Why system calls were not counted.
+    pub(crate) uncounted: Option<String>,
+    /// Syncs of the target's logs over the measured phase, where it tells.
+    pub(crate) syncs: Option<u64>,
     pub(crate) effective_config: BTreeMap<String, String>,
     /// The target's release, where it is known for certain and is not ours.
     pub(crate) version: Option<String>,
@@ -59,6 +63,8 @@ impl Trial {
             broker: None,
             client: None,
             system: None,
+            uncounted: None,
+            syncs: None,
             effective_config: BTreeMap::new(),
             version: None,
             canary: Canary::default(),

@@ -4,8 +4,9 @@ use plimsoll_load::{Observer, Progress, Stage};
 use plimsoll_probe::{HiccupMeter, monotonic_ns};
 use plimsoll_results::Histogram;
 
-use super::borders::{Border, Borders};
+use super::borders::Borders;
 use super::progress::Watch;
+use super::stages::StageWatch;
 
 /// Begin, end (both on the monotonic clock) and oversleep of one second.
 pub(super) type HiccupSecond = (u64, u64, Histogram);
@@ -17,6 +18,7 @@ pub(super) struct Sampler<'a> {
     device: Option<(u32, u32)>,
     meter: HiccupMeter,
     pub(super) borders: Borders,
+    pub(super) stages: StageWatch,
     /// When the second of hiccups that is being counted began; `None` outside the measured phase.
     second_from_ns: Option<u64>,
     pub(super) hiccups: Vec<HiccupSecond>,
@@ -27,9 +29,10 @@ impl<'a> Sampler<'a> {
         watch: &'a mut Watch,
         broker: Option<u32>,
         device: Option<(u32, u32)>,
+        stages: StageWatch,
     ) -> anyhow::Result<Self> {
         let (meter, borders) = (HiccupMeter::start()?, Borders::default());
-        Ok(Self { watch, broker, device, meter, borders, second_from_ns: None, hiccups: Vec::new() })
+        Ok(Self { watch, broker, device, meter, borders, stages, second_from_ns: None, hiccups: Vec::new() })
     }
 
     fn end_second(&mut self) {
@@ -37,6 +40,7 @@ impl<'a> Sampler<'a> {
             let now_ns = monotonic_ns();
             self.hiccups.push((from_ns, now_ns, self.meter.take()));
             self.second_from_ns = Some(now_ns);
+            self.stages.next();
         }
     }
 }
@@ -45,12 +49,14 @@ impl Observer for Sampler<'_> {
     fn stage(&mut self, stage: Stage) {
         match stage {
             Stage::Measure => {
-                self.borders.before = Some(Border::read(self.broker, self.device));
+                // What looking costs the broker is not in the phase's figures.
+                self.stages.begin();
+                self.borders.begin(self.broker, self.device);
                 let _before_the_phase = self.meter.take();
                 self.second_from_ns = Some(monotonic_ns());
             }
             Stage::Drain => {
-                self.borders.after = Some(Border::read(self.broker, self.device));
+                self.borders.end(self.broker, self.device);
                 self.end_second();
                 self.second_from_ns = None;
             }

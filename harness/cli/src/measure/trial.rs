@@ -19,6 +19,7 @@ use super::measured::Trial;
 use super::plan::Plan;
 use super::progress::Watch;
 use super::sampler::{HiccupSecond, Sampler};
+use super::stages::StageWatch;
 
 /// Four pieces of work are timed before a trial, each for so long: a tenth of what `doctor --canary` takes.
 const CANARY_EACH: Duration = Duration::from_millis(100);
@@ -41,11 +42,12 @@ pub(crate) fn measure(
     let (effective_config, unread) = effective_config(&target)?;
     let device = device_of(plan.data_root()).ok();
     let monitor = Monitor::start(Duration::from_secs(1), target.pid().into_iter().collect(), device)?;
-    let mut sampler = Sampler::new(watch, target.pid(), device)?;
+    let stages = StageWatch::at(target.stage_door());
+    let mut sampler = Sampler::new(watch, target.pid(), device, stages)?;
     let input =
         RunInput { workload: workload.clone(), bootstrap: target.bootstrap(), payload: payload.clone() };
     let ran = execute(&input, &mut sampler, cancel);
-    let Sampler { borders, hiccups, .. } = sampler;
+    let Sampler { borders, hiccups, stages, .. } = sampler;
     let samples = monitor.finish();
     let stopped = target.stop()?;
     let mut outcome = ran?;
@@ -58,11 +60,23 @@ pub(crate) fn measure(
             .status_reasons
             .push(format!("the target {how} when it was stopped; see its log in the bundle"));
     }
-    let Usage { broker, client, system, remarks } = borders.usage(&outcome.timeline);
-    outcome.status_reasons.extend(remarks);
+    let Usage { broker, client, system, remarks, uncounted } = borders.usage(&outcome.timeline);
+    outcome.status_reasons.extend(remarks.into_iter().chain(stages.remark()));
+    let zero_ns = outcome.timeline.start;
+    let syncs = stages.put_into(&mut outcome.series, zero_ns);
     add_hiccups(&mut outcome, &hiccups);
     write(&mut outcome, &samples, &mut folder)?;
-    let trial = Trial { broker, client, system, effective_config, version, canary, ..Trial::of(outcome) };
+    let trial = Trial {
+        broker,
+        client,
+        system,
+        syncs,
+        uncounted,
+        effective_config,
+        version,
+        canary,
+        ..Trial::of(outcome)
+    };
     folder.summary(&trial.summary())?;
     folder.measured(&trial)?;
     Ok(trial)

@@ -109,20 +109,29 @@ struct Live {
 }
 
 impl Take for Live {
-    fn batch<'a>(&mut self, id: PartitionId, records: impl Iterator<Item = (i64, Option<&'a [u8]>)>) {
+    fn batch<'a>(
+        &mut self,
+        id: PartitionId,
+        arrived: Nanos,
+        records: impl Iterator<Item = (i64, Option<&'a [u8]>)>,
+    ) {
         let now = clock::now();
         self.recorder.roll(now);
         self.span = Some((self.span.map_or(now, |(first, _)| first), now));
         let seen = self.sight.partition(id);
-        let (mut count, mut bytes) = (0, 0);
+        let (mut count, mut bytes, mut measured) = (0, 0, 0);
         for (offset, value) in records {
             let value = value.unwrap_or_default();
             // A fault is counted where it is seen; an unreadable stamp has no latency.
             if let Ok((stamp, _)) = seen.observe(offset, value) {
                 self.recorder.span(Kind::EndToEnd, stamp.intended_ns, stamp.intended_ns, now, 1);
+                measured += u64::from(self.recorder.is_measured(stamp.intended_ns));
             }
             count += 1;
             bytes += value.len() as u64;
+        }
+        if measured > 0 {
+            self.recorder.stage(Kind::Decode, now.saturating_sub(arrived), measured);
         }
         self.records += count;
         if self.counts {

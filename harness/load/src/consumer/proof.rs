@@ -34,7 +34,12 @@ struct Witness<'a> {
 }
 
 impl Take for Witness<'_> {
-    fn batch<'a>(&mut self, id: PartitionId, records: impl Iterator<Item = (i64, Option<&'a [u8]>)>) {
+    fn batch<'a>(
+        &mut self,
+        id: PartitionId,
+        _arrived: Nanos,
+        records: impl Iterator<Item = (i64, Option<&'a [u8]>)>,
+    ) {
         let seen = self.sight.partition(id);
         for (offset, value) in records {
             self.seen += 1;

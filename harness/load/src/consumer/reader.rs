@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use plimsoll_client::records::{Batch, Decompressor, RecordIter, RecordLimits};
-use plimsoll_client::{ClientError, ErrorCode, FetchFrom, FetchReply, FetchSpec, OffsetSpec};
+use plimsoll_client::{ClientError, ErrorCode, FetchFrom, FetchReply, FetchSpec, OffsetSpec, Timed};
 use tokio::task::JoinSet;
 
+use crate::clock::{Bridge, Nanos};
 use crate::routes::{Cluster, RouteError, Routes};
 use crate::verify::{PartitionId, PartitionSight};
 use crate::workload::{Consume, Isolation};
@@ -66,9 +67,14 @@ pub enum ReadError {
 
 /// What is done with records.
 pub(super) trait Take {
-    /// Takes one batch of a partition: offset and value of each record. `None` stands for a record that cannot
+    /// Takes one batch of a partition that arrived at `arrived`: offset and value of each record. `None` stands for a record that cannot
     /// be read, or for a null value, which no producer of ours sends.
-    fn batch<'a>(&mut self, id: PartitionId, records: impl Iterator<Item = (i64, Option<&'a [u8]>)>);
+    fn batch<'a>(
+        &mut self,
+        id: PartitionId,
+        arrived: Nanos,
+        records: impl Iterator<Item = (i64, Option<&'a [u8]>)>,
+    );
 
     /// What it has seen of a partition.
     fn sight(&mut self, id: PartitionId) -> &mut PartitionSight;
@@ -114,9 +120,10 @@ pub(super) struct Reader {
     cursors: BTreeMap<PartitionId, i64>,
     /// Where reading ends, once known.
     stop: Option<BTreeMap<PartitionId, i64>>,
-    fetches: JoinSet<(i32, Result<FetchReply, ClientError>)>,
+    fetches: JoinSet<(i32, Result<Timed<FetchReply>, ClientError>)>,
     busy: BTreeSet<i32>,
     decompressor: Decompressor,
+    bridge: Bridge,
     /// Failed fetches by Kafka's error name.
     pub(super) errors: BTreeMap<String, u64>,
     turn: usize,
@@ -139,6 +146,7 @@ impl Reader {
             fetches: JoinSet::new(),
             busy: BTreeSet::new(),
             decompressor: Decompressor::new(),
+            bridge: Bridge::new(),
             errors: BTreeMap::new(),
             turn: 0,
         })
@@ -190,8 +198,7 @@ impl Reader {
             match connection.start_fetch(&spec).await {
                 Ok(pending) => {
                     self.busy.insert(broker);
-                    self.fetches
-                        .spawn(async move { (broker, pending.wait().await.map(|timed| timed.value)) });
+                    self.fetches.spawn(async move { (broker, pending.wait().await) });
                 }
                 Err(error) => self.recover(broker, error).await?,
             }
@@ -225,10 +232,11 @@ impl Reader {
     }
 
     /// Moves the cursors, asks for more, then looks at the records.
-    async fn deliver(&mut self, reply: FetchReply, take: &mut impl Take) -> Result<(), ReadError> {
+    async fn deliver(&mut self, reply: Timed<FetchReply>, take: &mut impl Take) -> Result<(), ReadError> {
+        let arrived = self.bridge.nanos(reply.timing.completed_at);
         let mut fetched = Vec::new();
         let mut stale = false;
-        for partition in reply.partitions {
+        for partition in reply.value.partitions {
             let topic = self.routes.topics.iter().position(|topic| topic.name == partition.topic.name);
             let topic = topic.and_then(|topic| u32::try_from(topic).ok()).unwrap_or(u32::MAX);
             let id = PartitionId { topic, partition: partition.partition };
@@ -263,7 +271,7 @@ impl Reader {
         self.start_fetches().await?;
         for (id, from, batches) in fetched {
             for batch in &batches {
-                unpack(&mut self.decompressor, id, from, batch, take);
+                unpack(&mut self.decompressor, (id, from, arrived), batch, take);
             }
         }
         Ok(())
@@ -293,14 +301,19 @@ impl Reader {
 
 /// Hands the records of a batch over. A wrong checksum does not end reading: each value has its own, which says
 /// which one is wrong, and where they all fit the batch as a whole is counted.
-fn unpack(decompressor: &mut Decompressor, id: PartitionId, from: i64, batch: &Batch, take: &mut impl Take) {
+fn unpack(
+    decompressor: &mut Decompressor,
+    (id, from, arrived): (PartitionId, i64, Nanos),
+    batch: &Batch,
+    take: &mut impl Take,
+) {
     let header = *batch.header();
     let before = take.sight(id).totals();
     if !header.attributes.is_control() {
         let limits = RecordLimits { decompressed_max_bytes: INFLATED_BYTES_MAX };
         let (next_offset, end) = (header.base_offset, header.next_offset());
         let records = batch.records(decompressor, limits);
-        take.batch(id, Values { records, readable: true, next_offset, from, end });
+        take.batch(id, arrived, Values { records, readable: true, next_offset, from, end });
     }
     if batch.verify_crc().is_err() {
         take.sight(id).distrust(header.base_offset, before);

@@ -3,37 +3,16 @@
 use plimsoll_client::records::BuildError;
 use plimsoll_client::{ClientError, ErrorCode, PartitionAck, ProduceReply, Timed};
 
-use super::batch::Run;
 use super::fate::{Fate, fate, leaves_open};
+use super::on_the_wire::OnTheWire;
 use super::partition::Partition;
 use super::worker::{Event, Flight, Loop};
 use super::{ProduceError, ProducerReport};
 use crate::clock::{self, Nanos};
-use crate::recorder::{Kind, Recorder};
+use crate::recorder::Kind;
 use crate::routes::{RouteError, Routes};
 use crate::verify::Outcome;
 use crate::workload::Acks;
-
-/// When a request began to go out and when its answer was there.
-#[derive(Clone, Copy)]
-struct OnTheWire {
-    sent: Nanos,
-    acked: Nanos,
-}
-
-impl OnTheWire {
-    /// Records the latencies of a run; the delay of its schedule only when it had one.
-    fn record(&self, run: &Run, scheduled: bool, recorder: &mut Recorder) {
-        let count = u64::from(run.count);
-        // Nothing goes out before it was handed over; the two readings of the clock may differ by nanoseconds.
-        let sent = self.sent.max(run.handed);
-        recorder.span(Kind::Response, run.due, run.due, self.acked, count);
-        recorder.span(Kind::Service, run.due, sent, self.acked.max(sent), count);
-        if scheduled {
-            recorder.span(Kind::Schedule, run.due, run.due, sent, count);
-        }
-    }
-}
 
 impl Loop {
     pub(super) fn handle(&mut self, event: Event) -> Result<(), ProduceError> {
@@ -101,7 +80,7 @@ impl Loop {
         let id = partition.id;
         let Some(sealed) = partition.sealed(number) else { return };
         let scheduled = self.intake.is_scheduled();
-        sealed.runs.iter().for_each(|run| wire.record(run, scheduled, &mut self.recorder));
+        wire.record(sealed, scheduled, &mut self.recorder);
         let records = u64::from(sealed.records);
         self.sends.record(id, producer, sealed.first_sequence, records, outcome, base_offset);
         let counters = &mut self.recorder.counters;

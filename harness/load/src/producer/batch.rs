@@ -43,6 +43,8 @@ pub(super) struct Sealed {
     pub(super) runs: Vec<Run>,
     /// When its first record was handed over.
     pub(super) opened: Nanos,
+    /// When it began to be closed, and when it was.
+    pub(super) closed: (Nanos, Nanos),
     /// How often it was sent.
     pub(super) attempts: u32,
     /// No batch in front was unsettled when it was last sent.

@@ -16,6 +16,7 @@ mod fate;
 mod intake;
 #[cfg(feature = "rdkafka")]
 mod librdkafka;
+mod on_the_wire;
 mod partition;
 mod worker;
 

@@ -8,7 +8,7 @@ use plimsoll_client::records::{
 };
 
 use super::batch::{Run, Sealed, Standing};
-use crate::clock::Nanos;
+use crate::clock::{self, Nanos};
 use crate::verify::PartitionId;
 
 /// Emptied run lists kept for reuse.
@@ -122,6 +122,7 @@ impl Partition {
             self.builder.set_producer(ProducerStamp { id, epoch, base_sequence: self.base_sequence });
         }
         let (held_bytes, records) = (self.builder.size_bytes(), self.builder.record_count());
+        let before = clock::now();
         let batch = self.builder.finish(compressor)?;
         self.base_sequence = sequence_add(self.base_sequence, records);
         let next_runs = self.spare.pop().unwrap_or_default();
@@ -133,6 +134,7 @@ impl Partition {
             held_bytes,
             runs: std::mem::replace(&mut self.runs, next_runs),
             opened: self.opened,
+            closed: (before, clock::now()),
             attempts: 0,
             leads: false,
             standing: Standing::Ready { from: 0 },

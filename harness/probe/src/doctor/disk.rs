@@ -37,7 +37,7 @@ pub(super) fn dirty(patient: &Patient<'_>) -> Check {
 }
 
 pub(super) fn pressure(patient: &Patient<'_>) -> Check {
-    let Some(pct) = patient.idle.psi_io_pct else {
+    let Some(pct) = patient.idle.psi.io.some_pct else {
         return Check::unknown("io_pressure", "the kernel does not measure it (CONFIG_PSI)");
     };
     let found = format!("some task waited for I/O {pct:.1} % of the time");

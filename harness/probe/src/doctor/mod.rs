@@ -62,7 +62,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use plimsoll_results::{
-        BlockDevice, Cgroup, CheckVerdict, Filesystem, IoUring, Memory, Processor, Virtualization,
+        BlockDevice, Cgroup, CheckVerdict, Filesystem, IoUring, Memory, Pressure, Processor, Psi,
+        Virtualization,
     };
 
     use super::*;
@@ -112,9 +113,14 @@ mod tests {
         checks.into_iter().map(|check| (check.name, check.verdict)).collect()
     }
 
+    fn io_waits(some_pct: f64) -> Psi {
+        let io = Pressure { some_pct: Some(some_pct), full_pct: None };
+        Psi { io, ..Psi::default() }
+    }
+
     #[test]
     fn a_fit_machine_has_nothing_to_do() {
-        let idle = SystemUsage { steal_pct: Some(0.0), psi_io_pct: Some(0.0), ..Default::default() };
+        let idle = SystemUsage { steal_pct: Some(0.0), psi: io_waits(0.0), ..Default::default() };
         let found = verdicts(&fit(), idle, "release");
         assert_eq!(found.len(), 20, "a name is used twice");
         assert!(found.values().all(|verdict| *verdict == CheckVerdict::Ok), "{found:?}");
@@ -151,7 +157,7 @@ mod tests {
         machine.open_files_max = Some(256);
         machine.locked_memory_max_bytes = Some(64 << 10);
         machine.virtualization = Some(Virtualization { guest: true, hint: None });
-        let idle = SystemUsage { steal_pct: Some(25.0), psi_io_pct: Some(7.0), ..Default::default() };
+        let idle = SystemUsage { steal_pct: Some(25.0), psi: io_waits(7.0), ..Default::default() };
         let found = verdicts(&machine, idle, "debug");
         for refused in ["memory", "space", "steal", "descriptors", "cpu_quota"] {
             assert_eq!(found[refused], CheckVerdict::Refuse, "{refused}");
