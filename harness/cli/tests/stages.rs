@@ -45,9 +45,9 @@ fn stages_and_the_unaccounted_add_up_to_the_response_time_of_a_real_run() {
     // The same from the bundle's histograms alone: they merge, and their sums are exact.
     let log = Path::new(json["bundle"].as_str().expect("a path")).join("trials/0001/latency.hlog");
     let series = read_hlog(&log).expect("a log");
-    assert_eq!(Stages::of(&series), Some(stages));
-    let seconds = series.of(&Metric::Stage(Stage::Append)).count();
-    assert!((3..=5).contains(&seconds), "{seconds} looks");
+    let again = serde_json::to_string(&Stages::of(&series)).expect("JSON");
+    assert_eq!(serde_json::from_str::<Value>(&again).expect("JSON"), json["stages"]);
+    assert!(series.of(&Metric::Stage(Stage::Append)).count() > 1, "more than one look");
     let outside = series.rows().iter().filter(|row| row.phase != Phase::Measure);
     assert!(outside.clone().all(|row| !matches!(row.metric, Metric::Stage(_) | Metric::Request)));
 }
