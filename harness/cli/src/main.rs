@@ -12,6 +12,7 @@ mod compare;
 mod corpus;
 mod doctor;
 mod exit;
+mod find;
 mod gate;
 mod interrupt;
 mod measure;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Verb::Quick(options) => measure::quick(&options.measure),
         Verb::Run(options) => measure::run(&options.workload, &options.measure),
         Verb::Sweep(options) => sweep::run(&options),
+        Verb::Find(options) => find::run(&options),
         Verb::Compare(options) => compare::run(&options),
         Verb::Gate(options) => gate::run(&options),
         Verb::Calibrate(options) => calibrate::run(&options),

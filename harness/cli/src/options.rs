@@ -34,6 +34,8 @@ pub(crate) enum Verb {
     Run(RunOptions),
     /// Measures what each setting does: a matrix of points in complete blocks, resumable.
     Sweep(Box<crate::sweep::options::SweepOptions>),
+    /// Finds the largest rate that holds a bound on latency, and measures below it.
+    Find(Box<crate::find::options::FindOptions>),
     /// Compares configurations, builds, revisions or systems in pairs of trials.
     Compare(CompareOptions),
     /// Compares with another revision or a stored baseline, for continuous integration.
@@ -92,6 +94,7 @@ impl Verb {
             Verb::Quick(options) => options.measure.common.json,
             Verb::Run(options) => options.measure.common.json,
             Verb::Sweep(options) => options.common.json,
+            Verb::Find(options) => options.common.json,
             Verb::Compare(options) => options.common.json,
             Verb::Gate(options) => options.common.json,
             Verb::Calibrate(options) => options.common.json,

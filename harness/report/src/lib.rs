@@ -45,5 +45,7 @@ pub use png::{PngError, png_file};
 pub use side_by_side::{runs_table, trials_table};
 pub use storage::{CostPoint, SyncCurve, sync_latency, throughput_against_cpu};
 pub use svg::{svg, svg_file};
-pub use sweep::{SWEEP_HEAD, SWEEP_LEGEND, sweep_basis, sweep_cells, sweep_csv, sweep_markdown, sweep_table};
+pub use sweep::{
+    SWEEP_HEAD, SWEEP_LEGEND, sweep_basis, sweep_cells, sweep_csv, sweep_markdown, sweep_ratios, sweep_table,
+};
 pub use text_table::{text_table, wrapped};

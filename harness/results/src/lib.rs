@@ -15,6 +15,7 @@ mod bundle;
 mod comparison;
 mod doctor;
 mod event;
+mod find;
 mod hash;
 mod histogram;
 mod hlog;
@@ -41,6 +42,10 @@ pub use comparison::{
 };
 pub use doctor::{Canary, Check, CheckVerdict, DOCTOR_SCHEMA, DoctorDocument};
 pub use event::Event;
+pub use find::{
+    Bracket, FIND_SCHEMA, FindDesign, FindDocument, FoundLevel, Level, Search, SearchRule, Slo, SloError,
+    Step, grows,
+};
 pub use hash::config_hash;
 pub use histogram::{Histogram, MAX_TRACKABLE_NS};
 pub use hlog::{HlogError, HlogWriter, read_hlog};

@@ -47,8 +47,12 @@ fn what_is_there(path: &Path) -> String {
     if path.is_file() {
         return "it is a file, and neither run.json nor compare.json".to_owned();
     }
-    for (file, verb) in [("bench.json", "storage bench"), ("codecs.json", "codecs"), ("sweep.json", "sweep")]
-    {
+    for (file, verb) in [
+        ("bench.json", "storage bench"),
+        ("codecs.json", "codecs"),
+        ("sweep.json", "sweep"),
+        ("find.json", "find"),
+    ] {
         if path.join(file).is_file() {
             return format!("it holds {file} of `{verb}`, whose page is the report.html in it");
         }
@@ -82,7 +86,8 @@ pub fn bundles_below(dir: &Path, depth: usize) -> Vec<PathBuf> {
 }
 
 fn is_bundle(path: &Path) -> bool {
-    const DOCUMENTS: [&str; 5] = ["run.json", "compare.json", "bench.json", "codecs.json", "sweep.json"];
+    const DOCUMENTS: [&str; 6] =
+        ["run.json", "compare.json", "bench.json", "codecs.json", "sweep.json", "find.json"];
     DOCUMENTS.iter().any(|name| path.join(name).is_file())
 }
 

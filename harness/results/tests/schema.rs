@@ -51,6 +51,7 @@ fn full() -> RunDocument {
         label: Some("a".into()),
         git_sha: Some("s".into()),
         foreign: true,
+        start_ms: Some(41.5),
         effective_config: BTreeMap::from([("a".into(), "b".into())]),
         ..Default::default()
     };

@@ -79,6 +79,14 @@ pub enum TargetError {
         /// What the client said.
         source: std::io::Error,
     },
+    /// It is ready and takes no record.
+    #[error("{address} acknowledges no record: {reason}")]
+    FirstRecord {
+        /// Where it was sent.
+        address: String,
+        /// What the client or the broker said.
+        reason: String,
+    },
     /// Its configuration could not be read back.
     #[error("cannot read the configuration back from {address}: {reason}")]
     Config {

@@ -19,6 +19,7 @@ mod rdkafka_mock;
 mod ready;
 mod serve;
 mod stages;
+mod start;
 mod target;
 
 pub use error::TargetError;

@@ -53,6 +53,7 @@ pub struct Process {
     launch: Launch,
     child: Child,
     announced: Announced,
+    began: Instant,
 }
 
 impl Process {
@@ -64,10 +65,11 @@ impl Process {
     /// # Errors
     /// [`TargetError`] says whether it could not start, died (with its last words) or was too slow.
     pub fn start(launch: Launch) -> Result<Process, TargetError> {
+        let began = Instant::now();
         let mut child = spawn(&launch, None)?;
         let lines = child.stdout.take().map(|stdout| follow(&launch.name, stdout));
         let ready = wait_ready(&launch, &mut child, lines);
-        Process::if_ready(launch, child, ready)
+        Process::if_ready(launch, child, ready, began)
     }
 
     /// Starts a child that says nothing of its own accord: it is ready once `answers` is true of `address`.
@@ -80,19 +82,21 @@ impl Process {
         address: SocketAddr,
         answers: impl Fn(SocketAddr) -> bool,
     ) -> Result<Process, TargetError> {
+        let began = Instant::now();
         let mut child = spawn(&launch, Some(&launch.log))?;
         let ready =
             wait_answer(&launch, &mut child, || answers(address)).map(|()| Announced { address, http: None });
-        Process::if_ready(launch, child, ready)
+        Process::if_ready(launch, child, ready, began)
     }
 
     fn if_ready(
         launch: Launch,
         mut child: Child,
         ready: Result<Announced, TargetError>,
+        began: Instant,
     ) -> Result<Process, TargetError> {
         match ready {
-            Ok(announced) => Ok(Process { launch, child, announced }),
+            Ok(announced) => Ok(Process { launch, child, announced, began }),
             Err(error) => {
                 end(&mut child);
                 Err(error)
@@ -108,6 +112,11 @@ impl Process {
     /// Where it tells of itself, if it said so.
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.announced.http
+    }
+
+    /// When its process was started.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
     }
 
     /// Its process id, for resource counters.

@@ -18,6 +18,7 @@ use crate::managed::Managed;
 use crate::process::{Launch, Process, Stopped};
 use crate::serve::{self, Technique};
 use crate::stages::StageDoor;
+use crate::start::first_record;
 
 /// The hidden verb of the harness's executable that runs the small servers; it hands its arguments to
 /// [`helper`].
@@ -256,6 +257,23 @@ impl Target {
             Target::RdkafkaMock { .. } => None,
             Target::Managed(_) | Target::Small { .. } | Target::External { .. } => None,
         }
+    }
+
+    /// How long it took from the start of its process until a record was acknowledged, with acks=1 in a topic made for it
+    /// and removed. Ask right after [`Target::start`]. `None` of what is no broker or was not started here.
+    ///
+    /// # Errors
+    /// [`TargetError::FirstRecord`] when no record is acknowledged.
+    pub async fn start_time(&self) -> Result<Option<Duration>, TargetError> {
+        let process = match self {
+            Target::Managed(managed) => managed.process(),
+            Target::Kafka(kafka) => kafka.process(),
+            _ => return Ok(None),
+        };
+        let address = self.bootstrap();
+        let acknowledged = first_record(&address).await;
+        let at = acknowledged.map_err(|reason| TargetError::FirstRecord { address, reason })?;
+        Ok(Some(at.duration_since(process.began())))
     }
 
     /// Stops a child gracefully; an external target is left alone.

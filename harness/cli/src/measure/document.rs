@@ -59,7 +59,7 @@ pub(crate) fn fill(
     }
     if let Some(first) = trials.first() {
         document.durability = durability::of(&plan.workload, &first.effective_config, first.topic.as_ref());
-        document.arm = arm(plan, first);
+        document.arm = Arm { start_ms: start_ms(trials), ..arm(plan, first) };
     }
     document.load = load(trials, ceiling);
     if document.load.verdicts.contains(&Verdict::NearGeneratorCeiling) {
@@ -132,6 +132,13 @@ fn arm(plan: &Plan, trial: &Trial) -> Arm {
         git_sha,
         start_ms: None,
     }
+}
+
+/// The median: a start is slow once in a while for reasons of the machine.
+fn start_ms(trials: &[Trial]) -> Option<f64> {
+    let mut all: Vec<f64> = trials.iter().filter_map(|trial| trial.start_ms).collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied()
 }
 
 /// The broker's settings, and under `topic.` those of the topic written to.

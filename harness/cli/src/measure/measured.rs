@@ -38,6 +38,8 @@ pub(crate) struct Trial {
     pub(crate) version: Option<String>,
     /// How fast the machine was just before.
     pub(crate) canary: Canary,
+    /// From the start of the target's process to its first acknowledged record.
+    pub(crate) start_ms: Option<f64>,
     /// Interval histograms, the platform's hiccups among them. A gigabyte over many trials: whoever runs many lets go of
     /// them and reads `latency.hlog` at the end.
     #[serde(skip)]
@@ -68,6 +70,7 @@ impl Trial {
             effective_config: BTreeMap::new(),
             version: None,
             canary: Canary::default(),
+            start_ms: None,
         }
     }
 }

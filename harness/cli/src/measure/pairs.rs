@@ -106,7 +106,7 @@ impl Measured {
 /// The floor keeps no records; that it says so is no news.
 const NOT_VERIFIED: &str = "this target keeps no records";
 
-pub(super) fn status_of(error: &anyhow::Error) -> Status {
+pub(crate) fn status_of(error: &anyhow::Error) -> Status {
     let cancelled = matches!(error.downcast_ref(), Some(RunError::Cancelled));
     if cancelled { Status::Aborted } else { Status::Failed }
 }

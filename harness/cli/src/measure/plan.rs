@@ -25,7 +25,7 @@ const AROUND_A_TRIAL_S: f64 = 3.0;
 const BACKEND_KEY: &str = "plimsoll.storage.backend";
 
 /// A resolved run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) workload: Workload,
     /// The same workload on the program it is measured against.
@@ -209,7 +209,10 @@ impl Plan {
     /// About how many seconds one trial takes.
     pub(crate) fn trial_s(&self) -> f64 {
         let phases = &self.workload.phases;
-        phases.warmup_max.secs_f64() + phases.measure.secs_f64() + AROUND_A_TRIAL_S
+        phases.warmup_max.secs_f64()
+            + phases.measure.secs_f64()
+            + AROUND_A_TRIAL_S
+            + start_s(self.workload.chosen().1.kind)
     }
 
     /// Trials, and about how many seconds they take in all.
@@ -236,6 +239,11 @@ impl Plan {
             "workload": self.workload,
         })
     }
+}
+
+/// Formatting its directory and starting a JVM takes longer than starting the others.
+fn start_s(kind: SystemKind) -> f64 {
+    if kind == SystemKind::ManagedKafka { 5.0 } else { 0.0 }
 }
 
 impl MeasureOptions {

@@ -38,6 +38,7 @@ pub(crate) fn measure(
     prewarm(plan.data_root(), workload.phases.prewarm.0)?;
     let (canary, unsettled) = before(plan.data_root());
     let target = Target::start(&plan.target(workload, folder.path().join("target.log")))?;
+    let (start_ms, no_start) = start_ms(&target)?;
     let version = target.version();
     let (effective_config, unread) = effective_config(&target)?;
     let device = device_of(plan.data_root()).ok();
@@ -51,7 +52,7 @@ pub(crate) fn measure(
     let samples = monitor.finish();
     let stopped = target.stop()?;
     let mut outcome = ran?;
-    outcome.status_reasons.extend(unread.into_iter().chain(unsettled));
+    outcome.status_reasons.extend(unread.into_iter().chain(unsettled).chain(no_start));
     // The small servers have nothing to finish and end by the signal itself.
     let finishes = matches!(workload.chosen().1.kind, SystemKind::Managed | SystemKind::ManagedKafka);
     if let Some(stopped) = stopped.filter(|stopped| finishes && (stopped.killed || stopped.code != Some(0))) {
@@ -75,6 +76,7 @@ pub(crate) fn measure(
         effective_config,
         version,
         canary,
+        start_ms,
         ..Trial::of(outcome)
     };
     folder.summary(&trial.summary())?;
@@ -149,6 +151,15 @@ fn prewarm(dir: &Path, bytes: u64) -> anyhow::Result<()> {
     let written = write();
     let removed = std::fs::remove_file(&path);
     written.and(removed).with_context(|| format!("memory cannot be touched through {}", path.display()))
+}
+
+/// How long the target took to its first record; or a remark.
+fn start_ms(target: &Target) -> anyhow::Result<(Option<f64>, Option<String>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(match runtime.block_on(target.start_time()) {
+        Ok(took) => (took.map(|took| took.as_secs_f64() * 1e3), None),
+        Err(error) => (None, Some(format!("the time to start is unknown: {error}"))),
+    })
 }
 
 /// The configuration in force; or, where a cluster that is not ours keeps it to itself, a remark.

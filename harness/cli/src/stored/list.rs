@@ -111,7 +111,12 @@ fn of_comparison(document: &ComparisonDocument) -> Row {
 
 /// Results that have a page of their own; of these only how they ended is of use here.
 fn of_other(path: &Path) -> Option<Row> {
-    let documents = [("bench.json", "storage bench"), ("codecs.json", "codecs"), ("sweep.json", "sweep")];
+    let documents = [
+        ("bench.json", "storage bench"),
+        ("codecs.json", "codecs"),
+        ("sweep.json", "sweep"),
+        ("find.json", "find"),
+    ];
     let (file, kind) = documents.into_iter().find(|(file, _)| path.join(file).is_file())?;
     let document: Value = serde_json::from_slice(&std::fs::read(path.join(file)).ok()?).ok()?;
     let text = |key: &str| document.get(key).and_then(Value::as_str).map(str::to_owned);

@@ -1,16 +1,27 @@
 //! The page of a sweep.
 
+use std::path::Path;
+
 use plimsoll_report::{
-    FiguresPage, FiguresRow, FiguresTable, ReportError, SWEEP_HEAD, SWEEP_LEGEND, figures_page, sweep_basis,
-    sweep_cells,
+    Chart, FiguresPage, FiguresRow, FiguresTable, ReportData, SWEEP_HEAD, SWEEP_LEGEND, figures_page,
+    hockey_stick, sweep_basis, sweep_cells, sweep_ratios,
 };
-use plimsoll_results::{Status, SweepDocument, SweepRow};
+use plimsoll_results::{Bundle, Status, SweepDocument, SweepRow};
 
 use crate::codecs::page::facts;
 
 /// One HTML file that refers to nothing outside itself.
-pub(super) fn html(document: &SweepDocument) -> Result<String, ReportError> {
-    figures_page(&page(document), &[])
+pub(super) fn html(document: &SweepDocument) -> anyhow::Result<String> {
+    let charts: Vec<Chart> =
+        sweep_ratios(document).into_iter().chain(hockey_stick(&runs(document)?)).collect();
+    Ok(figures_page(&page(document), &charts)?)
+}
+
+/// The points' bundles, as far as they have trials; where only rates differ they make a curve.
+fn runs(document: &SweepDocument) -> anyhow::Result<Vec<ReportData>> {
+    let measured = document.rows.iter().filter(|row| row.trials > 0);
+    let bundles = measured.filter_map(|row| row.bundle.as_ref());
+    bundles.map(|path| Ok(ReportData::from_bundle(&Bundle::open(Path::new(path))?)?)).collect()
 }
 
 fn page(document: &SweepDocument) -> FiguresPage {

@@ -5,7 +5,7 @@ use plimsoll_results::SweepRow;
 use crate::units::{bytes, count, duration_ns, duration_us, exact, or_dash, three};
 
 /// Names of the columns.
-pub const SWEEP_HEAD: [&str; 15] = [
+pub const SWEEP_HEAD: [&str; 16] = [
     "point",
     "acks, survives",
     "records/s",
@@ -20,12 +20,13 @@ pub const SWEEP_HEAD: [&str; 15] = [
     "client CPU per record",
     "written per byte",
     "broker peak memory",
+    "start",
     "lost or wrong",
 ];
 
 /// What the columns are.
 pub const SWEEP_LEGEND: &str = "× base: Hodges–Lehmann ratio to the base over blocks, with its 95 % interval from six \
-                                blocks on. Latencies are of all trials together; – means too few samples. Survives: the \
+                                blocks on. Latencies are of all trials together; – means too few samples. Start: from the start of the process to the first acknowledged record. Survives: the \
                                 worst event after which an acknowledged record is still there.";
 
 /// A row, in the order of [`SWEEP_HEAD`].
@@ -47,6 +48,7 @@ pub fn sweep_cells(row: &SweepRow) -> Vec<String> {
         or_dash(row.cost.client.cpu_ns_per_record(), duration_ns),
         or_dash(row.cost.bytes_written_per_payload_byte, three),
         or_dash(row.cost.broker.rss_peak_bytes, |peak| bytes(peak as f64)),
+        or_dash(row.start_ms, |ms| duration_us(ms * 1e3)),
         if verify.seen == 0 { "not read back".to_owned() } else { exact(wrong) },
     ]
 }

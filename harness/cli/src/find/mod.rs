@@ -1,0 +1,27 @@
+//! `find`: the largest rate that holds, and latency against load below it.
+//!
+//! [`plimsoll_results::Search`] says what to try; [`session`] tries it in fresh trials.
+
+pub(crate) mod options;
+mod page;
+mod request;
+mod session;
+
+use plimsoll_results::Exit;
+
+use options::FindOptions;
+use request::Request;
+
+pub(crate) fn run(options: &FindOptions) -> anyhow::Result<Exit> {
+    let request = Request::new(options)?;
+    if options.common.dry_run {
+        return request.print();
+    }
+    let document = session::execute(&request)?;
+    if options.common.json {
+        println!("{}", serde_json::to_string_pretty(&document)?);
+    } else {
+        print!("{}", page::text(&document));
+    }
+    Ok(document.status.exit())
+}
