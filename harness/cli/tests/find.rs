@@ -12,7 +12,7 @@ schema = "workload/1"
 name = "slow"
 [systems.null]
 kind = "null"
-spin_per_record = "200us"
+spin_per_record = "100us"
 [consume]
 mode = "none"
 [payload]
@@ -20,7 +20,9 @@ kind = "random"
 size = "100B"
 pool = "1MiB"
 [produce]
-buffer_bytes = "256KiB"
+batch_bytes = "1KiB"
+request_bytes = "4KiB"
+buffer_bytes = "16KiB"
 [phases]
 warmup = "100ms"
 drain = "5s"
