@@ -6,6 +6,7 @@ use std::path::Path;
 use rustix::fs::Advice;
 
 use crate::fault::{IoFault, IoOp};
+use crate::residency::{PAGE_BYTES, cached_pages};
 
 /// Writes out the file's dirty pages and asks the kernel to drop the clean ones. Blocks.
 ///
@@ -23,6 +24,28 @@ pub fn drop_cached(path: &Path) -> Result<(), IoFault> {
     // No length: to the end of the file.
     rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)
         .map_err(|errno| IoFault::new(IoOp::Read, path, 0, errno.into()))
+}
+
+/// Reads the whole file through the page cache, which then holds it as far as there is room. Blocks.
+///
+/// # Errors
+/// A fault of [`IoOp::Open`] or [`IoOp::Read`].
+pub fn load_cached(path: &Path) -> Result<(), IoFault> {
+    let mut file = File::open(path).map_err(|error| IoFault::new(IoOp::Open, path, 0, error))?;
+    let read = std::io::copy(&mut file, &mut std::io::sink());
+    read.map(drop).map_err(|error| IoFault::new(IoOp::Read, path, 0, error))
+}
+
+/// How many of the file's bytes the page cache holds, and how many there are; `None` where the kernel (before Linux
+/// 6.5) or the file system cannot tell.
+///
+/// # Errors
+/// A fault of [`IoOp::Open`].
+pub fn cached_bytes(path: &Path) -> Result<Option<(u64, u64)>, IoFault> {
+    let file = File::open(path).map_err(|error| IoFault::new(IoOp::Open, path, 0, error))?;
+    let length = file.metadata().map_err(|error| IoFault::new(IoOp::Open, path, 0, error))?.len();
+    let pages = if length == 0 { Some(0) } else { cached_pages(&file, 0, length) };
+    Ok(pages.map(|pages| ((pages * PAGE_BYTES).min(length), length)))
 }
 
 #[cfg(test)]
@@ -54,6 +77,11 @@ mod tests {
         File::create(&path).unwrap().write_all(&content).unwrap();
         let before = is_cached(&path);
         assert_ne!(before, Some(false), "just written");
+        let held = |path| cached_bytes(path).unwrap().map(|(cached, length)| (cached, length == 1_000_000));
+        drop_cached(&path).unwrap();
+        assert!(held(&path).is_none_or(|found| found == (0, true)));
+        load_cached(&path).unwrap();
+        assert!(held(&path).is_none_or(|found| found == (1_000_000, true)));
         drop_cached(&path).unwrap();
         if before.is_some() {
             assert_eq!(is_cached(&path), Some(false));

@@ -37,7 +37,7 @@ mod uring;
 
 pub use any::{AnyFile, AnyStore, open_store};
 pub use block::{BLOCK_ALIGN_BYTES, Block, blocks_outstanding_bytes};
-pub use cache::drop_cached;
+pub use cache::{cached_bytes, drop_cached, load_cached};
 pub use config::{
     Backend, IoConfig, PageCacheOptions, Placement, Preallocation, RingSync, UnknownWord, UringOptions,
 };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::fault::{IoFault, IoOp};
 use crate::open_file::{OpenFile, blocking};
 
-const PAGE_BYTES: u64 = 4096;
+pub(crate) const PAGE_BYTES: u64 = 4096;
 
 /// How much is read at once on the way into the cache: large enough to keep the kernel's readahead busy.
 const PREFETCH_STEP_BYTES: usize = 256 << 10;
@@ -61,7 +61,7 @@ struct Cachestat {
 const SYS_CACHESTAT: libc::c_long = 451;
 
 /// `cachestat(2)`: how many pages of the range are cached; `None` where the kernel or file system cannot tell.
-fn cached_pages(file: &File, off: u64, len: u64) -> Option<u64> {
+pub(crate) fn cached_pages(file: &File, off: u64, len: u64) -> Option<u64> {
     let range = CachestatRange { off, len };
     let mut stat = Cachestat::default();
     // SAFETY: both structures have the layout of the system call and live through it; the kernel writes only `stat`.

@@ -16,6 +16,18 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+/// The machine is not fit to measure on, and the caller wanted to know before: exit code 4.
+#[derive(Debug)]
+pub(crate) struct UnfitError(pub(crate) Vec<String>);
+
+impl std::fmt::Display for UnfitError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for UnfitError {}
+
 /// Ends after clap refused the command line (its own code 2 would mean a regression here), or after it
 /// printed help or the version.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
@@ -25,7 +37,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         return Exit::Pass.into();
     }
     if std::env::args().any(|argument| argument == "--json") {
-        failure([error.render().to_string()]);
+        failure(Status::Failed, [error.render().to_string()]);
     }
     let _closed = error.print();
     Exit::Usage.into()
@@ -36,11 +48,15 @@ pub(crate) fn of(outcome: anyhow::Result<Exit>, json: bool) -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
+            let (status, exit) = match &error {
+                usage if usage.is::<UsageError>() => (Status::Failed, Exit::Usage),
+                unfit if unfit.is::<UnfitError>() => (Status::Invalid, Exit::Invalid),
+                _ => (Status::Failed, Exit::Failed),
+            };
             if json {
-                failure(error.chain().map(ToString::to_string));
+                failure(status, error.chain().map(ToString::to_string));
             }
             eprintln!("error: {}", sentence(&error));
-            let exit = if error.is::<UsageError>() { Exit::Usage } else { Exit::Failed };
             exit.into()
         }
     }
@@ -60,8 +76,8 @@ fn sentence(error: &anyhow::Error) -> String {
     line
 }
 
-fn failure(reasons: impl IntoIterator<Item = String>) {
-    let document = FailureDocument::new(Status::Failed, reasons);
+fn failure(status: Status, reasons: impl IntoIterator<Item = String>) {
+    let document = FailureDocument::new(status, reasons);
     match serde_json::to_string_pretty(&document) {
         Ok(text) => println!("{text}"),
         Err(error) => eprintln!("error: the failure could not be written as JSON: {error}"),

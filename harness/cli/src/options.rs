@@ -178,6 +178,10 @@ pub(crate) struct CommonOptions {
     /// Where brokers keep their data while they run.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// What becomes of a machine that `doctor` finds unfit: it is said in the result, nothing is measured (exit code
+    /// 4), or nobody looks.
+    #[arg(long, value_name = "warn|refuse|off", value_enum, default_value_t, hide_possible_values = true)]
+    pub(crate) preflight: crate::measure::preflight::Policy,
     /// One JSON document on stdout.
     #[arg(long)]
     pub(crate) json: bool,

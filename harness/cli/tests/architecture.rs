@@ -204,3 +204,55 @@ fn unsafe_code_lives_in_the_io_backends_alone() {
         assert!(inherits || is_io, "{} must inherit the workspace's lints", manifest.display());
     }
 }
+
+/// Latencies are made in these crates. A wall clock may name a file or stamp a record; it is never subtracted.
+#[test]
+fn b7_latencies_come_from_one_monotonic_clock() {
+    let mut wrong = Vec::new();
+    for folder in ["harness/load/src", "harness/client/src", "harness/probe/src"] {
+        for path in sources(&root().join(folder)) {
+            let content = std::fs::read_to_string(&path).expect("readable");
+            let reads = ["SystemTime::now", "ClockId::Realtime", "Timestamp::now"];
+            if reads.iter().any(|call| content.contains(call)) && !path.ends_with("load/src/clock.rs") {
+                wrong.push(path.display().to_string());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "a wall clock is read in {wrong:#?}");
+    let clock = std::fs::read_to_string(root().join("harness/load/src/clock.rs")).expect("clock.rs");
+    assert_eq!(clock.matches("ClockId::Realtime").count(), 1, "only for the time of day");
+}
+
+/// Every guard that the page about measuring names is a test that exists.
+#[test]
+fn b7_every_pitfall_has_its_guard() {
+    let page = std::fs::read_to_string(root().join("docs/trials.md")).expect("docs/trials.md");
+    let table = page.split("## Pitfalls").nth(1).expect("the table");
+    let all: String = ["harness", "engine/io"]
+        .iter()
+        .flat_map(|half| sources(&root().join(half)))
+        .map(|path| std::fs::read_to_string(path).expect("readable"))
+        .collect();
+    let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let mut guards = 0;
+    for row in rows {
+        let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
+        let named = last.split('`').skip(1).step_by(2).collect::<Vec<_>>();
+        assert!(!named.is_empty() || last.contains("](.."), "{row}");
+        let missing: Vec<_> = named.iter().filter(|name| !all.contains(&format!("fn {name}("))).collect();
+        assert!(missing.is_empty(), "{missing:?} is not there");
+        guards += 1;
+    }
+    assert!(guards > 20, "only {guards} rows were seen");
+}
+
+/// Every Rust file below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries =
+        std::fs::read_dir(folder).expect("a folder").filter_map(Result::ok).map(|entry| entry.path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let below = folders.iter().flat_map(|path| sources(path));
+    let rust =
+        files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")).cloned();
+    below.chain(rust).collect()
+}

@@ -143,6 +143,19 @@ fn a_target_that_is_not_there_fails_with_a_document() {
     assert!(reasons.contains(&bootstrap), "{reasons}");
 }
 
+/// Until the only run's first trial has begun: a busy machine is waited for before.
+fn wait_for_the_target(runs: &Path) {
+    let begun = || {
+        let mut bundles = std::fs::read_dir(runs).ok()?;
+        bundles.find_map(|bundle| bundle.ok()?.path().join("trials/0001/target.log").exists().then_some(()))
+    };
+    let asked = Instant::now();
+    while begun().is_none() {
+        assert!(asked.elapsed() < Duration::from_secs(60), "no trial began");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn ctrl_c_once_keeps_partial_results_marked_aborted() {
     let runs = tempfile::tempdir().expect("a directory");
@@ -165,7 +178,8 @@ fn ctrl_c_once_keeps_partial_results_marked_aborted() {
     .stderr(Stdio::piped())
     .spawn()
     .expect("starts");
-    std::thread::sleep(Duration::from_secs(4));
+    wait_for_the_target(runs.path());
+    std::thread::sleep(Duration::from_secs(3));
     let asked = Instant::now();
     let interrupted =
         Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");

@@ -90,6 +90,9 @@ pub trait Observer {
         let _ = stage;
     }
 
+    /// Consumers of a backlog or a replay are about to begin, and wait for this to return.
+    fn before_reading(&mut self) {}
+
     /// Comes several times a second.
     fn progress(&mut self, progress: &Progress) {
         let _ = progress;

@@ -27,7 +27,7 @@ pub use hiccup::HiccupMeter;
 pub use machine::machine;
 pub use monitor::{Monitor, MonitorSample, monotonic_ns};
 pub use process::{ProcessError, ProcessSample, ProcessUsage};
-pub use settle::settle;
+pub use settle::{Unsettled, settle};
 pub use syscalls::SyscallCounter;
 pub use system::{DiskCounters, SystemSample, SystemUsage, device_of};
 pub use warnings::{Observed, warnings};

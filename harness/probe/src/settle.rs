@@ -1,30 +1,78 @@
 //! Waiting until the machine has written what others left it to write, so that a trial pays for nobody else.
 
+use std::fmt;
 use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::proc_fs::text;
 use crate::system::SystemSample;
 
 /// Dirty and being written back that no trial notices.
 const SETTLED_BYTES: u64 = 16 << 20;
+/// Part of the last ten seconds in which some task waited for a disk, in percent, that no trial notices.
+const SETTLED_PRESSURE_PCT: f64 = 1.0;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Writes the filesystem of `dir` back and waits until less than 16 MiB of the machine's memory is dirty, for
-/// `patience` at most. Returns the dirty bytes left where that is more; `None` when all is quiet.
+/// What had not become quiet when patience ended.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Unsettled {
+    /// Dirty and being written back, where that is 16 MiB or more.
+    pub dirty_bytes: Option<u64>,
+    /// `some avg10` of `/proc/pressure/io`, where that is 1 % or more.
+    pub io_pressure_pct: Option<f64>,
+}
+
+/// Writes the filesystem of `dir` back and waits until less than 16 MiB of the machine's memory is dirty and nobody has
+/// waited for a disk of late, for `patience` at most. `None` when all is quiet.
 ///
 /// # Errors
 /// When the directory cannot be opened or the filesystem cannot be synced.
-pub fn settle(dir: &Path, patience: Duration) -> std::io::Result<Option<u64>> {
+pub fn settle(dir: &Path, patience: Duration) -> std::io::Result<Option<Unsettled>> {
     let began = Instant::now();
     rustix::fs::syncfs(File::open(dir)?)?;
     loop {
-        let dirty = SystemSample::read(None).dirty_bytes().filter(|bytes| *bytes >= SETTLED_BYTES);
-        if dirty.is_none() || began.elapsed() >= patience {
-            return Ok(dirty);
+        let left = Unsettled::now();
+        if left.is_none() || began.elapsed() >= patience {
+            return Ok(left);
         }
         std::thread::sleep(LOOK_AGAIN);
     }
+}
+
+impl Unsettled {
+    fn now() -> Option<Self> {
+        let pressure = text("/proc/pressure/io").ok().and_then(|text| avg10(&text));
+        Self::of(SystemSample::read(None).dirty_bytes(), pressure)
+    }
+
+    /// A machine that does not tell is taken for quiet.
+    fn of(dirty_bytes: Option<u64>, io_pressure_pct: Option<f64>) -> Option<Self> {
+        let left = Self {
+            dirty_bytes: dirty_bytes.filter(|bytes| *bytes >= SETTLED_BYTES),
+            io_pressure_pct: io_pressure_pct.filter(|pct| *pct >= SETTLED_PRESSURE_PCT),
+        };
+        (left != Self::default()).then_some(left)
+    }
+}
+
+impl fmt::Display for Unsettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dirty = self.dirty_bytes.map(|bytes| {
+            format!("{:.0} MB of other programs' data were still being written", bytes as f64 / 1e6)
+        });
+        let pressure = self
+            .io_pressure_pct
+            .map(|pct| format!("somebody had waited for a disk in {pct:.0} % of the last ten seconds"));
+        let parts: Vec<String> = dirty.into_iter().chain(pressure).collect();
+        write!(f, "{} when the trial began", parts.join(" and "))
+    }
+}
+
+/// `some avg10=0.00 avg60=…`, percent.
+fn avg10(pressure: &str) -> Option<f64> {
+    let some = pressure.lines().find(|line| line.starts_with("some "))?;
+    some.split_whitespace().find_map(|word| word.strip_prefix("avg10="))?.parse().ok()
 }
 
 #[cfg(test)]
@@ -35,8 +83,25 @@ mod tests {
     fn it_gives_up_after_its_patience_and_says_what_is_left() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("dirty"), vec![1; 1 << 20]).unwrap();
-        let left = settle(dir.path(), Duration::ZERO).unwrap();
-        assert!(left.is_none_or(|bytes| bytes >= SETTLED_BYTES));
+        assert!(settle(dir.path(), Duration::ZERO).is_ok());
         assert!(settle(Path::new("/nonexistent"), Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn b1_quiet_is_below_16_mib_dirty_and_below_1_percent_of_pressure() {
+        assert_eq!(Unsettled::of(Some((16 << 20) - 1), Some(0.99)), None);
+        assert_eq!(Unsettled::of(None, None), None);
+        let dirty = Unsettled::of(Some(20_000_000), Some(0.0)).unwrap();
+        assert_eq!((dirty.dirty_bytes, dirty.io_pressure_pct), (Some(20_000_000), None));
+        let both = Unsettled::of(Some(20_000_000), Some(7.25)).unwrap().to_string();
+        assert!(both.contains("20 MB") && both.contains("7 % of the last ten seconds"), "{both}");
+    }
+
+    #[test]
+    fn the_first_line_of_the_kernel_is_the_one_about_some_tasks() {
+        let text =
+            "some avg10=12.50 avg60=3.00 avg300=0.10 total=5\nfull avg10=9.00 avg60=1.0 avg300=0.0 total=3\n";
+        assert_eq!(avg10(text), Some(12.5));
+        assert_eq!(avg10("full avg10=9.00"), None);
     }
 }

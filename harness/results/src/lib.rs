@@ -56,9 +56,9 @@ pub use machine::{
 pub use pooled::{CurvePoint, Pooled, Quantile};
 pub use profile::{Calibration, MachineProfile, MetricNoise, PROFILE_SCHEMA};
 pub use run::{
-    Acks, Arm, CodecRatio, ComparisonRow, Cost, Durability, DurabilityMode, FailureDocument, Fault, Latency,
-    Load, LoadMode, PayloadSummary, PhaseSpan, Pressure, ProcessCost, Psi, QuantileSet, Quantiles,
-    RunDocument, SCHEMA, Stage, StageTime, Stages, Survives, Throughput,
+    Acks, Arm, CodecRatio, ComparisonRow, Cost, DataFiles, Durability, DurabilityMode, FailureDocument,
+    Fault, Latency, Load, LoadMode, PayloadSummary, PhaseSpan, Pressure, ProcessCost, Psi, QuantileSet,
+    Quantiles, RunDocument, SCHEMA, Stage, StageTime, Stages, Survives, Throughput,
 };
 pub use series::{LatencyInterval, LatencySeries, Metric, Phase};
 pub use stage_snapshot::{StageSnapshot, StageSnapshotError};

@@ -137,6 +137,24 @@ mod tests {
     }
 
     #[test]
+    fn b2_client_queue_steal_ceiling_and_unsteadiness_each_have_their_verdict() {
+        let none = LoadObservation::default();
+        let verdicts = |seen: LoadObservation| seen.verdicts();
+        assert_eq!(verdicts(none), []);
+        let unsent = LoadObservation { unsent: 1, ..none };
+        assert_eq!(verdicts(unsent), [Verdict::RateNotMet, Verdict::ClientQueueBound]);
+        let stolen = |pct| LoadObservation { steal_pct: Some(pct), ..none };
+        assert_eq!((verdicts(stolen(1.0)), verdicts(stolen(1.1))), (vec![], vec![Verdict::StealAffected]));
+        let near = |rate| LoadObservation { target_rate: Some(rate), generator_ceiling: Some(100.0), ..none };
+        assert_eq!(
+            (verdicts(near(50.0)), verdicts(near(51.0))),
+            (vec![], vec![Verdict::NearGeneratorCeiling])
+        );
+        let warm = |steady| LoadObservation { steady: Some(steady), ..none };
+        assert_eq!((verdicts(warm(true)), verdicts(warm(false))), (vec![], vec![Verdict::NotSteady]));
+    }
+
+    #[test]
     fn unknown_verdicts_are_kept_as_they_are() {
         let read: Vec<Verdict> = serde_json::from_str(r#"["steal_affected","from_the_future"]"#).unwrap();
         assert_eq!(read, [Verdict::StealAffected, Verdict::Other("from_the_future".into())]);

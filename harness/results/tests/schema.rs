@@ -75,6 +75,9 @@ fn full() -> RunDocument {
     run.workload = Some("w".into());
     run.warnings = vec![Warning::new("c", "m", "a")];
     run.comparisons = vec![ComparisonRow { low: Some(1.0), pairs: vec![1.0], ..Default::default() }];
+    run.files =
+        Some(DataFiles { resident_pct_before: Some(1.0), segments_rolled: Some(1), ..DataFiles::default() });
+    run.preflight = vec![Check::warn("n", "f", "a")];
     run.canaries = vec![Canary {
         cpu_ns: Some(1.0),
         unread: BTreeMap::from([("a".into(), "b".into())]),

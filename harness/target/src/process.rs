@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,12 @@ use crate::ready::{Announced, follow, wait_answer, wait_ready};
 
 /// Set in the environment of every child: the process it must not outlive.
 pub const PARENT_VARIABLE: &str = "PLIMSOLL_PARENT";
+
+/// Moves a child's stack by its length. Where a program's variables happen to lie can change its speed by percents, for
+/// every start alike (Mytkowicz et al., ASPLOS 2009); so each start gets another place.
+const LAYOUT_VARIABLE: &str = "PLIMSOLL_LAYOUT";
+/// As far as a stack is moved at most: one page.
+const LAYOUT_BYTES: u64 = 4096;
 
 /// How often a stopping child is looked at.
 pub(crate) const POLL: Duration = Duration::from_millis(5);
@@ -195,12 +202,18 @@ fn spawn(launch: &Launch, output: Option<&Path>) -> Result<Child, TargetError> {
     Command::new(&launch.executable)
         .args(&launch.arguments)
         .env(PARENT_VARIABLE, std::process::id().to_string())
+        .env(LAYOUT_VARIABLE, "x".repeat(layout_shift()))
         .stdin(Stdio::null())
         .stdout(stdout)
         .stderr(log)
         .process_group(0)
         .spawn()
         .map_err(|source| TargetError::Spawn { executable: launch.executable.clone(), source })
+}
+
+/// Another length for every start. Not part of the workload's seed: a bias that is drawn again does not repeat.
+fn layout_shift() -> usize {
+    (RandomState::new().build_hasher().finish() % LAYOUT_BYTES) as usize
 }
 
 /// Opens a log file at its end.
@@ -245,6 +258,20 @@ mod tests {
         assert_eq!(process.http_address().map(|address| address.port()), Some(4712));
         let stopped = process.stop().unwrap();
         assert_eq!((stopped.code, stopped.killed), (Some(3), false));
+    }
+
+    #[test]
+    fn b7_every_start_has_an_environment_of_another_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "echo ${#PLIMSOLL_LAYOUT} >&2; echo ready 127.0.0.1:1; trap 'exit 0' TERM; while :; do sleep 0.01; done";
+        for _ in 0..4 {
+            Process::start(shell(script, &dir)).unwrap().stop().unwrap();
+        }
+        let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
+        let mut lengths: Vec<u64> = log.lines().map(|line| line.parse().unwrap()).collect();
+        assert!(lengths.len() == 4 && lengths.iter().all(|length| *length < LAYOUT_BYTES), "{lengths:?}");
+        lengths.dedup();
+        assert!(lengths.len() > 1, "four starts of one size");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use plimsoll_results::{
 use super::arms::{Arm, Source};
 use super::request::Request;
 use super::{conclude, equal};
-use crate::exit::UsageError;
+use crate::exit::{UnfitError, UsageError};
 use crate::measure::blocks::{Blocks, OnFailure};
 
 struct Session<'a> {
@@ -30,7 +30,7 @@ pub(crate) fn execute(request: &Request<'_>) -> anyhow::Result<ComparisonDocumen
     let mut session = Session::begin(request, seed)?;
     let stopped = match session.prepare(&mut blocks) {
         Ok(()) => blocks.run(|blocks| session.look(blocks))?,
-        Err(error) if error.is::<UsageError>() => return Err(error),
+        Err(error) if error.is::<UsageError>() || error.is::<UnfitError>() => return Err(error),
         Err(error) => blocks.failed_before(&error),
     };
     session.document.design.stopped = Some(stopped);

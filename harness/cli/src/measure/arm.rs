@@ -12,7 +12,7 @@ use super::measured::Trial;
 use super::pairs::Measured;
 use super::plan::Plan;
 use super::progress::Watch;
-use super::{codecs, document, trial, write_report};
+use super::{codecs, document, preflight, trial, write_report};
 
 /// An arm of which each block holds one trial. Every arm has a run bundle of its own.
 pub(crate) struct LiveArm<'a> {
@@ -77,7 +77,12 @@ impl<'a> LiveArm<'a> {
         let records = Records::of(plan, others, watch)?;
         bundle.write_lock(&plan.workload.to_lock())?;
         bundle.write_env(machine)?;
-        let document = document::begin(plan, machine);
+        let mut document = document::begin(plan, machine);
+        // Once, before anything of ours runs.
+        document.preflight = match others.first() {
+            Some(first) => first.document.preflight.clone(),
+            None => preflight::preflight(plan, machine)?,
+        };
         let (trials, summaries, lost) = Default::default();
         Ok(Self { name: name.to_owned(), plan, records, bundle, document, trials, summaries, lost })
     }
@@ -141,6 +146,8 @@ impl<'a> LiveArm<'a> {
             let measured = Measured { beside: lost.into_iter().collect(), ..Measured::of_trials(trials) };
             document::fill(&mut document, plan, &measured, records.summary, None);
         }
+        let unfit = preflight::remarks(&document.preflight);
+        document.status_reasons.extend(unfit);
         bundle.checkpoint(&mut document)?;
         if with_page {
             write_report(&bundle)?;

@@ -77,6 +77,7 @@ pub(crate) fn fill(
         document.cost.bytes_written_per_payload_byte = None;
     }
     document.phases = trials.first().map(|trial| trial.phases.clone()).unwrap_or_default();
+    document.files = trials.first().map(|trial| trial.files.clone());
     document.comparisons = measured.comparisons.clone();
     let sent = |count: fn(&Trial) -> u64| trials.iter().map(count).sum::<u64>();
     document.payload = Some(PayloadSummary {
@@ -85,6 +86,7 @@ pub(crate) fn fill(
         ..payload
     });
     document.warnings = trials.last().map(|trial| observed(document, plan, trial)).unwrap_or_default();
+    document.warnings.extend(below_hiccups(&document.latency));
     document.warnings.extend(document.arm.foreign.then(not_ours));
     document.canaries = trials.iter().map(|trial| trial.canary.clone()).collect();
     document.warnings.extend(noisy(&document.canaries));
@@ -221,6 +223,14 @@ fn not_ours() -> Warning {
     let message =
         "This system was not started here: its machine, its load and the state of its data are not known.";
     Warning::new("not_ours", message, "Compare it only with runs against the same cluster, in pairs.")
+}
+
+/// Figures that this machine's own delays decide.
+fn below_hiccups(latency: &Latency) -> Option<Warning> {
+    let below = latency.below_hiccups();
+    let message = format!("An idle thread here waits longer than these figures claim: {}.", below.join(", "));
+    let advice = "Read them as at most what the hiccups show; a quieter machine tells them apart.";
+    (!below.is_empty()).then(|| Warning::new("below_hiccups", message, advice))
 }
 
 /// Trials before which the machine was faster or slower than before the others.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use plimsoll_load::recorder::Counters;
 use plimsoll_load::run::{Outcome, TopicInForce};
 use plimsoll_probe::{ProcessUsage, SystemUsage};
-use plimsoll_results::{Canary, Latency, LatencySeries, Load, PhaseSpan, Status, Throughput, VerifyCounts};
+use plimsoll_results::{
+    Canary, DataFiles, Latency, LatencySeries, Load, PhaseSpan, Status, Throughput, VerifyCounts,
+};
 use serde::{Deserialize, Serialize};
 
 /// One trial. All but the histograms is in `measured.json` of its folder, from which a session that goes on later
@@ -40,6 +42,9 @@ pub(crate) struct Trial {
     pub(crate) canary: Canary,
     /// From the start of the target's process to its first acknowledged record.
     pub(crate) start_ms: Option<f64>,
+    /// The target's segment files.
+    #[serde(default)]
+    pub(crate) files: DataFiles,
     /// Interval histograms, the platform's hiccups among them. A gigabyte over many trials: whoever runs many lets go of
     /// them and reads `latency.hlog` at the end.
     #[serde(skip)]
@@ -71,6 +76,7 @@ impl Trial {
             version: None,
             canary: Canary::default(),
             start_ms: None,
+            files: DataFiles::default(),
         }
     }
 }

@@ -10,8 +10,10 @@ mod cost;
 pub(crate) mod document;
 pub(crate) mod durability;
 pub(crate) mod measured;
+mod page_cache;
 pub(crate) mod pairs;
 pub(crate) mod plan;
+pub(crate) mod preflight;
 pub(crate) mod progress;
 mod sampler;
 mod stages;
@@ -72,12 +74,14 @@ fn execute(plan: Plan, options: &MeasureOptions) -> anyhow::Result<Exit> {
 fn measure(plan: &Plan, options: &MeasureOptions, cancel: &CancelToken) -> anyhow::Result<RunDocument> {
     let payload = prepare_payload(&plan.workload, &CorpusCache::from_env()?)?;
     plan.check_corpus(&payload)?;
+    let machine = plan.machine();
+    let unfit = preflight::preflight(plan, &machine)?;
     let mut watch = Watch::new(options.common.json);
     let mut bundle = BundleWriter::create(&options.common.output, &plan.workload.name, Timestamp::now())?;
     bundle.write_lock(&plan.workload.to_lock())?;
-    let machine = plan.machine();
     bundle.write_env(&machine)?;
     let mut document = document::begin(plan, &machine);
+    document.preflight.clone_from(&unfit);
     bundle.checkpoint(&mut document)?;
     let summary = codecs::summary(plan, &payload, &mut watch)?;
     let ceiling = if options.no_ceiling { None } else { trial::ceiling(plan, &payload, &mut watch, cancel)? };
@@ -93,6 +97,7 @@ fn measure(plan: &Plan, options: &MeasureOptions, cancel: &CancelToken) -> anyho
         Ok(measured) => document::fill(&mut document, plan, &measured, summary, ceiling),
         Err(error) => document::fail(&mut document, &error),
     }
+    document.status_reasons.extend(preflight::remarks(&unfit));
     bundle.checkpoint(&mut document)?;
     write_report(&bundle)?;
     bundle.finish(&mut document, Timestamp::now())?;

@@ -17,6 +17,7 @@ use plimsoll_target::{Distribution, Java, KafkaOptions, Kind, MockTopics, Target
 use crate::exit::UsageError;
 use crate::options::{CommonOptions, MeasureOptions};
 
+use super::preflight::Policy;
 use super::system;
 
 /// Starting, draining, reading back and stopping, roughly.
@@ -31,6 +32,8 @@ pub(crate) struct Plan {
     /// The same workload on the program it is measured against.
     pub(crate) against: Option<Workload>,
     pub(crate) pairs: u32,
+    /// What becomes of a machine that is not fit.
+    pub(crate) preflight: Policy,
     data_root: PathBuf,
     /// This program: generator, null target, floor.
     executable: PathBuf,
@@ -113,6 +116,7 @@ impl Plan {
             workload,
             against: None,
             pairs: 0,
+            preflight: options.preflight,
             data_root: options.data_dir.clone().unwrap_or_else(std::env::temp_dir),
             executable: std::env::current_exe().context("the path of this program is not known")?,
             broker: changes.broker.clone(),

@@ -5,6 +5,7 @@ use plimsoll_probe::{HiccupMeter, monotonic_ns};
 use plimsoll_results::Histogram;
 
 use super::borders::Borders;
+use super::page_cache::Files;
 use super::progress::Watch;
 use super::stages::StageWatch;
 
@@ -19,6 +20,7 @@ pub(super) struct Sampler<'a> {
     meter: HiccupMeter,
     pub(super) borders: Borders,
     pub(super) stages: StageWatch,
+    pub(super) files: Files,
     /// When the second of hiccups that is being counted began; `None` outside the measured phase.
     second_from_ns: Option<u64>,
     pub(super) hiccups: Vec<HiccupSecond>,
@@ -30,9 +32,20 @@ impl<'a> Sampler<'a> {
         broker: Option<u32>,
         device: Option<(u32, u32)>,
         stages: StageWatch,
+        files: Files,
     ) -> anyhow::Result<Self> {
         let (meter, borders) = (HiccupMeter::start()?, Borders::default());
-        Ok(Self { watch, broker, device, meter, borders, stages, second_from_ns: None, hiccups: Vec::new() })
+        Ok(Self {
+            watch,
+            broker,
+            device,
+            meter,
+            borders,
+            stages,
+            files,
+            second_from_ns: None,
+            hiccups: Vec::new(),
+        })
     }
 
     fn end_second(&mut self) {
@@ -52,6 +65,7 @@ impl Observer for Sampler<'_> {
                 // What looking costs the broker is not in the phase's figures.
                 self.stages.begin();
                 self.borders.begin(self.broker, self.device);
+                self.files.measuring_begins();
                 let _before_the_phase = self.meter.take();
                 self.second_from_ns = Some(monotonic_ns());
             }
@@ -59,10 +73,15 @@ impl Observer for Sampler<'_> {
                 self.borders.end(self.broker, self.device);
                 self.end_second();
                 self.second_from_ns = None;
+                self.files.measuring_ended();
             }
             Stage::Prepare | Stage::Warmup | Stage::Verify => {}
         }
         self.watch.stage(stage);
+    }
+
+    fn before_reading(&mut self) {
+        self.files.prepare();
     }
 
     fn progress(&mut self, progress: &Progress) {

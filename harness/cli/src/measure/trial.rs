@@ -16,6 +16,7 @@ use plimsoll_target::Target;
 
 use super::borders::Usage;
 use super::measured::Trial;
+use super::page_cache::Files;
 use super::plan::Plan;
 use super::progress::Watch;
 use super::sampler::{HiccupSecond, Sampler};
@@ -44,11 +45,12 @@ pub(crate) fn measure(
     let device = device_of(plan.data_root()).ok();
     let monitor = Monitor::start(Duration::from_secs(1), target.pid().into_iter().collect(), device)?;
     let stages = StageWatch::at(target.stage_door());
-    let mut sampler = Sampler::new(watch, target.pid(), device, stages)?;
+    let files = Files::new(workload, target.data_dir());
+    let mut sampler = Sampler::new(watch, target.pid(), device, stages, files)?;
     let input =
         RunInput { workload: workload.clone(), bootstrap: target.bootstrap(), payload: payload.clone() };
     let ran = execute(&input, &mut sampler, cancel);
-    let Sampler { borders, hiccups, stages, .. } = sampler;
+    let Sampler { borders, hiccups, stages, files, .. } = sampler;
     let samples = monitor.finish();
     let stopped = target.stop()?;
     let mut outcome = ran?;
@@ -63,6 +65,8 @@ pub(crate) fn measure(
     }
     let Usage { broker, client, system, remarks, uncounted } = borders.usage(&outcome.timeline);
     outcome.status_reasons.extend(remarks.into_iter().chain(stages.remark()));
+    let (files, remarks) = files.end(workload);
+    outcome.status_reasons.extend(remarks);
     let zero_ns = outcome.timeline.start;
     let syncs = stages.put_into(&mut outcome.series, zero_ns);
     add_hiccups(&mut outcome, &hiccups);
@@ -77,6 +81,7 @@ pub(crate) fn measure(
         version,
         canary,
         start_ms,
+        files,
         ..Trial::of(outcome)
     };
     folder.summary(&trial.summary())?;
@@ -88,11 +93,7 @@ pub(crate) fn measure(
 fn before(dir: &Path) -> (Canary, Option<String>) {
     let canary = canary(dir, CANARY_EACH);
     let unsettled = match settle(dir, SETTLE_PATIENCE) {
-        Ok(None) => None,
-        Ok(Some(bytes)) => Some(format!(
-            "{:.0} MB of other programs' data were still being written when the trial began",
-            bytes as f64 / 1e6
-        )),
+        Ok(left) => left.map(|left| left.to_string()),
         Err(error) => Some(format!("the data directory's filesystem could not be synced: {error}")),
     };
     (canary, unsettled)

@@ -8,7 +8,7 @@ use plimsoll_results::{SweepDesign, SweepDocument, SweepError, SweepWriter};
 
 use super::request::Request;
 use super::rows;
-use crate::exit::UsageError;
+use crate::exit::{UnfitError, UsageError};
 use crate::measure::blocks::{Blocks, OnFailure};
 
 /// Runs the sweep and writes its bundle, also when it is stopped half-way.
@@ -23,7 +23,7 @@ pub(super) fn execute(request: &Request<'_>) -> anyhow::Result<SweepDocument> {
             writer.checkpoint(&mut document)?;
             Ok((blocks.order.len() >= request.blocks()).then_some(StopReason::Asked))
         })?,
-        Err(error) if error.is::<UsageError>() => return Err(error),
+        Err(error) if error.is::<UsageError>() || error.is::<UnfitError>() => return Err(error),
         Err(error) => blocks.failed_before(&error),
     };
     document.design.stopped = Some(stopped);

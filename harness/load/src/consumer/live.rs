@@ -1,6 +1,7 @@
 //! A consumer during the run: end-to-end latency from the intended time, and order as it comes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,9 +24,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     ends: Mutex<Option<(BTreeMap<PartitionId, i64>, Nanos)>>,
+    backlog_built: AtomicBool,
 }
 
 impl Gate {
+    /// Consumers of a backlog may begin.
+    pub(crate) fn let_in(&self) {
+        self.backlog_built.store(true, Ordering::Release);
+    }
+
     /// Producers have ended: read to these offsets, at the latest until `deadline`.
     pub(crate) fn close(&self, ends: BTreeMap<PartitionId, i64>, deadline: Nanos) {
         *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = Some((ends, deadline));
@@ -177,12 +184,10 @@ impl Consumer {
 
     /// Until the backlog is built, or until producers have ended.
     async fn wait_for_turn(&self, cpu: &mut CpuMeter, timeline: &LiveTimeline) {
-        let backlog = match self.task.consume.mode {
-            ConsumeMode::Tail | ConsumeMode::None => return,
-            ConsumeMode::Backlog => self.task.consume.backlog.0,
-            ConsumeMode::Replay => u64::MAX,
-        };
-        while self.task.progress.acked_bytes_so_far() < backlog
+        if matches!(self.task.consume.mode, ConsumeMode::Tail | ConsumeMode::None) {
+            return;
+        }
+        while !self.task.gate.backlog_built.load(Ordering::Acquire)
             && !self.task.gate.is_closed()
             && !self.task.cancel.is_cancelled()
         {

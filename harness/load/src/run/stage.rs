@@ -76,6 +76,9 @@ fn conduct(
     let produced = join(producers)?;
     let produce_ended = clock::now();
     let ends = run.reads_back().then(|| runtime.block_on(run.settled_ends())).transpose();
+    if input.workload.consume.mode == ConsumeMode::Replay {
+        observer.before_reading();
+    }
     run.close(ends.as_ref().ok().and_then(Option::as_ref));
     run.watch(observer).drain(timeline, &consumers);
     let consumed = join(consumers)?;
@@ -237,7 +240,8 @@ impl<'a> Run<'a> {
         Watch {
             progress: &self.progress,
             ledger: &self.ledger,
-            phases: &self.workload.phases,
+            workload: &self.workload,
+            gate: &self.gate,
             cancel: self.cancel,
             stop: &self.stop,
             observer,

@@ -9,14 +9,14 @@ use super::teller::Teller;
 use super::threads::Running;
 use super::warmup::Warmup;
 use crate::clock::{self, Nanos};
-use crate::consumer::ConsumerReport;
+use crate::consumer::{ConsumerReport, Gate};
 use crate::cpu::StealSample;
 use crate::producer::ProducerReport;
 use crate::progress::{Counted, Observer, Stage};
 use crate::recorder::Ledger;
 use crate::stop::CancelToken;
 use crate::timeline::{LiveTimeline, Timeline};
-use crate::workload::Phases;
+use crate::workload::{ConsumeMode, Workload};
 
 /// Longest nap, so that borders are met within milliseconds.
 const NAP: Duration = Duration::from_millis(5);
@@ -25,7 +25,8 @@ const NAP: Duration = Duration::from_millis(5);
 pub(super) struct Watch<'a> {
     pub(super) progress: &'a Counted,
     pub(super) ledger: &'a Ledger,
-    pub(super) phases: &'a Phases,
+    pub(super) workload: &'a Workload,
+    pub(super) gate: &'a Gate,
     /// The caller's wish to stop.
     pub(super) cancel: &'a CancelToken,
     /// Stops the threads.
@@ -50,8 +51,10 @@ impl Watch<'_> {
         consumers: &[Running<ConsumerReport>],
     ) -> Watched {
         let mut teller = Teller::new(self.progress, self.ledger);
-        let mut warmup = Warmup::new(live, self.ledger, self.phases);
+        let mut warmup = Warmup::new(live, self.ledger, &self.workload.phases);
         let mut borders = Borders::default();
+        let mut backlog = Some(self.workload.consume.backlog.0)
+            .filter(|_| self.workload.consume.mode == ConsumeMode::Backlog);
         loop {
             // Asked first: whoever has ended did so before the time that is read next.
             let ended = producers.iter().all(Running::is_finished);
@@ -59,6 +62,11 @@ impl Watch<'_> {
             warmup.look(now);
             let timeline = live.get();
             borders.reach(&timeline, now, self.observer);
+            if backlog.is_some_and(|bytes| self.progress.acked_bytes_so_far() >= bytes) {
+                backlog = None;
+                self.observer.before_reading();
+                self.gate.let_in();
+            }
             if ended {
                 let steal_pct = borders.end(self.observer);
                 return Watched { steal_pct, warmup: warmup.judged.filter(|_| now >= timeline.measure) };

@@ -18,6 +18,29 @@ pub enum ConsumeMode {
     None,
 }
 
+/// What the page cache holds of the target's segments when consumers of a backlog begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PageCache {
+    /// Whatever it holds.
+    AsIs,
+    /// All of them.
+    Warm,
+    /// Nothing: reads ask the device.
+    Cold,
+}
+
+impl PageCache {
+    /// The word in a workload file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            PageCache::AsIs => "as-is",
+            PageCache::Warm => "warm",
+            PageCache::Cold => "cold",
+        }
+    }
+}
+
 /// Which records a fetch may return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,6 +73,8 @@ pub struct Consume {
     pub fetch_max_wait: Period,
     /// `backlog` mode: how much payload is written before consumers start.
     pub backlog: Size,
+    /// `backlog` and `replay` modes: what the page cache holds of the target's segments when consumers start.
+    pub page_cache: PageCache,
 }
 
 impl Default for Consume {
@@ -64,6 +89,7 @@ impl Default for Consume {
             partition_max_bytes: Size(1 << 20),
             fetch_max_wait: Period(500_000_000),
             backlog: Size(64 << 20),
+            page_cache: PageCache::AsIs,
         }
     }
 }

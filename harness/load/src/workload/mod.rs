@@ -20,7 +20,7 @@ mod suggest;
 mod system;
 mod units;
 
-pub use consume::{Consume, ConsumeMode, Isolation};
+pub use consume::{Consume, ConsumeMode, Isolation, PageCache};
 pub use data::{Framing, KeyDist, Keys, Payload, PayloadKind};
 pub use driver::Driver;
 pub use error::{Invalid, WorkloadError};

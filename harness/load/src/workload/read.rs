@@ -193,6 +193,7 @@ fn insert(table: &mut Table, path: &[String], value: Value) -> Result<(), String
 mod tests {
     use super::super::*;
     use super::*;
+    use plimsoll_results::config_hash;
 
     const HEAD: &str = "schema = \"workload/1\"\n";
 
@@ -232,6 +233,9 @@ mod tests {
                 Workload::parse("workload.lock.toml", &lock, &[]).unwrap_or_else(|e| panic!("{e}\n{lock}"));
             assert_eq!(again, workload);
             assert_eq!(again.to_lock(), lock);
+            let identity =
+                |workload: &Workload| serde_json::to_value(workload).map(|json| config_hash(&json)).ok();
+            assert_eq!(identity(&again), identity(&workload));
         }
     }
 

@@ -5,7 +5,7 @@ use plimsoll_results::stats::STEADY_INTERVALS;
 
 use super::error::Invalid;
 use super::units::{Period, Size};
-use super::{Acks, LoadMode, PayloadKind, Produce, System, SystemKind, Workload};
+use super::{Acks, ConsumeMode, LoadMode, PageCache, PayloadKind, Produce, System, SystemKind, Workload};
 
 /// The most batches per producer and partition that a broker can tell apart on a retry (KIP-98).
 const IDEMPOTENT_IN_FLIGHT_MAX: u32 = 5;
@@ -116,6 +116,12 @@ impl Workload {
         let (load, phases) = (&self.load, &self.phases);
         at_least_one("consume.groups", self.consume.groups)?;
         at_least_one("consume.members", self.consume.members)?;
+        let late = matches!(self.consume.mode, ConsumeMode::Backlog | ConsumeMode::Replay);
+        let ours = matches!(self.chosen().1.kind, SystemKind::Managed | SystemKind::ManagedKafka);
+        if self.consume.page_cache != PageCache::AsIs && !(late && ours) {
+            let must = "as-is unless consumers of a target started here read a backlog or a replay";
+            return Err(range("consume.page_cache", self.consume.page_cache.as_str(), must));
+        }
         let rate = load.rate.per_s();
         if load.mode == LoadMode::Open && !(rate > 0.0 && rate <= 1e9) {
             return Err(range("load.rate", load.rate, "more than 0/s and at most 1G/s"));
@@ -236,6 +242,7 @@ mod tests {
         for (set, key) in [
             ("load.rate=0/s", "load.rate"),
             ("phases.measure=10ms", "phases.measure"),
+            ("consume.page_cache=cold", "consume.page_cache"),
             ("phases.warmup_max=4s", "phases.warmup_max"),
             ("phases.warmup_max=10s", "phases.warmup_max"),
             ("topic.partitions=0", "topic.partitions"),

@@ -58,6 +58,19 @@ pub struct Fault {
     pub lost: u64,
 }
 
+/// The target's segment files, as far as they are ours to look at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct DataFiles {
+    /// What was asked of the page cache before consumers of a backlog began: `as-is`, `warm` or `cold`.
+    pub page_cache: String,
+    /// Part of the files in the page cache when consumers of a backlog began, or else the measured phase, in percent.
+    pub resident_pct_before: Option<f64>,
+    /// The same at the end of the measured phase.
+    pub resident_pct_after: Option<f64>,
+    /// Segments begun in the measured phase.
+    pub segments_rolled: Option<u64>,
+}
+
 /// One phase on the run's clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct PhaseSpan {

@@ -70,6 +70,22 @@ impl QuantileSet {
 }
 
 impl Latency {
+    /// Quantiles that claim less than an idle thread waits at the same quantile on this machine: the platform decides
+    /// them and not the target (measuring reference, B1). In words, such as `service p99: 80 µs (hiccups 120 µs)`.
+    pub fn below_hiccups(&self) -> Vec<String> {
+        let Some(hiccup) = &self.quantiles.hiccup else { return Vec::new() };
+        let Quantiles { response, service, e2e, .. } = &self.quantiles;
+        let kinds = [("response", response), ("service", service), ("end-to-end", e2e)];
+        let below = kinds.into_iter().flat_map(|(kind, set)| {
+            Quantile::ALL.into_iter().filter_map(move |quantile| {
+                let (value, floor) = (set.get(quantile)?, hiccup.get(quantile)?);
+                let name = quantile.label();
+                (value < floor).then(|| format!("{kind} {name}: {value:.0} µs (hiccups {floor:.0} µs)"))
+            })
+        });
+        below.collect()
+    }
+
     /// Reads the quantiles of the measured phase from the intervals of one trial or of several.
     pub fn of(series: &LatencySeries) -> Self {
         let set = |metric: Metric| series.pooled(&metric, Phase::Measure).quantiles();
@@ -86,5 +102,27 @@ impl Latency {
             overflow,
             negative,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b1_no_quantile_claims_less_than_the_platforms_own_hiccups_unremarked() {
+        let set = |p50, p99| QuantileSet { p50_us: Some(p50), p99_us: p99, n: 9, ..QuantileSet::default() };
+        let quantiles = Quantiles {
+            response: set(700.0, Some(2_000.0)),
+            service: set(90.0, Some(110.0)),
+            e2e: set(700.0, None),
+            hiccup: Some(set(60.0, Some(120.0))),
+            ..Quantiles::default()
+        };
+        let latency = Latency { quantiles, ..Latency::default() };
+        assert_eq!(latency.below_hiccups(), ["service p99: 110 µs (hiccups 120 µs)"]);
+        let mut unmeasured = latency;
+        unmeasured.quantiles.hiccup = None;
+        assert_eq!(unmeasured.below_hiccups(), [""; 0]);
     }
 }

@@ -16,14 +16,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::arm::{Arm, ComparisonRow, Fault, PhaseSpan};
+pub use self::arm::{Arm, ComparisonRow, DataFiles, Fault, PhaseSpan};
 pub use self::cost::{Cost, Pressure, ProcessCost, Psi};
 pub use self::durability::{Acks, Durability, DurabilityMode, Survives};
 pub use self::latency::{Latency, QuantileSet, Quantiles};
 pub use self::load::{Load, LoadMode, Throughput};
 pub use self::payload::{CodecRatio, PayloadSummary};
 pub use self::stages::{Stage, StageTime, Stages};
-use crate::doctor::Canary;
+use crate::doctor::{Canary, Check};
 use crate::machine::{Machine, ToolBuild};
 use crate::status::Status;
 use crate::verify::VerifyCounts;
@@ -96,6 +96,12 @@ pub struct RunDocument {
     /// Paired comparisons made in the same trials, for example against the floor program.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub comparisons: Vec<ComparisonRow>,
+    /// The target's segment files in the first trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<DataFiles>,
+    /// What the examination of the machine before the first trial found that is not as it should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preflight: Vec<Check>,
     /// How fast the machine's parts were before each trial, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canaries: Vec<Canary>,
@@ -136,6 +142,8 @@ impl RunDocument {
             workload: None,
             warnings: Vec::new(),
             comparisons: Vec::new(),
+            files: None,
+            preflight: Vec::new(),
             canaries: Vec::new(),
             started_at: None,
             ended_at: None,

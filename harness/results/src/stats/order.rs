@@ -37,6 +37,14 @@ mod tests {
     }
 
     #[test]
+    fn b5_the_order_is_drawn_from_the_seed_and_from_nothing_else() {
+        let order = |seed| (0..16).map(|block| block_order(seed, 3, block)).collect::<Vec<_>>();
+        assert_eq!(order(7), order(7));
+        let different: std::collections::BTreeSet<_> = (0..100).map(order).collect();
+        assert!(different.len() > 95, "{}", different.len());
+    }
+
+    #[test]
     fn b5_each_arm_comes_first_about_equally_often_and_not_by_turns() {
         let first: Vec<usize> = (0..2000).step_by(2).map(|block| block_order(7, 2, block)[0]).collect();
         let ones = first.iter().sum::<usize>();

@@ -18,6 +18,7 @@ use super::options::CodecsOptions;
 use super::page::facts;
 use crate::exit::UsageError;
 use crate::measure::by_codec::{ByCodec, CODEC_KEY, by_codec, plan};
+use crate::measure::preflight::Policy;
 use crate::options::{CommonOptions, MeasureOptions};
 use document::Document;
 
@@ -83,6 +84,7 @@ fn measure_options(options: &CodecsOptions) -> anyhow::Result<MeasureOptions> {
         payload_framing: options.framing.to_string(),
         output: options.output.clone(),
         data_dir: options.data_dir.clone(),
+        preflight: Policy::Warn,
         json: options.json,
         dry_run: false,
     };
