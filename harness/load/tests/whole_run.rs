@@ -422,3 +422,36 @@ fn the_end_of_the_measured_window_is_told_though_the_watcher_came_round_too_late
     let stages = [Stage::Prepare, Stage::Warmup, Stage::Measure, Stage::Drain, Stage::Verify];
     assert_eq!(sleeper.0, stages);
 }
+
+/// Notes when consumers were let in, and what they had read by then.
+#[derive(Default)]
+struct Doorkeeper {
+    consumed: u64,
+    let_in_after: Vec<u64>,
+}
+
+impl Observer for Doorkeeper {
+    fn before_reading(&mut self) {
+        self.let_in_after.push(self.consumed);
+        // Whoever prepares the page cache takes its time; nobody reads meanwhile.
+        std::thread::sleep(Duration::from_millis(300));
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        self.consumed = progress.consumed;
+    }
+}
+
+#[test]
+fn consumers_of_a_backlog_or_a_replay_wait_until_they_are_let_in() {
+    for (mode, asked) in [("tail", 0), ("backlog", 1), ("replay", 1)] {
+        let mock = Mock::start(Script::default()).unwrap();
+        let mode_set = format!("consume.mode={mode}");
+        let sets = [mode_set.as_str(), "consume.backlog=100KiB", "phases.measure=1s"];
+        let mut door = Doorkeeper::default();
+        let outcome = execute(&input(&mock, &sets), &mut door, &CancelToken::new()).unwrap();
+        assert_eq!(outcome.status, Status::Ok, "{mode}: {:?}", outcome.status_reasons);
+        assert_eq!(door.let_in_after, vec![0; asked], "{mode}");
+        assert_eq!(outcome.consumed.unwrap().records, 2_000, "{mode}");
+    }
+}
