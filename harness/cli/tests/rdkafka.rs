@@ -47,6 +47,8 @@ mod built {
         "--set",
         "phases.warmup=0s",
         "--set",
+        "phases.warmup_max=0s",
+        "--set",
         "phases.measure=2s",
     ];
 
