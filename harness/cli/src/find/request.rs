@@ -17,7 +17,9 @@ const QUICK_HOLD: Period = Period(1_000_000_000);
 /// Longer than this no trial of the quick form warms up.
 const QUICK_WARMUP: Period = Period(500_000_000);
 /// When the quick form stops searching; what follows takes about as long again.
-const QUICK_SEARCH: Duration = Duration::from_secs(22);
+const QUICK_SEARCH: Duration = Duration::from_secs(20);
+/// How much longer it may confirm.
+pub(super) const CONFIRMING: Duration = Duration::from_secs(6);
 /// Levels that a search tries, roughly: ramp, bisection, those that failed once.
 const LEVELS_TRIED: f64 = 14.0;
 

@@ -15,7 +15,7 @@ use plimsoll_results::{
     Phase, Quantile, RunDocument, Search, Status, Step, SweepRow, bundle_id,
 };
 
-use super::request::{PARTS, Request};
+use super::request::{CONFIRMING, PARTS, Request};
 use crate::measure::blocks::{Blocks, OnFailure};
 use crate::measure::document::rank;
 use crate::measure::pairs::status_of;
@@ -94,8 +94,13 @@ impl<'a> Session<'a> {
         bundle.write_lock(&request.plan.workload.to_lock())?;
         let began = Instant::now();
         loop {
-            if request.patience.is_some_and(|patience| began.elapsed() > patience) {
+            let late = request.patience.and_then(|patience| began.elapsed().checked_sub(patience));
+            if late.is_some() {
                 self.search.cut_short();
+            }
+            if late.is_some_and(|late| late > CONFIRMING) {
+                self.document.notices.push("no time was left to confirm a lower rate".to_owned());
+                break;
             }
             let step = self.search.next();
             let (phase, workload) = match step {
