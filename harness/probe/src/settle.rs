@@ -10,21 +10,23 @@ use crate::system::SystemSample;
 
 /// Dirty and being written back that no trial notices.
 const SETTLED_BYTES: u64 = 16 << 20;
-/// Part of the last ten seconds in which some task waited for a disk, in percent, that no trial notices.
+/// Part of the time in which some task waits for a disk, in percent, that no trial notices.
 const SETTLED_PRESSURE_PCT: f64 = 1.0;
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Over which pressure is looked at. The kernel's own shortest average is over ten seconds: behind a trial that synced it
+/// stays high for half a minute, although nobody waits any more.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What had not become quiet when patience ended.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Unsettled {
     /// Dirty and being written back, where that is 16 MiB or more.
     pub dirty_bytes: Option<u64>,
-    /// `some avg10` of `/proc/pressure/io`, where that is 1 % or more.
+    /// Part of the last tenth of a second in which some task waited for a disk, where that is 1 % or more.
     pub io_pressure_pct: Option<f64>,
 }
 
 /// Writes the filesystem of `dir` back and waits until less than 16 MiB of the machine's memory is dirty and nobody has
-/// waited for a disk of late, for `patience` at most. `None` when all is quiet.
+/// waited for a disk for a tenth of a second, for `patience` at most. `None` when all is quiet.
 ///
 /// # Errors
 /// When the directory cannot be opened or the filesystem cannot be synced.
@@ -32,18 +34,21 @@ pub fn settle(dir: &Path, patience: Duration) -> std::io::Result<Option<Unsettle
     let began = Instant::now();
     rustix::fs::syncfs(File::open(dir)?)?;
     loop {
-        let left = Unsettled::now();
+        let left = Unsettled::over(LOOK);
         if left.is_none() || began.elapsed() >= patience {
             return Ok(left);
         }
-        std::thread::sleep(LOOK_AGAIN);
     }
 }
 
 impl Unsettled {
-    fn now() -> Option<Self> {
-        let pressure = text("/proc/pressure/io").ok().and_then(|text| avg10(&text));
-        Self::of(SystemSample::read(None).dirty_bytes(), pressure)
+    /// Looks for that long.
+    fn over(time: Duration) -> Option<Self> {
+        let (began, before) = (Instant::now(), waited_us());
+        std::thread::sleep(time);
+        let waited_us = before.zip(waited_us()).map(|(before, after)| after.saturating_sub(before));
+        let pct = |us: u64| 100.0 * us as f64 / began.elapsed().as_micros() as f64;
+        Self::of(SystemSample::read(None).dirty_bytes(), waited_us.map(pct))
     }
 
     /// A machine that does not tell is taken for quiet.
@@ -63,16 +68,21 @@ impl fmt::Display for Unsettled {
         });
         let pressure = self
             .io_pressure_pct
-            .map(|pct| format!("somebody had waited for a disk in {pct:.0} % of the last ten seconds"));
+            .map(|pct| format!("somebody waited for a disk in {pct:.0} % of a tenth of a second"));
         let parts: Vec<String> = dirty.into_iter().chain(pressure).collect();
         write!(f, "{} when the trial began", parts.join(" and "))
     }
 }
 
-/// `some avg10=0.00 avg60=…`, percent.
-fn avg10(pressure: &str) -> Option<f64> {
+/// Microseconds since the machine started in which some task waited for a disk; `None` where the kernel does not count.
+fn waited_us() -> Option<u64> {
+    total(&text("/proc/pressure/io").ok()?)
+}
+
+/// `some avg10=0.00 avg60=0.00 avg300=0.00 total=5`.
+fn total(pressure: &str) -> Option<u64> {
     let some = pressure.lines().find(|line| line.starts_with("some "))?;
-    some.split_whitespace().find_map(|word| word.strip_prefix("avg10="))?.parse().ok()
+    some.split_whitespace().find_map(|word| word.strip_prefix("total="))?.parse().ok()
 }
 
 #[cfg(test)]
@@ -94,14 +104,14 @@ mod tests {
         let dirty = Unsettled::of(Some(20_000_000), Some(0.0)).unwrap();
         assert_eq!((dirty.dirty_bytes, dirty.io_pressure_pct), (Some(20_000_000), None));
         let both = Unsettled::of(Some(20_000_000), Some(7.25)).unwrap().to_string();
-        assert!(both.contains("20 MB") && both.contains("7 % of the last ten seconds"), "{both}");
+        assert!(both.contains("20 MB") && both.contains("7 % of a tenth of a second"), "{both}");
     }
 
     #[test]
     fn the_first_line_of_the_kernel_is_the_one_about_some_tasks() {
         let text =
             "some avg10=12.50 avg60=3.00 avg300=0.10 total=5\nfull avg10=9.00 avg60=1.0 avg300=0.0 total=3\n";
-        assert_eq!(avg10(text), Some(12.5));
-        assert_eq!(avg10("full avg10=9.00"), None);
+        assert_eq!(total(text), Some(5));
+        assert_eq!(total("full avg10=9.00 total=3"), None);
     }
 }
