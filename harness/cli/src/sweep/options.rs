@@ -18,7 +18,7 @@ use crate::options::CommonOptions;
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct SweepOptions {
-    /// A workload file, perhaps with a [matrix] of its own, or the name of a built-in one.
+    /// A workload file, perhaps with a `[matrix]` of its own, or the name of a built-in one.
     pub(crate) workload: PathBuf,
     /// A setting and its values, the base's first; may be repeated. Any key of the workload (produce.linger) or of the
     /// broker (num.io.threads), or one of: backend, target, codec, acks, batch, linger, size, rate, partitions,

@@ -10,10 +10,10 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::reader::{LOOK, ReadError, Take};
-use crate::librdkafka;
 use crate::routes::Cluster;
 use crate::verify::PartitionId;
 use crate::workload::Consume;
+use crate::{clock, librdkafka};
 
 /// Records taken between two looks at whether to stop.
 const RECORDS_PER_STEP: usize = 1024;
@@ -88,7 +88,7 @@ fn deliver(
     let id = PartitionId { topic, partition: message.partition() };
     if let Some(cursor) = cursors.get_mut(&id) {
         *cursor = message.offset() + 1;
-        take.batch(id, std::iter::once((message.offset(), message.payload())));
+        take.batch(id, clock::now(), std::iter::once((message.offset(), message.payload())));
     }
 }
 

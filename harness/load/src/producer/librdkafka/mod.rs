@@ -109,7 +109,7 @@ impl Producer {
     }
 
     /// Stamps the next record and hands it to librdkafka.
-    fn admit(&mut self, due: Nanos, handed: Nanos, timestamp_ms: i64) -> Result<(), KafkaError> {
+    fn admit(&mut self, due: Nanos, handed: Nanos, timestamp_ms: i64) -> Result<(), NotTaken> {
         let (record, sum) = self.payload.next();
         let key = self.keys.next(record);
         let payload = self.payload.stream.record(record);
@@ -141,10 +141,17 @@ impl Producer {
             }
             Err((error, _)) => {
                 self.held.release(ticket);
-                Err(error)
+                Err(NotTaken { at, error })
             }
         }
     }
+}
+
+/// librdkafka would not take a record: it has heard from the brokers that it is in vain.
+struct NotTaken {
+    /// The lane.
+    at: usize,
+    error: KafkaError,
 }
 
 /// The state of the loop while it runs.
@@ -199,7 +206,7 @@ impl Loop {
         let producer = &mut self.producer;
         let outstanding = producer.held.len() as u64;
         let mut handed = 0;
-        let admit = |due| -> Result<bool, KafkaError> {
+        let admit = |due| -> Result<bool, NotTaken> {
             if !producer.has_room() {
                 return Ok(false);
             }
@@ -209,8 +216,7 @@ impl Loop {
         };
         let more = self.intake.take(now, outstanding, &mut self.recorder, admit);
         self.recorder.counters.sent += handed;
-        let producer = self.producer.task.producer;
-        more.map_err(|error| ProduceError::Rdkafka { producer, reason: error.to_string() })
+        more.map_err(|refused| self.not_taken(&refused))
     }
 
     fn ended(&self, now: Nanos) -> bool {

@@ -1,9 +1,11 @@
 //! What a delivery report does to the loop.
 
+use rdkafka::types::RDKafkaErrorCode;
+
 use super::super::fate::leaves_open;
 use super::deliveries::{Delivery, Totals};
 use super::records::Held;
-use super::{Loop, ProduceError, ProducerReport};
+use super::{Loop, NotTaken, ProduceError, ProducerReport};
 use crate::clock::{self, Nanos};
 use crate::librdkafka;
 use crate::recorder::Kind;
@@ -132,18 +134,33 @@ impl Loop {
     }
 
     fn failure(&self, held: &Held, delivery: &Delivery) -> ProduceError {
+        self.refused(held.at, delivery.error).unwrap_or_else(|| {
+            let (producer, last) = (self.producer.task.producer, self.last_error.clone());
+            let (topic, partition) = self.lane(held.at);
+            ProduceError::DeliveryTimeout { producer, topic, partition, last }
+        })
+    }
+
+    /// What ends the run when a record was not even taken. It is counted as the broker's refusal that it repeats.
+    pub(super) fn not_taken(&mut self, NotTaken { at, error }: &NotTaken) -> ProduceError {
+        let code = error.rdkafka_error_code();
+        code.into_iter().for_each(|code| self.complain(librdkafka::name(code), 1));
         let producer = self.producer.task.producer;
-        let lane = self.producer.lanes.get(held.at);
-        let topic = lane.map_or_else(String::new, |lane| lane.topic.to_string());
-        let partition = lane.map_or(-1, |lane| lane.id.partition);
-        let said = delivery.error.and_then(librdkafka::of_broker);
-        match said.filter(|error| !leaves_open(*error)) {
-            Some(error) => ProduceError::Refused { producer, topic, partition, error, message: None },
-            None => {
-                let last = self.last_error.clone();
-                ProduceError::DeliveryTimeout { producer, topic, partition, last }
-            }
-        }
+        let otherwise = || ProduceError::Rdkafka { producer, reason: error.to_string() };
+        self.refused(*at, code).unwrap_or_else(otherwise)
+    }
+
+    /// A broker's refusal that no retry changes, by its Kafka name.
+    fn refused(&self, at: usize, code: Option<RDKafkaErrorCode>) -> Option<ProduceError> {
+        let error = code.and_then(librdkafka::of_broker).filter(|error| !leaves_open(*error))?;
+        let (topic, partition) = self.lane(at);
+        let producer = self.producer.task.producer;
+        Some(ProduceError::Refused { producer, topic, partition, error, message: None })
+    }
+
+    fn lane(&self, at: usize) -> (String, i32) {
+        let lane = self.producer.lanes.get(at);
+        lane.map_or_else(|| (String::new(), -1), |lane| (lane.topic.to_string(), lane.id.partition))
     }
 
     /// What is left is told as it is: in librdkafka's hands, and perhaps sent.
