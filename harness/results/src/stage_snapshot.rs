@@ -115,7 +115,7 @@ mod tests {
         assert!(matches!(StageSnapshot::parse("{}"), Err(StageSnapshotError::Json(_))));
         let other = told(&[], 0).replace("stages/1.0", "stages/2.0");
         assert!(matches!(StageSnapshot::parse(&other), Err(StageSnapshotError::Schema(_))));
-        let broken = told(&[1], 1).replace("HISTFA", "HISTFB");
+        let broken = told(&[1], 1).replace("HISTF", "HISTG");
         assert!(matches!(StageSnapshot::parse(&broken), Err(StageSnapshotError::Histogram { .. })));
     }
 }

@@ -143,7 +143,7 @@ fn metrics_are_what_prometheus_reads() {
     let samples = samples(&text);
     assert_eq!(samples["plimsoll_request_seconds_count{api=\"Produce\"}"], 1.0);
     assert_eq!(samples["plimsoll_record_stage_seconds_count{stage=\"append\"}"], 2.0);
-    assert_eq!(samples["plimsoll_record_stage_seconds_bucket{stage=\"append\",le=\"+Inf\"}"], 2.0);
+    assert_eq!(samples["plimsoll_record_stage_seconds_bucket{le=\"+Inf\",stage=\"append\"}"], 2.0);
     assert_eq!(samples["plimsoll_log_end_offset{topic=\"t\",partition=\"1\"}"], 2.0);
     assert!(samples["plimsoll_log_size_bytes{topic=\"t\",partition=\"1\"}"] > 61.0);
     assert_eq!(samples["plimsoll_connections"], 1.0);

@@ -168,7 +168,7 @@ fn signed(value: u64) -> i64 {
 }
 
 fn histogram(mut encoder: MetricEncoder<'_>, times: &Distribution) -> fmt::Result {
-    let mut buckets = [(f64::MAX, 0); BOUNDS_NS.len() + 1];
+    let mut buckets = [(f64::INFINITY, 0); BOUNDS_NS.len() + 1];
     for (bucket, bound_ns) in buckets.iter_mut().zip(BOUNDS_NS) {
         bucket.0 = bound_ns as f64 / 1e9;
     }
