@@ -38,10 +38,10 @@ impl Ahead {
         }
         for drawn in &mut self.drawn {
             drawn.1 = self.stream.sum(drawn.0);
-            // The second line too; the core fetches the rest of a longer value by itself.
+            // The second line and the last too; the core fetches what lies between in a longer value by itself.
             let value = self.stream.record(drawn.0);
             let line = |at: usize| value.get(at).copied().unwrap_or_default();
-            self.looked ^= line(0) ^ line(CACHE_LINE_BYTES);
+            self.looked ^= line(0) ^ line(CACHE_LINE_BYTES) ^ value.last().copied().unwrap_or_default();
         }
         std::hint::black_box(self.looked);
         self.at = 0;

@@ -11,6 +11,8 @@ pub struct SearchRule {
     pub resolution: f64,
     /// Fresh trials in which the rate must hold.
     pub confirmations: u32,
+    /// A rate that held once and is not confirmed gives way to this part of it.
+    pub step_down: f64,
 }
 
 /// What to do next.
@@ -62,15 +64,15 @@ pub struct Search {
 
 impl SearchRule {
     /// From a 32nd of the guess, doubling, to 3 %, confirmed twice.
-    pub const THOROUGH: Self = Self { first_divisor: 32.0, growth: 2.0, resolution: 1.03, confirmations: 2 };
-    /// From an eighth of the guess to 15 %, confirmed once.
-    pub const QUICK: Self = Self { first_divisor: 8.0, growth: 2.0, resolution: 1.15, confirmations: 1 };
+    pub const THOROUGH: Self =
+        Self { first_divisor: 32.0, growth: 2.0, resolution: 1.03, confirmations: 2, step_down: 0.95 };
+    /// From an eighth of the guess to 15 %, confirmed once. It has time for few confirmations, so it steps down far.
+    pub const QUICK: Self =
+        Self { first_divisor: 8.0, growth: 2.0, resolution: 1.15, confirmations: 1, step_down: 0.75 };
 }
 
 /// A closed loop says what fits with every queue full; a little more bounds what can be held.
 const BURST_MARGIN: f64 = 1.1;
-/// A rate that holds for a short while and not for longer gives way by this.
-const STEP_DOWN: f64 = 0.95;
 /// Below the first level divided by 2 to this power nobody looks.
 const HALVINGS_MAX: u32 = 10;
 
@@ -159,7 +161,7 @@ impl Search {
                 (self.high, self.low) = (Some(rate), None);
                 self.halvings += 1;
                 let more = self.halvings < HALVINGS_MAX;
-                if more { Stage::Confirm { rate: rate * STEP_DOWN, held: 0 } } else { Stage::Done }
+                if more { Stage::Confirm { rate: rate * self.rule.step_down, held: 0 } } else { Stage::Done }
             }
         };
     }
@@ -297,6 +299,16 @@ mod tests {
         assert!(matches!(search.next(), Step::Confirm(rate) if (rate - 1_100.0).abs() < 0.1), "{search:?}");
         search.held(true);
         assert_eq!((search.next(), search.cut_short()), (Step::Done, true));
+    }
+
+    #[test]
+    fn the_quick_form_steps_down_far_enough_to_end_with_a_rate() {
+        let mut search = Search::new(SearchRule::QUICK);
+        search.burst(8_000.0);
+        search.held(true);
+        search.cut_short();
+        search.held(false);
+        assert!(matches!(search.next(), Step::Confirm(rate) if (rate - 825.0).abs() < 0.1), "{search:?}");
     }
 
     proptest! {
