@@ -26,5 +26,5 @@ mod workers;
 
 pub use broker::Broker;
 pub use error::BrokerError;
-pub use partition::{Partition, PartitionError};
+pub use partition::{Partition, PartitionError, replication};
 pub use server::{Server, ServerHandle};

@@ -1,6 +1,7 @@
 //! One partition as its leader sees it: a log, an epoch, and those who wait for it to grow.
 
 mod isolation;
+pub mod replication;
 mod residence;
 mod watchers;
 
