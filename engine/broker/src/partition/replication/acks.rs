@@ -86,7 +86,7 @@ impl Ticket {
 
 /// Appends with acks=all that wait for the high watermark, each with whom to tell. Whoever is out of time is taken out by
 /// the key. Those with acks=1 wait for the log's own mark ([`plimsoll_log::Log::wait`]).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Purgatory<W> {
     waiting: BTreeMap<Key, (Ticket, W)>,
     next: u64,

@@ -10,6 +10,8 @@ pub struct Sent {
     pub leader_epoch: i32,
     /// The offset it asked for: the log's end then.
     pub fetch_offset: i64,
+    /// The log's latest epoch then, -1 for none.
+    pub last_fetched_epoch: i32,
 }
 
 /// The follower when the answer arrives.
@@ -21,6 +23,8 @@ pub struct Own {
     pub log_start: i64,
     /// The log end offset.
     pub log_end: i64,
+    /// The latest epoch in its log, -1 for none.
+    pub last_epoch: i32,
 }
 
 /// One batch of the answer.
@@ -99,9 +103,12 @@ pub enum Mismatch {
 }
 
 /// Decides (Kafka's `AbstractFetcherThread.processFetchRequest`). An answer counts only if the follower still follows in
-/// the epoch in which it asked, and still ends where it asked.
+/// the epoch in which it asked, and its log still ends where it asked and in the same epoch, which makes it the same log:
+/// one that was cut and has grown again ends in a later one. Kafka compares offsets only, and relies on there being no
+/// second Fetch under way.
 pub fn decide(sent: &Sent, own: &Own, fetched: &Fetched<'_>) -> Step {
-    if sent.leader_epoch != own.leader_epoch || sent.fetch_offset != own.log_end {
+    let same_log = (sent.fetch_offset, sent.last_fetched_epoch) == (own.log_end, own.last_epoch);
+    if sent.leader_epoch != own.leader_epoch || !same_log {
         return Step::Ignore;
     }
     match (fetched.error, fetched.diverging) {
@@ -134,8 +141,8 @@ fn append(own: &Own, batches: &[Span]) -> Step {
 mod tests {
     use super::*;
 
-    const SENT: Sent = Sent { leader_epoch: 4, fetch_offset: 50 };
-    const OWN: Own = Own { leader_epoch: 4, log_start: 10, log_end: 50 };
+    const SENT: Sent = Sent { leader_epoch: 4, fetch_offset: 50, last_fetched_epoch: 3 };
+    const OWN: Own = Own { leader_epoch: 4, log_start: 10, log_end: 50, last_epoch: 3 };
     const EMPTY: Own = Own { log_start: 50, ..OWN };
     const EMPTY_ANSWER: Fetched<'_> =
         Fetched { error: ErrorCode::None, diverging: None, high_watermark: 40, log_start: 10, batches: &[] };
@@ -156,6 +163,9 @@ mod tests {
             (Sent { leader_epoch: 5, ..SENT }, Step::Ignore),
             (Sent { fetch_offset: 49, ..SENT }, Step::Ignore),
             (Sent { fetch_offset: 51, ..SENT }, Step::Ignore),
+            // Cut at 40 and grown again, or not yet cut.
+            (Sent { last_fetched_epoch: 2, ..SENT }, Step::Ignore),
+            (Sent { last_fetched_epoch: 4, ..SENT }, Step::Ignore),
         ];
         for (sent, expected) in cases {
             assert_eq!(decide(&sent, &OWN, &EMPTY_ANSWER), expected, "{sent:?}");

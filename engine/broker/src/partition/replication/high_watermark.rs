@@ -31,7 +31,8 @@ mod tests {
 
     #[test]
     fn e24_the_least_of_all_that_count() {
-        let cases: [(i64, (usize, usize), &[Reached], i64, &str); 8] = [
+        type Case<'a> = (i64, (usize, usize), &'a [Reached], i64, &'a str);
+        let cases: [Case<'_>; 8] = [
             (5, (3, 1), &[Some(9), Some(7), Some(8)], 7, "the least"),
             (5, (1, 1), &[Some(9)], 9, "alone"),
             (5, (3, 1), &[Some(9), Some(3)], 5, "never backwards"),

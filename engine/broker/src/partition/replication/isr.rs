@@ -223,7 +223,8 @@ mod tests {
     fn e24_the_maximal_isr_counts_until_the_change_is_settled() {
         use Next::{AwaitMetadata, Committed, SendAgain, Withdrawn};
         let refused = |code| Answer::Refused(code);
-        let cases: [(&[Answer], &[Next], &[ReplicaId], bool, &str); 10] = [
+        type Case<'a> = (&'a [Answer], &'a [Next], &'a [ReplicaId], bool, &'a str);
+        let cases: [Case<'_>; 10] = [
             (&[], &[], &[1, 2], true, "proposed"),
             (&[committed(&[1, 2, 3], 4, 8)], &[Committed], &[1, 2, 3], true, "committed"),
             (&[REFUSED], &[Withdrawn], &[1, 2], false, "refused for sure"),
