@@ -103,6 +103,8 @@ impl Cached {
     pub(super) fn is_changed_by(&self, answer: &PartitionFetchResponse<StoredSlice>) -> bool {
         answer.error != ErrorCode::None
             || answer.records_len_bytes() > 0
+            || answer.diverging_epoch.is_some()
+            || answer.preferred_read_replica != -1
             || answer.high_watermark != self.high_watermark
             || answer.log_start_offset != self.log_start_offset
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use plimsoll_wire::Part;
-use plimsoll_wire::fetch::{FetchTopic, ForgottenTopic, PartitionFetchResponse};
+use plimsoll_wire::fetch::{EpochEndOffset, FetchTopic, ForgottenTopic, PartitionFetchResponse};
 use plimsoll_wire::{StrBytes, Uuid};
 
 fn request(session_id: i32, session_epoch: i32, indexes: &[i32]) -> FetchRequest {
@@ -69,6 +69,17 @@ fn e22_an_error_makes_a_partition_come_back_when_it_is_well_again() {
     assert_eq!(sessions.end(context, vec![failed]).1.len(), 1);
     let context = sessions.begin(&request(id, 2, &[]), false).expect("resumes");
     assert_eq!(sessions.end(context, vec![row(0, 0, 0)]).1.len(), 1);
+}
+
+#[test]
+fn e22_a_follower_whose_log_diverges_is_told_so_although_nothing_else_changed() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[0, 1, 2]);
+    let context = sessions.begin(&request(id, 1, &[]), false).expect("resumes");
+    let mut rows = vec![row(0, 0, 0), row(1, 0, 0), row(2, 0, 0)];
+    rows[1].answer.diverging_epoch = Some(EpochEndOffset { epoch: 3, end_offset: 7 });
+    rows[2].answer.preferred_read_replica = 5;
+    assert_eq!(indexes(&sessions.end(context, rows).1), [1, 2]);
 }
 
 #[test]

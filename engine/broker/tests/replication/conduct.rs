@@ -72,7 +72,7 @@ impl Conduct {
             fetch.asked.current_leader_epoch = -1;
         }
         if self.makes(Mistake::ForgetBrokerEpoch) {
-            fetch.reported.broker_epoch = -1;
+            fetch.broker_epoch = -1;
         }
         fetch
     }

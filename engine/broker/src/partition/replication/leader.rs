@@ -26,10 +26,28 @@ pub struct Rules {
 pub struct FollowerFetch {
     /// The follower.
     pub replica_id: ReplicaId,
+    /// Its registration; -1 if it does not say (before version 15).
+    pub broker_epoch: i64,
     /// What it asks.
     pub asked: Asked,
-    /// What it says of its log. Its `log_end` is the offset asked for.
-    pub reported: Reported,
+    /// First offset of its log.
+    pub log_start: i64,
+    /// How far it holds records by the level: what it asks for or, under `durability=fsync`, what it says is durable. No
+    /// more than it asks for is believed.
+    pub reached: i64,
+}
+
+impl FollowerFetch {
+    fn reported(&self) -> Reported {
+        let Self { broker_epoch, log_start, reached, asked: Asked { fetch_offset: log_end, .. }, .. } = *self;
+        Reported { log_start, log_end, reached: reached.min(log_end), broker_epoch }
+    }
+}
+
+/// The replicas but `id`, and whether each is in the ISR.
+fn others(id: ReplicaId, state: &PartitionState) -> impl Iterator<Item = (ReplicaId, bool)> {
+    let others = state.replicas.iter().chain(&state.isr).filter(move |&&other| other != id);
+    others.map(|other| (*other, state.isr.contains(other)))
 }
 
 /// The leader's state in one epoch. Begins anew with each epoch, also with the same leader's.
@@ -55,8 +73,7 @@ impl Leader {
         rules: Rules,
         now: Instant,
     ) -> Self {
-        let others = state.replicas.iter().filter(|&&other| other != id);
-        let followers = others.map(|other| (*other, Progress::new(state.isr.contains(other), now))).collect();
+        let followers = others(id, state).map(|(id, in_isr)| (id, Progress::new(in_isr, now))).collect();
         let high_watermark = high_watermark.min(epoch_start);
         let (leader_epoch, isr) = (state.leader_epoch, Isr::new(state));
         Self { id, leader_epoch, epoch_start, followers, isr, high_watermark, rules }
@@ -67,12 +84,11 @@ impl Leader {
         let newer = self.isr.update(state);
         if newer {
             let kept = std::mem::take(&mut self.followers);
-            let others = state.replicas.iter().filter(|&&other| other != self.id);
-            let progress = |other| {
-                let known = kept.get(other).copied();
-                known.unwrap_or_else(|| Progress::new(state.isr.contains(other), now))
+            let progress = |(id, in_isr)| {
+                let known = kept.get(&id).copied();
+                (id, known.unwrap_or_else(|| Progress::new(in_isr, now)))
             };
-            self.followers = others.map(|other| (*other, progress(other))).collect();
+            self.followers = others(self.id, state).map(progress).collect();
         }
         newer
     }
@@ -91,7 +107,7 @@ impl Leader {
         let verdict = judge(&fetch.asked, self.leader_epoch, range);
         let follower = self.followers.get_mut(&fetch.replica_id).filter(|_| verdict == Verdict::Read);
         if let Some(follower) = follower {
-            follower.record(fetch.reported, view.log.end, view.now);
+            follower.record(fetch.reported(), view.log.end, view.now);
         }
         verdict
     }
@@ -108,7 +124,7 @@ impl Leader {
         };
         let registered = (view.brokers)(fetch.replica_id).map(|broker| broker.broker_epoch);
         let known = registered.max(follower.reported().map(|said| said.broker_epoch));
-        match fetch.reported.broker_epoch {
+        match fetch.broker_epoch {
             // What the process before this one held may be gone.
             stale if stale != -1 && known > Some(stale) => Err(ErrorCode::NotLeaderOrFollower),
             _ => Ok(()),
@@ -190,6 +206,11 @@ impl Leader {
         let there = self.followers.iter().filter(|(id, _)| (view.brokers)(**id).is_some_and(|b| !b.fenced));
         let starts = there.map(|(_, follower)| follower.reported().map(|said| said.log_start));
         starts.chain([Some(view.log.start)]).min().flatten()
+    }
+
+    /// This broker.
+    pub fn id(&self) -> ReplicaId {
+        self.id
     }
 
     /// The epoch.

@@ -49,12 +49,12 @@ impl Scene {
         let mut epochs = EpochCache::default();
         epochs.assign(1, 0);
         epochs.assign(4, 50);
-        let log_end = asked.fetch_offset;
-        let reported = Reported { log_start: 0, log_end, reached: log_end, broker_epoch };
+        let fetch =
+            FollowerFetch { replica_id, broker_epoch, asked, log_start: 0, reached: asked.fetch_offset };
         let end = self.log.end;
         let epoch_end = epochs.end_offset_for(asked.last_fetched_epoch, end);
         let range = Range { start: 0, end, epoch_end };
-        self.with(|leader, view| leader.fetch(&FollowerFetch { replica_id, asked, reported }, &range, view))
+        self.with(|leader, view| leader.fetch(&fetch, &range, view))
     }
 
     /// A Fetch that is in order; the high watermark after it.
@@ -123,6 +123,19 @@ fn e24_the_high_watermark_follows_the_slowest_member() {
     assert_eq!(scene.fetch(3, 70), 80, "never backwards");
     scene.log.reached = 85;
     assert_eq!(scene.fetch(3, 100), 85, "the leader's own disk is the slowest");
+}
+
+#[test]
+fn e24_what_a_follower_has_not_synced_does_not_count_under_fsync() {
+    let mut scene = Scene::new(&[1, 2], 50);
+    let asked = Asked { current_leader_epoch: 4, fetch_offset: 90, last_fetched_epoch: -1 };
+    let range = Range { start: 0, end: 100, epoch_end: plimsoll_log::UNKNOWN_EPOCH_END };
+    for (reached, high_watermark) in [(70, 70), (90, 90), (99, 90)] {
+        let fetch = FollowerFetch { replica_id: 2, broker_epoch: 2, asked, log_start: 0, reached };
+        scene.with(|leader, view| leader.fetch(&fetch, &range, view));
+        scene.with(Leader::advance);
+        assert_eq!(scene.leader.high_watermark(), high_watermark, "{reached}");
+    }
 }
 
 #[test]

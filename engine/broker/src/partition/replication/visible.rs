@@ -1,7 +1,5 @@
 //! What clients may see of a partition, and from which replica they should read.
 
-use std::time::Instant;
-
 use plimsoll_wire::ErrorCode;
 
 use super::leader::Leader;
@@ -30,34 +28,32 @@ pub fn offset_available(
 /// The replica that a consumer in `rack` should read from `fetch_offset`, if not the leader (KIP-392, Kafka's
 /// `RackAwareReplicaSelector`): of those in sync, in its rack, whose logs hold the offset, the one that is furthest, then
 /// most recently caught up. `None` if the consumer names no rack, or the leader is in it, or nobody else is.
-pub fn preferred_read_replica(
+pub fn preferred_read_replica<'a>(
     leader: &Leader,
-    own_rack: Option<&str>,
     rack: &str,
     fetch_offset: i64,
-    rack_of: &dyn Fn(ReplicaId) -> Option<String>,
+    rack_of: impl Fn(ReplicaId) -> Option<&'a str>,
 ) -> Option<ReplicaId> {
-    if rack.is_empty() || own_rack == Some(rack) {
+    if rack.is_empty() || rack_of(leader.id()) == Some(rack) {
         return None;
     }
     let in_sync = leader.followers().iter().filter(|(id, _)| leader.isr().committed().contains(id));
-    let near = in_sync.filter(|(id, _)| rack_of(**id).as_deref() == Some(rack));
+    let near = in_sync.filter(|(id, _)| rack_of(**id) == Some(rack));
     let holding = near.filter_map(|(id, follower)| {
         let said = follower.reported()?;
         let holds = said.log_start <= fetch_offset && fetch_offset <= said.log_end;
-        holds.then_some(((said.log_end, follower.caught_up_at(), *id), *id))
+        holds.then_some(((said.log_end, follower.caught_up_at()), *id))
     });
-    holding.max().map(|((_, _, _), id): ((i64, Option<Instant>, ReplicaId), _)| id)
+    holding.max().map(|(_, id)| id)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::partition::replication::leader::{FollowerFetch, Rules};
     use crate::partition::replication::metadata::{OwnLog, PartitionState, View};
-    use crate::partition::replication::progress::Reported;
     use crate::partition::replication::serve::{Asked, Range};
 
     #[test]
@@ -91,12 +87,11 @@ mod tests {
         let view = View { now, log: OwnLog { start: 0, end: 100, reached: 100 }, brokers: &|_| None };
         for (replica_id, log_start, log_end) in [(2, 60, 90), (3, 10, 80), (4, 0, 99)] {
             let asked = Asked { current_leader_epoch: 4, fetch_offset: log_end, last_fetched_epoch: -1 };
-            let reported = Reported { log_start, log_end, reached: log_end, broker_epoch: -1 };
             let range = Range { start: 0, end: 100, epoch_end: plimsoll_log::UNKNOWN_EPOCH_END };
-            leader.fetch(&FollowerFetch { replica_id, asked, reported }, &range, &view);
+            let fetch = FollowerFetch { replica_id, broker_epoch: -1, asked, log_start, reached: log_end };
+            leader.fetch(&fetch, &range, &view);
         }
-        let rack_of = |id| Some(if id == 1 { "a" } else { "b" }.to_owned());
-        preferred_read_replica(&leader, Some("a"), rack, fetch_offset, &rack_of)
+        preferred_read_replica(&leader, rack, fetch_offset, |id| Some(if id == 1 { "a" } else { "b" }))
     }
 
     #[test]

@@ -4,7 +4,6 @@ use plimsoll_broker::replication::follower::{Fetched, Own, Sent, Step, decide};
 use plimsoll_broker::replication::high_watermark::of_follower;
 use plimsoll_broker::replication::leader::FollowerFetch;
 use plimsoll_broker::replication::metadata::ReplicaId;
-use plimsoll_broker::replication::progress::Reported;
 use plimsoll_broker::replication::serve::Asked;
 use plimsoll_log::{EpochEnd, OutOfRange, follower_out_of_range};
 
@@ -20,23 +19,19 @@ impl Cluster {
         let Some(role) = process.role.filter(|role| role.leader != Some(id)) else { return };
         let Some(to) = role.leader.and_then(|leader| self.process_id(leader)) else { return };
         let from = ProcessId { broker: id, incarnation: process.incarnation };
-        let log_end = node.log.end();
         let asked = Asked {
             current_leader_epoch: role.leader_epoch,
-            fetch_offset: log_end,
+            fetch_offset: node.log.end(),
             last_fetched_epoch: node.log.latest_epoch().unwrap_or(-1),
         };
-        let reported = Reported {
-            log_start: node.log.start(),
-            log_end,
-            reached: self.reached(&node.log),
+        let fetch = FollowerFetch {
+            replica_id: id,
             broker_epoch: process.broker_epoch,
+            asked,
+            log_start: node.log.start(),
+            reached: self.reached(&node.log),
         };
-        self.network.push(Message::Fetch {
-            from,
-            to,
-            fetch: FollowerFetch { replica_id: id, asked, reported },
-        });
+        self.network.push(Message::Fetch { from, to, fetch });
     }
 
     /// An answer arrives.
