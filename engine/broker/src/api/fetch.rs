@@ -13,9 +13,10 @@ use plimsoll_wire::{ErrorCode, StrBytes, Uuid};
 use tokio::time::Instant;
 
 use super::session::{Context, Key};
-use super::{check_epoch, take_turns};
+use super::take_turns;
 use crate::broker::Broker;
 use crate::net::StoredSlice;
+use crate::partition::replication::serve::fence;
 use crate::partition::{Bounds, Fetched, Isolation, Partition, Watcher};
 use crate::telemetry::{Recorder, Stage};
 
@@ -123,7 +124,10 @@ async fn read_all(
             }
         };
         found.bytes += answer.records_len_bytes();
-        found.must_answer |= answer.error != ErrorCode::None;
+        // Rule E21: what a fetcher must act on does not wait for bytes.
+        found.must_answer |= answer.error != ErrorCode::None
+            || answer.diverging_epoch.is_some()
+            || answer.preferred_read_replica != -1;
         take_turns(rows.len()).await;
         rows.push(Row { key: key.clone(), answer });
     }
@@ -161,7 +165,7 @@ async fn read_one(
         log_start_offset: bounds.log_start,
         ..PartitionFetchResponse::default()
     };
-    if let Err(error) = check_epoch(wanted.current_leader_epoch, partition.leader_epoch()) {
+    if let Err(error) = fence(wanted.current_leader_epoch, partition.leader_epoch()) {
         return PartitionFetchResponse { index, error, ..PartitionFetchResponse::default() };
     }
     let max_bytes = usize::try_from(wanted.partition_max_bytes).unwrap_or_default().min(budget);

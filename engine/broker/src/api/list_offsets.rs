@@ -8,8 +8,8 @@ use plimsoll_wire::messages::list_offsets_response::{
 use plimsoll_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use tracing::error;
 
-use super::check_epoch;
 use crate::broker::Broker;
+use crate::partition::replication::serve::fence;
 use crate::partition::{Isolation, Partition};
 
 /// Timestamps with a meaning of their own.
@@ -67,7 +67,7 @@ async fn look_up(
     asked: &ListOffsetsPartition,
 ) -> Result<Found, ErrorCode> {
     let isolation = isolation?;
-    check_epoch(asked.current_leader_epoch, partition.leader_epoch())?;
+    fence(asked.current_leader_epoch, partition.leader_epoch())?;
     let bounds = partition.bounds();
     // A consumer is shown no end, and no record by its time, that it may not read (rule E20).
     let visible = bounds.visible(isolation);

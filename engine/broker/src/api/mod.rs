@@ -113,16 +113,6 @@ async fn take_turns(partitions_served: usize) {
     }
 }
 
-/// Checks the leader epoch a client believes in (rule E26); -1 means it has none.
-fn check_epoch(asked: i32, current: i32) -> Result<(), ErrorCode> {
-    match asked {
-        -1 => Ok(()),
-        older if older < current => Err(ErrorCode::FencedLeaderEpoch),
-        newer if newer > current => Err(ErrorCode::UnknownLeaderEpoch),
-        _ => Ok(()),
-    }
-}
-
 pub(crate) fn now_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
@@ -131,14 +121,6 @@ pub(crate) fn now_ms() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn e26_epoch_fences() {
-        assert_eq!(check_epoch(-1, 5), Ok(()));
-        assert_eq!(check_epoch(5, 5), Ok(()));
-        assert_eq!(check_epoch(4, 5), Err(ErrorCode::FencedLeaderEpoch));
-        assert_eq!(check_epoch(6, 5), Err(ErrorCode::UnknownLeaderEpoch));
-    }
 
     #[test]
     fn a_nameless_client_is_told_so_from_version_3() {

@@ -248,15 +248,23 @@ impl Cluster {
     }
 
     /// Promises hold while one member of the ISR lives. So what would be the end of the last one does not happen: while
-    /// a broker has lost records and the controller does not know, another member keeps running.
+    /// a broker has lost records and the controller does not know, another member keeps running, and no proposal that
+    /// would end its membership is on its way.
     fn leaves_a_copy(&self, id: ReplicaId, losing: bool) -> bool {
         let at_risk = losing || self.nodes.values().any(|node| node.damaged);
         if self.settings.durability == Durability::Fsync || !at_risk {
             return true;
         }
+        let stays = |other: &ReplicaId| {
+            let drops = |message: &Message| match message {
+                Message::Alter { change, .. } => !change.isr.contains_key(other),
+                _ => false,
+            };
+            *other != id && !self.network.iter().any(drops)
+        };
         let isr = &self.controller.now().state.isr;
-        let copies = isr.iter().filter(|&&other| other != id).map(|other| self.node(*other));
-        copies.into_iter().any(|node| !node.damaged && node.process.is_some())
+        let mut copies = isr.iter().filter(|other| stays(other)).map(|other| self.node(*other));
+        copies.any(|node| !node.damaged && node.process.is_some())
     }
 
     /// Whoever was killed leaves the ISR when it is back, to those in it who are whole.

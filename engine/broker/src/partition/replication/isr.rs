@@ -136,6 +136,10 @@ impl Isr {
                 if leader_epoch != self.leader_epoch || partition_epoch < self.partition_epoch {
                     return Next::AwaitMetadata;
                 }
+                if self.doubtful.is_some() && partition_epoch == self.partition_epoch {
+                    // It changed nothing, so what is on its way is not void.
+                    return Next::SendAgain;
+                }
                 self.settle(isr, partition_epoch);
                 Next::Committed
             }
@@ -224,7 +228,7 @@ mod tests {
         use Next::{AwaitMetadata, Committed, SendAgain, Withdrawn};
         let refused = |code| Answer::Refused(code);
         type Case<'a> = (&'a [Answer], &'a [Next], &'a [ReplicaId], bool, &'a str);
-        let cases: [Case<'_>; 10] = [
+        let cases: [Case<'_>; 11] = [
             (&[], &[], &[1, 2], true, "proposed"),
             (&[committed(&[1, 2, 3], 4, 8)], &[Committed], &[1, 2, 3], true, "committed"),
             (&[REFUSED], &[Withdrawn], &[1, 2], false, "refused for sure"),
@@ -236,6 +240,13 @@ mod tests {
                 &[1, 2],
                 false,
                 "and is void now",
+            ),
+            (
+                &[Answer::Lost, REFUSED, committed(&[1, 2], 4, 7)],
+                &[SendAgain, SendAgain, SendAgain],
+                &[1, 2],
+                true,
+                "unless the epoch is the same",
             ),
             (&[refused(ErrorCode::NotController), REFUSED], &[SendAgain, Withdrawn], &[1, 2], false, "moved"),
             (

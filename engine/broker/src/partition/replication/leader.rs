@@ -10,6 +10,7 @@ use super::high_watermark;
 use super::isr::{AlterPartition, Answer, Isr, Members, Next};
 use super::metadata::{PartitionState, ReplicaId, View};
 use super::progress::{Progress, Reported};
+use super::role::Role;
 use super::serve::{Asked, Range, Verdict, fence, judge};
 
 /// A partition's settings, as far as replication goes by them.
@@ -206,6 +207,12 @@ impl Leader {
         let there = self.followers.iter().filter(|(id, _)| (view.brokers)(**id).is_some_and(|b| !b.fenced));
         let starts = there.map(|(_, follower)| follower.reported().map(|said| said.log_start));
         starts.chain([Some(view.log.start)]).min().flatten()
+    }
+
+    /// What [`decide`](super::role::decide) compares with: the newest partition epoch, by whichever way it came.
+    pub fn role(&self) -> Role {
+        let partition_epoch = self.isr.partition_epoch();
+        Role { leader: Some(self.id), leader_epoch: self.leader_epoch, partition_epoch }
     }
 
     /// This broker.

@@ -53,23 +53,11 @@ impl Node {
             id: self.id,
             registered: process.seen >= process.registered_at,
             log_epoch: self.log.latest_epoch(),
-            role: process.known_role(),
+            role: process.leader.as_ref().map(Leader::role).or(process.role),
         })
     }
 
     pub(crate) fn leader(&self) -> Option<&Leader> {
         self.process.as_ref()?.leader.as_ref()
-    }
-}
-
-impl Process {
-    /// With the newest partition epoch, which a leader may know from the answer to its proposal.
-    fn known_role(&self) -> Option<Role> {
-        let role = self.role?;
-        let by_answer = self.leader.as_ref().map(|leader| leader.isr().partition_epoch());
-        Some(Role {
-            partition_epoch: by_answer.map_or(role.partition_epoch, |e| e.max(role.partition_epoch)),
-            ..role
-        })
     }
 }
