@@ -20,6 +20,8 @@ pub(crate) enum Mistake {
     ForgetEpochCheck,
     /// The high watermark moves while the ISR is smaller than `min.insync.replicas`.
     AdvanceBelowMinIsr,
+    /// Under `durability=fsync` a follower counts with what it has, not with what its syncs cover.
+    CountUnsynced,
     /// Truncation and loss of leadership begin no generation, so that a producer is told of another's record.
     AnswerOldGeneration,
     /// A broker that lost its tail stays in the ISR and may be elected.
@@ -70,6 +72,9 @@ impl Conduct {
     pub(crate) fn received(self, mut fetch: FollowerFetch) -> FollowerFetch {
         if self.makes(Mistake::ForgetEpochCheck) {
             fetch.asked.current_leader_epoch = -1;
+        }
+        if self.makes(Mistake::CountUnsynced) {
+            fetch.reached = fetch.asked.fetch_offset;
         }
         if self.makes(Mistake::ForgetBrokerEpoch) {
             fetch.broker_epoch = -1;

@@ -3,11 +3,12 @@
 //! elections, changes of the ISR that are committed, refused or never answered, messages that are late, doubled or lost,
 //! metadata that arrives late and in leaps.
 //!
-//! `cluster` is what the decisions are made in, `schedule` what happens next, `invariants` what must be true after each
+//! `cluster` is what the decisions are made in, `schedule` what happens next and `healing` how it ends, `invariants` what must be true after each
 //! step, `conduct` the mistakes that can be made on purpose, and `mistakes` that each of them is noticed.
 
 mod cluster;
 mod conduct;
+mod healing;
 mod invariants;
 mod mistakes;
 mod schedule;

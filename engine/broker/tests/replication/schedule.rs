@@ -1,4 +1,4 @@
-//! What happens next, by chance from a seed; and the end of a schedule, when nothing fails any more.
+//! What happens next, by chance from a seed.
 
 use std::time::Duration;
 
@@ -44,24 +44,12 @@ pub(crate) fn run(settings: Settings, seed: u64, steps: usize) -> Result<Cluster
     Ok(cluster)
 }
 
-/// Goes on until all replicas are in sync and alike, without any more failures.
-pub(crate) fn heal(cluster: &mut Cluster, seed: u64) -> Result<(), Box<Broken>> {
-    let mut dice = Dice::new(!seed);
-    let mut done = Vec::new();
-    for round in 0..100 {
-        let before = cluster.clone();
-        cluster.quiet_round(&mut dice, true);
-        done.push(format!("round {round}"));
-        check(&before, cluster, seed, &done)?;
-        if cluster.is_whole() {
-            return Ok(());
-        }
-    }
-    let reason = format!("{:#?}\n{:#?}", cluster.nodes, cluster.controller.now());
-    Err(Box::new(Broken { seed, invariant: "the replicas do not come together again", reason, steps: done }))
-}
-
-fn check(before: &Cluster, after: &Cluster, seed: u64, steps: &[String]) -> Result<(), Box<Broken>> {
+pub(crate) fn check(
+    before: &Cluster,
+    after: &Cluster,
+    seed: u64,
+    steps: &[String],
+) -> Result<(), Box<Broken>> {
     for (invariant, holds) in invariants::ALL {
         if let Err(reason) = holds(before, after) {
             return Err(Box::new(Broken { seed, invariant, reason, steps: steps.to_vec() }));
@@ -194,7 +182,7 @@ impl Cluster {
         format!("{id} learns version {version} of {latest}")
     }
 
-    fn pass_time(&mut self, time: Duration) -> String {
+    pub(crate) fn pass_time(&mut self, time: Duration) -> String {
         self.now += time;
         for id in REPLICAS {
             self.advance(id);
@@ -204,11 +192,22 @@ impl Cluster {
     }
 
     fn crash_one(&mut self, id: ReplicaId, dice: &mut Dice) -> String {
+        if self.settings.durability == Durability::Fsync && dice.below(4) == 0 {
+            return self.power_cut(dice);
+        }
         let lost = (dice.below(2) == 0).then(|| 1 + dice.below(4) as i64);
         if self.leaves_a_copy(id, lost.is_some()) {
             self.crash(id, lost);
         }
         format!("{id} crashes, losing {lost:?}")
+    }
+
+    /// Nobody keeps anything but what a sync covers.
+    fn power_cut(&mut self, dice: &mut Dice) -> String {
+        for id in REPLICAS {
+            self.crash(id, Some(dice.below(8) as i64));
+        }
+        "power is cut everywhere".to_owned()
     }
 
     fn stop_one(&mut self, id: ReplicaId, dice: &mut Dice) -> String {
@@ -228,7 +227,7 @@ impl Cluster {
         format!("{id} is fenced")
     }
 
-    fn heartbeat(&mut self, id: ReplicaId, dice: &mut Dice) -> String {
+    pub(crate) fn heartbeat(&mut self, id: ReplicaId, dice: &mut Dice) -> String {
         let fenced = self.controller.now().brokers[&id].fenced;
         if fenced && self.node(id).local().is_some_and(|local| local.registered) {
             self.controller.unfence(id, dice);
@@ -268,38 +267,9 @@ impl Cluster {
     }
 
     /// Whoever was killed leaves the ISR when it is back, to those in it who are whole.
-    fn may_start(&self, id: ReplicaId) -> bool {
+    pub(crate) fn may_start(&self, id: ReplicaId) -> bool {
         let isr = &self.controller.now().state.isr;
         let mut others = isr.iter().filter(|&&other| other != id).map(|other| self.node(*other)).peekable();
         self.node(id).clean || others.peek().is_none() || others.any(|node| !node.damaged)
-    }
-
-    pub(crate) fn quiet_round(&mut self, dice: &mut Dice, starts: bool) {
-        for id in REPLICAS {
-            if starts && self.node(id).process.is_none() && self.may_start(id) {
-                self.start(id, dice);
-            }
-            if self.process_id(id).is_some() {
-                let latest = self.controller.versions().len() - 1;
-                self.learn(id, latest);
-                self.heartbeat(id, dice);
-                self.send_fetch(id);
-                self.node_mut(id).log.sync(i64::MAX);
-            }
-        }
-        for message in std::mem::take(&mut self.network) {
-            self.deliver(message, 4);
-        }
-        self.pass_time(Duration::from_secs(1));
-        if dice.below(4) == 0 {
-            REPLICAS.into_iter().for_each(|id| self.give_up_waiting(id));
-        }
-    }
-
-    pub(crate) fn is_whole(&self) -> bool {
-        let end = self.node(REPLICAS[0]).log.end();
-        self.controller.now().state.isr.len() == REPLICAS.len()
-            && self.nodes.values().all(|node| node.log.end() == end && node.high_watermark == end)
-            && self.nodes.values().any(|node| node.leader().is_some())
     }
 }

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use crate::cluster::{Durability, Settings};
 use crate::conduct::Conduct;
-use crate::schedule::{heal, run};
+use crate::healing::heal;
+use crate::schedule::run;
 
 /// Steps of a schedule.
 pub(crate) const STEPS: usize = 250;
@@ -55,4 +56,13 @@ fn schedules_commit_truncate_and_change_leaders() {
         "a proposal was too old",
     ];
     assert_eq!(expected.into_iter().find(|what| !seldom.contains_key(what)), None);
+}
+
+#[test]
+fn the_same_seed_is_the_same_schedule() {
+    let outcome = |seed| {
+        let cluster = run(settings(Durability::Fsync, 2), seed, STEPS).unwrap_or_else(|e| panic!("{e}"));
+        format!("{:?} {:?}", cluster.history, cluster.controller)
+    };
+    (0..3).for_each(|seed| assert_eq!(outcome(seed), outcome(seed)));
 }

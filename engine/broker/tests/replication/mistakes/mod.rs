@@ -18,7 +18,11 @@ fn settings(mistake: Option<Mistake>) -> Settings {
 }
 
 fn is_noticed(mistake: Mistake, by: &[&str]) {
-    let broken = (0..SCHEDULES).find_map(|seed| run(settings(Some(mistake)), seed, STEPS).err());
+    is_noticed_in(settings(Some(mistake)), mistake, by);
+}
+
+fn is_noticed_in(settings: Settings, mistake: Mistake, by: &[&str]) {
+    let broken = (0..SCHEDULES).find_map(|seed| run(settings, seed, STEPS).err());
     let broken = broken.unwrap_or_else(|| panic!("{mistake:?} breaks nothing"));
     assert!(by.contains(&broken.invariant), "{mistake:?}: {broken}");
     println!("{mistake:?}: seed {}, {}", broken.seed, broken.invariant);
@@ -37,6 +41,13 @@ fn truncating_to_the_high_watermark_is_noticed() {
 #[test]
 fn advancing_below_min_isr_is_noticed() {
     is_noticed(Mistake::AdvanceBelowMinIsr, &["the high watermark is frozen below min ISR"]);
+}
+
+#[test]
+fn counting_what_no_sync_covers_is_noticed() {
+    let mistake = Mistake::CountUnsynced;
+    let settings = Settings { durability: Durability::Fsync, ..settings(Some(mistake)) };
+    is_noticed_in(settings, mistake, &["committed is never lost", "the high watermark is below the ISR"]);
 }
 
 #[test]
