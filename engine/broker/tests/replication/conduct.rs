@@ -26,8 +26,10 @@ pub(crate) enum Mistake {
     AnswerOldGeneration,
     /// A broker that lost its tail stays in the ISR and may be elected.
     LeadAfterUncleanRestart,
-    /// A proposal that got no answer is taken for refused.
+    /// A proposal that got no answer is forgotten.
     TakeSilenceForRefusal,
+    /// A proposal that was refused is forgotten, although it may be on its way a second time.
+    TakeRefusalForTheEnd,
     /// A follower joins the ISR with what this leader knows to be committed, which may be less than its predecessor knew.
     JoinByHighWatermark,
     /// A follower whose log diverges counts as if it had what it asks to read on from.
@@ -105,12 +107,20 @@ impl Conduct {
         }
     }
 
-    pub(crate) fn altered(self, answer: Answer) -> Answer {
-        match answer {
-            Answer::Lost if self.makes(Mistake::TakeSilenceForRefusal) => {
-                Answer::Refused(ErrorCode::OperationNotAttempted)
-            }
-            answer => answer,
+    pub(crate) fn altered(self, leader: &Leader, answer: Answer) -> Answer {
+        let forgotten = match answer {
+            Answer::Lost => self.makes(Mistake::TakeSilenceForRefusal),
+            Answer::Refused(ErrorCode::IneligibleReplica) => self.makes(Mistake::TakeRefusalForTheEnd),
+            _ => false,
+        };
+        if !forgotten {
+            return answer;
+        }
+        let isr = leader.isr();
+        Answer::Committed {
+            isr: isr.committed().iter().copied().collect(),
+            leader_epoch: leader.leader_epoch(),
+            partition_epoch: isr.partition_epoch() + 1,
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plimsoll_io::Dice;
 
+use crate::cluster::log::Log;
 use crate::cluster::{Cluster, REPLICAS};
 use crate::schedule::{Broken, check};
 
@@ -48,9 +49,13 @@ impl Cluster {
     }
 
     pub(crate) fn is_whole(&self) -> bool {
-        let end = self.node(REPLICAS[0]).log.end();
+        let first = &self.node(REPLICAS[0]).log;
+        let alike = |log: &Log| {
+            let from = log.start().max(first.start());
+            log.end() == first.end() && log.range(from, log.end()).eq(first.range(from, first.end()))
+        };
         self.controller.now().state.isr.len() == REPLICAS.len()
-            && self.nodes.values().all(|node| node.log.end() == end && node.high_watermark == end)
+            && self.nodes.values().all(|node| alike(&node.log) && node.high_watermark == first.end())
             && self.nodes.values().any(|node| node.leader().is_some())
     }
 }

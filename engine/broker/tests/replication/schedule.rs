@@ -50,7 +50,7 @@ pub(crate) fn check(
     seed: u64,
     steps: &[String],
 ) -> Result<(), Box<Broken>> {
-    for (invariant, holds) in invariants::ALL {
+    for (invariant, holds) in invariants::of(after) {
         if let Err(reason) = holds(before, after) {
             return Err(Box::new(Broken { seed, invariant, reason, steps: steps.to_vec() }));
         }
@@ -251,7 +251,7 @@ impl Cluster {
     /// would end its membership is on its way.
     fn leaves_a_copy(&self, id: ReplicaId, losing: bool) -> bool {
         let at_risk = losing || self.nodes.values().any(|node| node.damaged);
-        if self.settings.durability == Durability::Fsync || !at_risk {
+        if self.settings.durability == Durability::Fsync || self.settings.unclean || !at_risk {
             return true;
         }
         let stays = |other: &ReplicaId| {
@@ -270,6 +270,9 @@ impl Cluster {
     pub(crate) fn may_start(&self, id: ReplicaId) -> bool {
         let isr = &self.controller.now().state.isr;
         let mut others = isr.iter().filter(|&&other| other != id).map(|other| self.node(*other)).peekable();
-        self.node(id).clean || others.peek().is_none() || others.any(|node| !node.damaged)
+        self.settings.unclean
+            || self.node(id).clean
+            || others.peek().is_none()
+            || others.any(|node| !node.damaged)
     }
 }

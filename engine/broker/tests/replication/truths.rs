@@ -13,7 +13,7 @@ use crate::schedule::run;
 pub(crate) const STEPS: usize = 250;
 
 pub(crate) fn settings(durability: Durability, min_isr: usize) -> Settings {
-    Settings { durability, min_isr, conduct: Conduct(None) }
+    Settings { durability, min_isr, unclean: false, conduct: Conduct(None) }
 }
 
 proptest! {
@@ -28,6 +28,18 @@ proptest! {
         let durability = if fsync { Durability::Fsync } else { Durability::Replicated };
         let healed = run(settings(durability, min_isr), seed, STEPS).and_then(|mut cluster| heal(&mut cluster, seed));
         prop_assert!(healed.is_ok(), "{durability:?}, min ISR {min_isr}: {}", healed.expect_err("failed"));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Truncation by epochs makes logs alike again whatever was elected (KIP-101, KIP-279, rule E28).
+    #[test]
+    fn replicas_come_together_again_after_unclean_elections(seed: u64, min_isr in 1usize..=2) {
+        let settings = Settings { unclean: true, ..settings(Durability::Replicated, min_isr) };
+        let healed = run(settings, seed, STEPS).and_then(|mut cluster| heal(&mut cluster, seed));
+        prop_assert!(healed.is_ok(), "min ISR {min_isr}: {}", healed.expect_err("failed"));
     }
 }
 

@@ -1,16 +1,17 @@
 //! Who is in sync, and a change of that which the controller has not committed yet (KIP-497).
 //!
 //! ```text
-//!              propose                    Committed, newer metadata
-//! committed ────────────► proposed ───────────────────────────────► committed
-//!     ▲                   │  ▲  │
-//!     │  refused for sure │  │  │ no answer: the controller may have committed it, or may yet
-//!     └───────────────────┘  └──┘ send again; refused now: propose what was committed, to settle it
+//!             propose              Committed, newer metadata
+//! committed ───────────► proposed ───────────────────────────► committed
+//!                         │    ▲
+//!                         └────┘ no answer: send again; refused: propose what was committed
 //! ```
 //!
-//! A member that may have been added, and one that may not have been dropped yet, counts for the high watermark until
-//! the doubt is over: the controller might elect it.
+//! A proposal that was sent once may still be committed, whatever was answered to it: it may have been sent twice by what
+//! carries it, or overtaken. Whom it adds might then be elected, so they count for the high watermark until a newer
+//! partition epoch makes it void. After a refusal the ISR is therefore proposed as it is, for the sake of that epoch.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use plimsoll_wire::ErrorCode;
@@ -27,8 +28,8 @@ pub struct Isr {
     leader_epoch: i32,
     partition_epoch: i32,
     proposed: Option<Members>,
-    /// Members of earlier attempts that may still be committed.
-    doubtful: Option<BTreeSet<ReplicaId>>,
+    /// Members of proposals that were refused and are not void yet.
+    refused: BTreeSet<ReplicaId>,
 }
 
 /// A change for the controller to commit. It must refuse one whose epochs are not its own, and raise the partition epoch
@@ -66,9 +67,7 @@ pub enum Answer {
 pub enum Next {
     /// The ISR changed: see what of the high watermark and of proposals follows.
     Committed,
-    /// The proposal is off, as if never made.
-    Withdrawn,
-    /// Send [`Isr::proposal`] again, after a pause and perhaps to another controller.
+    /// Send [`Isr::proposal`], which may be another one now, after a pause and perhaps to another controller.
     SendAgain,
     /// The metadata is newer than this replica's. It settles everything when it arrives.
     AwaitMetadata,
@@ -84,7 +83,7 @@ impl Isr {
             leader_epoch: state.leader_epoch,
             partition_epoch: state.partition_epoch,
             proposed: None,
-            doubtful: None,
+            refused: BTreeSet::new(),
         }
     }
 
@@ -106,8 +105,7 @@ impl Isr {
     /// Whether `id` is in the maximal ISR: a member by the committed ISR or by any change that may be committed.
     pub fn may_contain(&self, id: ReplicaId) -> bool {
         let proposed = self.proposed.as_ref().is_some_and(|members| members.contains_key(&id));
-        let doubtful = self.doubtful.as_ref().is_some_and(|members| members.contains(&id));
-        proposed || doubtful || self.committed.contains(&id)
+        proposed || self.refused.contains(&id) || self.committed.contains(&id)
     }
 
     /// Makes `members` the ISR as soon as the controller commits it: see [`proposal`](Self::proposal). Nothing while
@@ -120,7 +118,7 @@ impl Isr {
         changes
     }
 
-    /// What to send to the controller, if anything. The same at each attempt.
+    /// What to send to the controller, if anything.
     pub fn proposal(&self) -> Option<AlterPartition> {
         let Self { leader_epoch, partition_epoch, .. } = *self;
         self.proposed.clone().map(|isr| AlterPartition { leader_epoch, partition_epoch, isr })
@@ -132,19 +130,24 @@ impl Isr {
             return Next::Ignore;
         }
         match answer {
-            Answer::Committed { isr, leader_epoch, partition_epoch } => {
-                if leader_epoch != self.leader_epoch || partition_epoch < self.partition_epoch {
-                    return Next::AwaitMetadata;
+            Answer::Committed { leader_epoch, .. } if leader_epoch != self.leader_epoch => {
+                Next::AwaitMetadata
+            }
+            Answer::Committed { isr, partition_epoch, .. } => {
+                match partition_epoch.cmp(&self.partition_epoch) {
+                    Ordering::Less => Next::AwaitMetadata,
+                    // It made nothing void.
+                    Ordering::Equal => Next::SendAgain,
+                    Ordering::Greater => {
+                        self.settle(isr, partition_epoch);
+                        Next::Committed
+                    }
                 }
-                if self.doubtful.is_some() && partition_epoch == self.partition_epoch {
-                    // It changed nothing, so what is on its way is not void.
-                    return Next::SendAgain;
-                }
-                self.settle(isr, partition_epoch);
-                Next::Committed
             }
             Answer::Refused(ErrorCode::IneligibleReplica | ErrorCode::OperationNotAttempted) => {
-                self.withdraw()
+                self.refused.extend(self.proposed.iter().flat_map(BTreeMap::keys));
+                self.proposed = Some(self.committed.iter().map(|&id| (id, -1)).collect());
+                Next::SendAgain
             }
             Answer::Refused(
                 ErrorCode::FencedLeaderEpoch
@@ -154,13 +157,7 @@ impl Isr {
                 | ErrorCode::UnknownTopicOrPartition
                 | ErrorCode::UnknownTopicId,
             ) => Next::AwaitMetadata,
-            // This controller leads no more, so it did nothing.
-            Answer::Refused(ErrorCode::NotController) => Next::SendAgain,
-            Answer::Refused(_) | Answer::Lost => {
-                let doubtful = self.doubtful.get_or_insert_default();
-                doubtful.extend(self.proposed.iter().flat_map(BTreeMap::keys));
-                Next::SendAgain
-            }
+            Answer::Refused(_) | Answer::Lost => Next::SendAgain,
         }
     }
 
@@ -176,18 +173,8 @@ impl Isr {
     fn settle(&mut self, isr: impl IntoIterator<Item = ReplicaId>, partition_epoch: i32) {
         self.committed = isr.into_iter().collect();
         self.partition_epoch = partition_epoch;
-        (self.proposed, self.doubtful) = (None, None);
-    }
-
-    /// This attempt was refused. One before it that got no answer may still be on its way; only another commit makes
-    /// that void.
-    fn withdraw(&mut self) -> Next {
-        if self.doubtful.is_none() {
-            self.proposed = None;
-            return Next::Withdrawn;
-        }
-        self.proposed = Some(self.committed.iter().map(|&id| (id, -1)).collect());
-        Next::SendAgain
+        self.proposed = None;
+        self.refused.clear();
     }
 }
 
@@ -224,31 +211,18 @@ mod tests {
     }
 
     #[test]
-    fn e24_the_maximal_isr_counts_until_the_change_is_settled() {
-        use Next::{AwaitMetadata, Committed, SendAgain, Withdrawn};
-        let refused = |code| Answer::Refused(code);
+    fn e24_the_maximal_isr_counts_until_a_newer_epoch_settles_the_change() {
         type Case<'a> = (&'a [Answer], &'a [Next], &'a [ReplicaId], bool, &'a str);
-        let cases: [Case<'_>; 11] = [
+        use Next::{AwaitMetadata, Committed, SendAgain};
+        let refused = |code| Answer::Refused(code);
+        let cases: [Case<'_>; 9] = [
             (&[], &[], &[1, 2], true, "proposed"),
             (&[committed(&[1, 2, 3], 4, 8)], &[Committed], &[1, 2, 3], true, "committed"),
-            (&[REFUSED], &[Withdrawn], &[1, 2], false, "refused for sure"),
             (&[Answer::Lost], &[SendAgain], &[1, 2], true, "no answer"),
-            (&[Answer::Lost, REFUSED], &[SendAgain, SendAgain], &[1, 2], true, "the first may be on its way"),
-            (
-                &[Answer::Lost, REFUSED, committed(&[1, 2], 4, 8)],
-                &[SendAgain, SendAgain, Committed],
-                &[1, 2],
-                false,
-                "and is void now",
-            ),
-            (
-                &[Answer::Lost, REFUSED, committed(&[1, 2], 4, 7)],
-                &[SendAgain, SendAgain, SendAgain],
-                &[1, 2],
-                true,
-                "unless the epoch is the same",
-            ),
-            (&[refused(ErrorCode::NotController), REFUSED], &[SendAgain, Withdrawn], &[1, 2], false, "moved"),
+            (&[refused(ErrorCode::NotController)], &[SendAgain], &[1, 2], true, "to another controller"),
+            (&[REFUSED], &[SendAgain], &[1, 2], true, "refused: it may be on its way a second time"),
+            (&[REFUSED, committed(&[1, 2], 4, 7)], &[SendAgain; 2], &[1, 2], true, "nothing is void yet"),
+            (&[REFUSED, committed(&[1, 2], 4, 8)], &[SendAgain, Committed], &[1, 2], false, "now it is"),
             (
                 &[refused(ErrorCode::InvalidUpdateVersion)],
                 &[AwaitMetadata],
@@ -256,7 +230,6 @@ mod tests {
                 true,
                 "metadata is newer",
             ),
-            (&[refused(ErrorCode::FencedLeaderEpoch)], &[AwaitMetadata], &[1, 2], true, "deposed"),
             (&[committed(&[2, 3], 5, 9)], &[AwaitMetadata], &[1, 2], true, "a later leader's"),
         ];
         for (answers, next, members, counts, why) in cases {
@@ -303,6 +276,5 @@ mod tests {
         assert_eq!(proposal(&isr), members(&[1, 2, 3]), "the same again");
         let (isr, _) = joining(&[Answer::Lost, REFUSED]);
         assert_eq!(proposal(&isr), [(1, -1), (2, -1)].into(), "nothing new is claimed");
-        assert_eq!(joining(&[REFUSED]).0.proposal(), None);
     }
 }

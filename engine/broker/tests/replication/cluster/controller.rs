@@ -12,6 +12,7 @@ use plimsoll_wire::ErrorCode;
 pub(crate) struct Image {
     pub state: PartitionState,
     pub brokers: BTreeMap<ReplicaId, Standing>,
+    unclean: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub(crate) struct Controller {
 }
 
 impl Controller {
-    pub(crate) fn new(replicas: &[ReplicaId]) -> Self {
+    pub(crate) fn new(replicas: &[ReplicaId], unclean: bool) -> Self {
         let state = PartitionState {
             replicas: replicas.to_vec(),
             isr: replicas.to_vec(),
@@ -30,7 +31,7 @@ impl Controller {
             leader_epoch: 0,
             partition_epoch: 0,
         };
-        Self { versions: vec![Image { state, brokers: BTreeMap::new() }], next_broker_epoch: 1 }
+        Self { versions: vec![Image { state, brokers: BTreeMap::new(), unclean }], next_broker_epoch: 1 }
     }
 
     pub(crate) fn versions(&self) -> &[Image] {
@@ -120,9 +121,8 @@ impl Image {
         self.brokers.get_mut(&id).expect("registered")
     }
 
-    pub(crate) fn may_lead(&self, id: ReplicaId) -> bool {
-        let active = |broker: &Standing| !broker.fenced && !broker.shutting_down;
-        self.state.isr.contains(&id) && self.brokers.get(&id).is_some_and(active)
+    fn is_active(&self, id: ReplicaId) -> bool {
+        self.brokers.get(&id).is_some_and(|broker| !broker.fenced && !broker.shutting_down)
     }
 
     fn drop_from_isr(&mut self, id: ReplicaId) {
@@ -138,18 +138,25 @@ impl Image {
     }
 
     fn elect(&mut self, dice: &mut Dice) {
-        let able: Vec<_> = self.state.isr.iter().copied().filter(|&id| self.may_lead(id)).collect();
+        let active = |id: &ReplicaId| self.is_active(*id);
+        let mut able: Vec<_> = self.state.isr.iter().copied().filter(active).collect();
+        let unclean = able.is_empty() && self.unclean;
+        if unclean {
+            able = self.state.replicas.iter().copied().filter(active).collect();
+        }
         let chosen = usize::try_from(dice.below(able.len() as u64)).expect("few");
         self.state.leader = able.get(chosen).copied();
+        if unclean {
+            self.state.isr = self.state.leader.map_or(self.state.isr.clone(), |leader| vec![leader]);
+        }
         self.state.leader_epoch += 1;
     }
 
     fn refuses(&self, from: ReplicaId, change: &AlterPartition) -> Result<(), ErrorCode> {
         let PartitionState { leader, leader_epoch, partition_epoch, .. } = self.state;
         let may_belong = |(id, epoch): (&ReplicaId, &i64)| {
-            self.brokers.get(id).is_some_and(|broker| {
-                !broker.fenced && !broker.shutting_down && [-1, broker.broker_epoch].contains(epoch)
-            })
+            let same = |broker: &Standing| [-1, broker.broker_epoch].contains(epoch);
+            self.is_active(*id) && self.brokers.get(id).is_some_and(same)
         };
         match () {
             () if leader != Some(from) || leader_epoch != change.leader_epoch => {

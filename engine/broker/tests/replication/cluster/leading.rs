@@ -137,14 +137,14 @@ impl Cluster {
 
     /// The controller's answer, or the end of waiting for it.
     pub(crate) fn altered(&mut self, id: ReplicaId, based_on: i32, answer: Answer) {
-        let answer = self.settings.conduct.altered(answer);
+        if answer == Answer::Refused(ErrorCode::IneligibleReplica) {
+            self.note("a proposal was refused");
+        }
+        let Some(leader) = self.node(id).leader() else { return };
+        let answer = self.settings.conduct.altered(leader, answer);
         match self.as_leader(id, |leader, _| leader.answered(based_on, answer)) {
             Some(Next::Committed) => {
                 self.note("a proposal was committed");
-                self.advance(id);
-            }
-            Some(Next::Withdrawn) => {
-                self.note("a proposal was refused");
                 self.advance(id);
             }
             Some(Next::SendAgain) => {

@@ -36,6 +36,8 @@ pub(crate) enum Durability {
 pub(crate) struct Settings {
     pub durability: Durability,
     pub min_isr: usize,
+    /// `unclean.leader.election.enable`: what was promised is given up, for the sake of having a leader.
+    pub unclean: bool,
     pub conduct: Conduct,
 }
 
@@ -78,7 +80,7 @@ impl Cluster {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             settings,
-            controller: Controller::new(&REPLICAS),
+            controller: Controller::new(&REPLICAS, settings.unclean),
             nodes: REPLICAS.map(|id| (id, Node::new(id))).into(),
             network: Vec::new(),
             history: History::default(),

@@ -14,6 +14,15 @@ use crate::cluster::Cluster;
 /// Says what is broken. Given are the cluster before the step and after it.
 pub(crate) type Invariant = fn(&Cluster, &Cluster) -> Result<(), String>;
 
+/// What holds under unclean elections too.
+const ALWAYS: [&str; 2] = ["epochs are monotone", "one leader an epoch"];
+
+/// What must hold in this cluster.
+pub(crate) fn of(cluster: &Cluster) -> impl Iterator<Item = (&'static str, Invariant)> {
+    let unclean = cluster.settings.unclean;
+    ALL.into_iter().filter(move |(name, _)| !unclean || ALWAYS.contains(name))
+}
+
 pub(crate) const ALL: [(&str, Invariant); 8] = [
     ("acknowledged is committed", acknowledged_is_committed::holds),
     ("committed is never lost", committed_is_never_lost::holds),

@@ -14,7 +14,7 @@ use crate::truths::STEPS;
 const SCHEDULES: u64 = 1_000;
 
 fn settings(mistake: Option<Mistake>) -> Settings {
-    Settings { durability: Durability::Replicated, min_isr: 2, conduct: Conduct(mistake) }
+    Settings { durability: Durability::Replicated, min_isr: 2, unclean: false, conduct: Conduct(mistake) }
 }
 
 fn is_noticed(mistake: Mistake, by: &[&str]) {

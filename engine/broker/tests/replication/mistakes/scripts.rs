@@ -99,20 +99,32 @@ fn join_and_lose_the_tail(mistake: Option<Mistake>) -> Option<&'static str> {
 
 #[test]
 fn taking_the_controllers_silence_for_a_refusal_is_noticed() {
-    is_noticed(Mistake::TakeSilenceForRefusal, late_proposal);
+    is_noticed(Mistake::TakeSilenceForRefusal, |mistake| late_proposal(mistake, false));
 }
 
-/// 3 has caught up and is proposed; no answer comes. 3 is fenced, so nothing is proposed anew, and a record is committed
-/// without it, unless it still counts. 3 is back when the proposal arrives after all.
-fn late_proposal(mistake: Option<Mistake>) -> Option<&'static str> {
+#[test]
+fn taking_a_refusal_for_the_end_is_noticed() {
+    is_noticed(Mistake::TakeRefusalForTheEnd, |mistake| late_proposal(mistake, true));
+}
+
+/// 3 has caught up and is proposed. No answer comes, or it is fenced just then and so refused. Nothing is proposed anew
+/// while it is fenced, and a record is committed without it, unless it still counts. 3 is back when the proposal arrives
+/// after all, or a second time.
+fn late_proposal(mistake: Option<Mistake>, refused: bool) -> Option<&'static str> {
     let mut cluster = led_by_1(mistake);
     fence_3(&mut cluster, true);
     fence_3(&mut cluster, false);
     fetch(&mut cluster, 3);
     let late = proposals(&mut cluster);
     assert_eq!(late.len(), 1);
-    cluster.give_up_waiting(1);
     fence_3(&mut cluster, true);
+    if refused {
+        cluster.deliver(late[0].clone(), 1);
+        let refusal = last(&mut cluster);
+        cluster.deliver(refusal, 1);
+    } else {
+        cluster.give_up_waiting(1);
+    }
     cluster.produce(1, Acks::All);
     [2, 2].into_iter().for_each(|id| fetch(&mut cluster, id));
     fence_3(&mut cluster, false);
