@@ -172,10 +172,12 @@ impl Leader {
         keeps_up && Self::is_eligible(id, follower, view)
     }
 
-    /// Rule E25: it has all that is committed, by this leader and by those before it.
+    /// Rule E25: it has all that is committed, by this leader and by those before it. And it begins no earlier than this
+    /// leader's log: what a follower has below that, nobody can compare any more (rule E27), and it must not be shown.
     fn may_join(&self, id: ReplicaId, follower: &Progress, view: &View<'_>) -> bool {
         let committed = self.high_watermark.max(self.epoch_start);
-        follower.reached() >= Some(committed) && Self::is_eligible(id, follower, view)
+        let comparable = follower.reported().is_some_and(|said| said.log_start >= view.log.start);
+        comparable && follower.reached() >= Some(committed) && Self::is_eligible(id, follower, view)
     }
 
     /// Rule E25 and KIP-903: the process that fetched is the one that is registered, and stays.

@@ -208,6 +208,16 @@ fn e25_who_may_join() {
 }
 
 #[test]
+fn e30_a_follower_joins_once_it_has_dropped_what_the_leader_dropped() {
+    let mut scene = Scene::new(&[1, 2], 50);
+    scene.log.start = 20;
+    scene.fetch(3, 100);
+    assert_eq!(scene.proposed(), None, "it begins at 0");
+    scene.log.start = 0;
+    assert_eq!(scene.proposed(), Some(vec![1, 2, 3]));
+}
+
+#[test]
 fn e13_what_acknowledgements_go_by() {
     let mut scene = Scene::new(&[1, 2, 3], 50);
     scene.log.reached = 90;
