@@ -36,6 +36,8 @@ pub(crate) enum Mistake {
     RecordDiverging,
     /// A follower takes any answer for the offset at which its log ends, whatever the log was when it asked.
     TakeAnswerByOffset,
+    /// A follower joins the ISR with records below its leader's start, which nobody compared.
+    JoinBelowStart,
     /// A follower is taken for the process that it was before it lost its tail.
     ForgetBrokerEpoch,
 }
@@ -77,6 +79,9 @@ impl Conduct {
         }
         if self.makes(Mistake::CountUnsynced) {
             fetch.reached = fetch.asked.fetch_offset;
+        }
+        if self.makes(Mistake::JoinBelowStart) {
+            fetch.log_start = fetch.asked.fetch_offset;
         }
         if self.makes(Mistake::ForgetBrokerEpoch) {
             fetch.broker_epoch = -1;

@@ -3,7 +3,7 @@
 use plimsoll_broker::replication::acks::Acks;
 use plimsoll_io::Dice;
 
-use super::stage::{broken_by, elect, fence_3, fetch, fetch_unanswered, last, led_by_1, proposals};
+use super::stage::{broken_by, elect, fence, fence_3, fetch, fetch_unanswered, last, led_by_1, proposals};
 use crate::conduct::Mistake;
 
 type Script = fn(Option<Mistake>) -> Option<&'static str>;
@@ -54,6 +54,29 @@ fn second_answer_to_the_same_fetch(mistake: Option<Mistake>) -> Option<&'static 
     [1, 3, 1, 3].into_iter().for_each(|id| fetch(&mut cluster, id));
     assert_eq!(cluster.history.acknowledged.len(), 1);
     broken_by(cluster, [late])
+}
+
+#[test]
+fn joining_below_the_leaders_start_is_noticed() {
+    is_noticed(Mistake::JoinBelowStart, join_with_what_nobody_compared);
+}
+
+/// 2 has a record of its own. 1 and 3 commit another at its offset, and 1 drops it as old, epochs included. When 2 comes, 1
+/// cannot know that theirs differ.
+fn join_with_what_nobody_compared(mistake: Option<Mistake>) -> Option<&'static str> {
+    let mut cluster = led_by_1(mistake);
+    elect(&mut cluster, 2, &[1, 2, 3]);
+    cluster.produce(2, Acks::All);
+    elect(&mut cluster, 1, &[1, 2, 3]);
+    cluster.produce(1, Acks::All);
+    fence(&mut cluster, 2, true);
+    [3, 3].into_iter().for_each(|id| fetch(&mut cluster, id));
+    fence(&mut cluster, 2, false);
+    cluster.move_start(1);
+    assert_eq!((cluster.node(1).log.start(), cluster.node(1).high_watermark), (1, 1));
+    let _late = fetch_unanswered(&mut cluster, 2);
+    let proposals = proposals(&mut cluster);
+    broken_by(cluster, proposals)
 }
 
 #[test]

@@ -4,8 +4,8 @@ use plimsoll_broker::replication::metadata::ReplicaId;
 use plimsoll_io::Dice;
 
 use super::settings;
-use crate::cluster::Cluster;
 use crate::cluster::network::Message;
+use crate::cluster::{Cluster, REPLICAS};
 use crate::conduct::Mistake;
 use crate::invariants;
 
@@ -33,12 +33,18 @@ pub(super) fn elect(cluster: &mut Cluster, leader: ReplicaId, told: &[ReplicaId]
 
 /// 3 is fenced, which ends its membership, or no longer fenced. 1 and 2 know it.
 pub(super) fn fence_3(cluster: &mut Cluster, fenced: bool) {
+    fence(cluster, 3, fenced);
+}
+
+/// The same of any. All others know it.
+pub(super) fn fence(cluster: &mut Cluster, id: ReplicaId, fenced: bool) {
     let mut dice = Dice::new(7);
     match fenced {
-        true => cluster.controller.fence(3, &mut dice),
-        false => cluster.controller.unfence(3, &mut dice),
+        true => cluster.controller.fence(id, &mut dice),
+        false => cluster.controller.unfence(id, &mut dice),
     }
-    tell(cluster, &[1, 2]);
+    let others: Vec<_> = REPLICAS.into_iter().filter(|&other| other != id).collect();
+    tell(cluster, &others);
 }
 
 fn tell(cluster: &mut Cluster, told: &[ReplicaId]) {
