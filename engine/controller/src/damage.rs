@@ -15,8 +15,9 @@ use crate::ControlError;
 /// Where the magic stands in a batch, and what it is.
 const MAGIC: (usize, u8) = (16, 2);
 
-/// Refuses the log in `dir` if a batch is missing or damaged that was not the last. Changes nothing.
-pub(crate) fn check(dir: &Path) -> Result<(), ControlError> {
+/// Refuses the log in `dir` if a batch is missing or damaged that was not the last. What lies below `start_offset` was
+/// cut off, and may be missing. Changes nothing.
+pub(crate) fn check(dir: &Path, start_offset: i64) -> Result<(), ControlError> {
     let segments = segments(dir)?;
     let last_base = segments.last().map(|(base_offset, _)| *base_offset);
     let mut next_offset = 0;
@@ -28,7 +29,7 @@ pub(crate) fn check(dir: &Path) -> Result<(), ControlError> {
             );
             ControlError::Corrupt { offset, reason }
         };
-        if base_offset != next_offset {
+        if base_offset != next_offset && base_offset > start_offset {
             let problem =
                 format!("it begins at offset {base_offset}, where offset {next_offset} should follow");
             return Err(damaged(0, next_offset, &problem));

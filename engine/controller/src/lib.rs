@@ -11,14 +11,23 @@ mod command;
 mod damage;
 mod image;
 mod local;
+pub mod placement;
+mod raft;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use command::{Command, Outcome, Refusal};
-pub use image::{BrokerRecord, Image, NodeId, PartitionRecord, TopicRecord};
+pub use command::{
+    Command, ConfigResource, IsrChange, Outcome, PartitionId, PartitionState, Reassignment, Refusal,
+};
+pub use image::{
+    BrokerRecord, BrokerState, Changes, Endpoint, Image, NO_LEADER, NodeId, PartitionRecord, TopicRecord,
+};
 pub use local::{LocalController, METADATA_LOG};
+use plimsoll_io::IoFault;
 use plimsoll_log::{AppendError, LogError, WaitError};
+pub use raft::types::Member;
 
 /// Proposes metadata changes and shows the committed state.
 pub trait Controller: Send + Sync + 'static {
@@ -60,4 +69,18 @@ pub enum ControlError {
         /// What is wrong there; names the file and byte if the log is damaged. Nothing was changed then.
         reason: String,
     },
+    /// A small file beside the log cannot be read or written.
+    #[error(transparent)]
+    Side(IoFault),
+    /// A small file beside the log, or a snapshot, is not what was written.
+    #[error("{} is damaged: {reason}; restore the log directory from a backup, or let the node join under a new id", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The metadata log is closed, or what serves it ended.
+    #[error("the metadata log is not served: {0}")]
+    Stopped(String),
 }

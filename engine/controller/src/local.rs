@@ -47,7 +47,7 @@ impl LocalController {
         let config = LogConfig { durability: Durability::Fsync, ..LogConfig::default() };
         let dir = log_dir.join(METADATA_LOG);
         // Always scanned: it is small, and nothing else says which of its commands are whole.
-        damage::check(&dir)?;
+        damage::check(&dir, 0)?;
         let (log, recovery) = Log::open(store, &dir, Uuid::nil(), config, OpenHints::default()).await?;
         let mut image = Image::default();
         let applied_offset = replay(&log, log.marks().start_offset, &mut image).await?;
@@ -60,13 +60,22 @@ impl LocalController {
         &self.recovery
     }
 
-    /// Registers this process as broker `node_id` and returns its broker epoch.
+    /// Registers this process as broker `node_id`, in service at once, and returns its broker epoch.
     pub async fn register(&self, node_id: NodeId) -> Result<i64, ControlError> {
-        let command = Command::RegisterBroker { node_id, incarnation: Uuid::new_v4() };
-        match self.propose(command).await? {
-            Outcome::Registered { broker_epoch } => Ok(broker_epoch),
+        let command = Command::RegisterBroker {
+            node_id,
+            incarnation: Uuid::new_v4(),
+            endpoints: Vec::new(),
+            rack: None,
+            log_dirs: Vec::new(),
+            clean_shutdown_epoch: None,
+        };
+        let broker_epoch = match self.propose(command).await? {
+            Outcome::Registered { broker_epoch } => broker_epoch,
             other => unreachable!("a registration answers with an epoch, not {other:?}"),
-        }
+        };
+        self.propose(Command::UnfenceBroker { node_id, broker_epoch }).await?;
+        Ok(broker_epoch)
     }
 
     /// Tells `observer` of every change of the metadata log's marks, and of its fault.
@@ -178,7 +187,7 @@ async fn replay_some(
     Ok(next)
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
@@ -278,7 +287,7 @@ mod tests {
             let store = open_store(&IoConfig { backend: Backend::PageCache, ..IoConfig::default() });
             let error =
                 LocalController::open(store.expect("a store"), dir.path()).await.expect_err("corrupt");
-            assert!(matches!(error, ControlError::Corrupt { offset: 1, .. }), "{error}");
+            assert!(matches!(error, ControlError::Corrupt { offset: 2, .. }), "{error}");
         });
     }
 

@@ -1,0 +1,199 @@
+//! Reopened after every step without a close, with torn ends, and with damage.
+
+use std::path::PathBuf;
+
+use openraft::storage::{RaftLogReader, RaftLogStorage, RaftLogStorageExt, RaftStateMachine};
+use openraft::{CommittedLeaderId, EntryPayload, RaftSnapshotBuilder};
+use plimsoll_log::layout::{LOG_SUFFIX, segment_path};
+
+use super::super::types::{Entry, LogId, Vote};
+use super::*;
+use crate::{Command, Image, METADATA_LOG};
+
+fn log_id(term: u64, index: u64) -> LogId {
+    LogId::new(CommittedLeaderId::new(term, 1), index)
+}
+
+fn entry(term: u64, index: u64) -> Entry {
+    let command = Command::AllocateProducerIds { node_id: 1, count: index as u32 + 1 };
+    Entry { log_id: log_id(term, index), payload: EntryPayload::Normal(command) }
+}
+
+/// What must be there after a crash.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+struct Model {
+    entries: Vec<(u64, u64)>,
+    purged: Option<LogId>,
+    vote: Option<Vote>,
+}
+
+async fn seen(log: &mut LogStore) -> Model {
+    let state = log.get_log_state().await.expect("readable");
+    let entries = log.try_get_log_entries(..).await.expect("readable");
+    let ids: Vec<_> = entries.iter().map(|e| (e.log_id.leader_id.term, e.log_id.index)).collect();
+    let last = entries.last().map(|e| e.log_id).or(state.last_purged_log_id);
+    assert_eq!(state.last_log_id, last, "the state agrees with the entries");
+    let vote = log.read_vote().await.expect("readable");
+    Model { entries: ids, purged: state.last_purged_log_id, vote }
+}
+
+/// The process is gone: nothing is closed, and the thread has let go of the files.
+async fn crash(log: LogStore) {
+    let stopped = log.stopped();
+    drop(log);
+    stopped.await;
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_crash_at_every_step() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut model = Model::default();
+    for step in 0..60u64 {
+        let (mut log, _) = open(dir.path()).await.expect("opens");
+        assert_eq!(seen(&mut log).await, model, "before step {step}");
+        let next = model.entries.last().map(|(_, index)| *index).or(model.purged.map(|p| p.index));
+        let next = next.map_or(0, |last| last + 1);
+        let term = step / 10 + 1;
+        match step % 10 {
+            3 => {
+                let vote = Vote::new_committed(term, step % 3);
+                log.save_vote(&vote).await.expect("saved");
+                model.vote = Some(vote);
+            }
+            6 if model.entries.len() > 3 => {
+                let at = model.entries[model.entries.len() - 2];
+                log.truncate(log_id(at.0, at.1)).await.expect("cut");
+                model.entries.truncate(model.entries.len() - 2);
+            }
+            8 if model.entries.len() > 2 => {
+                let (term, index) = model.entries[1];
+                log.purge(log_id(term, index)).await.expect("cut");
+                model.entries.drain(..2);
+                model.purged = Some(log_id(term, index));
+            }
+            9 if step == 39 => {
+                // As after a snapshot that is ahead of the log.
+                let beyond = log_id(term, next + 100);
+                log.purge(beyond).await.expect("cut");
+                (model.entries, model.purged) = (Vec::new(), Some(beyond));
+            }
+            _ => {
+                let entries: Vec<_> = (next..next + 3).map(|index| entry(term, index)).collect();
+                model.entries.extend(entries.iter().map(|e| (term, e.log_id.index)));
+                log.blocking_append(entries).await.expect("appended");
+            }
+        }
+        crash(log).await;
+    }
+    assert!(model.purged.is_some() && model.entries.len() > 10, "the steps did something: {model:?}");
+}
+
+#[tokio::test]
+async fn the_commit_mark_outlives_a_restart_and_never_outruns_the_log() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut log, _) = open(dir.path()).await.expect("opens");
+    log.blocking_append((0..3).map(|index| entry(1, index))).await.expect("appended");
+    log.save_committed(Some(log_id(1, 1))).await.expect("saved");
+    crash(log).await;
+    let (mut log, _) = open(dir.path()).await.expect("opens");
+    assert_eq!(log.read_committed().await.expect("readable"), Some(log_id(1, 1)));
+    log.save_committed(Some(log_id(1, 9))).await.expect("saved");
+    assert_eq!(log.read_committed().await.expect("readable"), None);
+    log.close().await.expect("closes");
+    std::fs::write(dir.path().join(METADATA_LOG).join("committed"), b"{\"to").expect("written");
+    let (mut log, _) = open(dir.path()).await.expect("opens");
+    assert_eq!(log.read_committed().await.expect("readable"), None, "a torn one is none");
+}
+
+/// A log of ten entries in one segment, and that segment.
+async fn ten_entries() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut log, _) = open(dir.path()).await.expect("opens");
+    log.blocking_append((0..10).map(|index| entry(1, index))).await.expect("appended");
+    log.close().await.expect("closes");
+    let path = segment_path(&dir.path().join(METADATA_LOG), 0, LOG_SUFFIX);
+    (dir, path)
+}
+
+#[tokio::test]
+async fn a_torn_last_batch_is_cut_off_wherever_it_is_torn() {
+    let (dir, path) = ten_entries().await;
+    let whole = std::fs::read(&path).expect("readable");
+    for torn_bytes in [1, 17, 60, 61, 100] {
+        std::fs::write(&path, &whole[..whole.len() - torn_bytes]).expect("written");
+        let (mut log, _) = open(dir.path()).await.expect("opens");
+        assert_eq!(seen(&mut log).await.entries.len(), 9, "{torn_bytes} bytes are missing");
+        crash(log).await;
+    }
+}
+
+#[tokio::test]
+async fn damage_before_the_end_is_refused_and_nothing_is_cut() {
+    let (dir, path) = ten_entries().await;
+    let whole = std::fs::read(&path).expect("readable");
+    for at in [70, 10, 16, 7] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 4;
+        std::fs::write(&path, &bytes).expect("written");
+        match open(dir.path()).await {
+            Err(ControlError::Corrupt { offset: 0, reason }) => {
+                assert!(reason.contains("is damaged at byte 0"))
+            }
+            other => panic!("byte {at}: {:?}", other.map(|_| ())),
+        }
+        assert_eq!(std::fs::read(&path).expect("readable"), bytes, "byte {at}: it is as it was");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_not_ours_or_lost_its_beginning_is_refused() {
+    let (dir, path) = ten_entries().await;
+    std::fs::rename(&path, path.with_file_name("00000000000000000003.log")).expect("renamed");
+    assert!(matches!(open(dir.path()).await, Err(ControlError::Corrupt { offset: 0, .. })));
+    let (dir, _) = ten_entries().await;
+    std::fs::write(dir.path().join(METADATA_LOG).join("quorum-state"), b"{}").expect("written");
+    assert!(matches!(open(dir.path()).await, Err(ControlError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn snapshots_are_files_of_which_the_newest_is_kept_and_a_damaged_one_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let registered = |index, node_id| Entry {
+        log_id: log_id(1, index),
+        payload: EntryPayload::Normal(Command::RegisterBroker {
+            node_id,
+            incarnation: uuid::Uuid::from_u128(1),
+            endpoints: Vec::new(),
+            rack: None,
+            log_dirs: Vec::new(),
+            clean_shutdown_epoch: None,
+        }),
+    };
+    let (log, mut machine) = open(dir.path()).await.expect("opens");
+    machine.apply([registered(0, 1)]).await.expect("applies");
+    machine.get_snapshot_builder().await.build_snapshot().await.expect("builds");
+    machine.apply([registered(1, 2)]).await.expect("applies");
+    let newest = machine.get_snapshot_builder().await.build_snapshot().await.expect("builds");
+    drop(machine);
+    crash(log).await;
+    let files = || -> Vec<_> {
+        let entries = std::fs::read_dir(dir.path().join(METADATA_LOG)).expect("readable");
+        let paths = entries.map(|entry| entry.expect("readable").path());
+        paths.filter(|path| path.extension().is_some_and(|e| e == "checkpoint")).collect()
+    };
+    assert_eq!(files().len(), 1);
+    std::fs::write(files()[0].with_extension("checkpoint.tmp"), b"half").expect("written");
+    let (log, mut machine) = open(dir.path()).await.expect("opens");
+    assert_eq!(machine.applied_state().await.expect("there").0, Some(log_id(1, 1)));
+    let stored = machine.get_current_snapshot().await.expect("readable").expect("there");
+    assert_eq!(stored.meta, newest.meta);
+    let image: Image = serde_json::from_slice(stored.snapshot.get_ref()).expect("an image");
+    assert_eq!(image.brokers().count(), 2);
+    crash(log).await;
+    let path = &files()[0];
+    let mut bytes = std::fs::read(path).expect("readable");
+    let last = bytes.len() - 10;
+    bytes[last] ^= 1;
+    std::fs::write(path, bytes).expect("written");
+    assert!(matches!(open(dir.path()).await, Err(ControlError::Damaged { .. })));
+}
