@@ -1,17 +1,27 @@
-//! The cluster's metadata: which topics, partitions, brokers and producer ids exist.
+//! The cluster's metadata: which topics, partitions, brokers and producer ids exist, and who decides that.
 //!
-//! [`Command`]s go in, a new [`Image`] comes out: [`Image::apply`] is pure and decides everything, so it
-//! is tested with plain function calls. A [`Controller`] makes commands durable before it acts on them;
-//! [`LocalController`] does so for a single node, with the log of `__cluster_metadata-0` in the project's
-//! own segment log and a sync before each answer.
+//! Read in this order. [`Command`]s go in, a new [`Image`] comes out: [`Image::apply`] (`image`) is pure and decides
+//! everything, so it is tested with plain function calls; each change of a partition ends in its `election`.
+//! [`placement`] says where new replicas go, [`Changes`] what differs between two images. A [`Controller`] makes commands
+//! durable before it acts on them. [`LocalController`] (`local`) does so for a single node. [`RaftController`] (`quorum`)
+//! does so for a majority of voters: `raft` is openraft over the project's own segment log, `__cluster_metadata-0`, with
+//! entries and vote synced before each answer; `net` is what nodes say to each other on the listener `CONTROLLER`; `lead` is
+//! what the active controller alone does, with its decisions pure and its loop dull. [`BrokerSession`] keeps a process's
+//! broker registered there.
 //!
-//! This crate must not know partitions' data, sockets or requests.
+//! Only committed state is acted on. Signs of life are soft: a new controller begins with none and gives everyone time.
+//! Without a majority nothing changes, proposals fail within a bounded time, and the image stays readable.
+//!
+//! This crate must not know partitions' data, or how brokers use what is here.
 
 mod command;
 mod damage;
 mod image;
+mod lead;
 mod local;
+mod net;
 pub mod placement;
+mod quorum;
 mod raft;
 
 use std::future::Future;
@@ -25,8 +35,13 @@ pub use image::{
     BrokerRecord, BrokerState, Changes, Endpoint, Image, NO_LEADER, NodeId, PartitionRecord, TopicRecord,
 };
 pub use local::{LocalController, METADATA_LOG};
+pub use net::hello::Stranger;
+pub use net::message::{Heartbeat, HeartbeatAnswer};
 use plimsoll_io::IoFault;
 use plimsoll_log::{AppendError, LogError, WaitError};
+pub use quorum::{
+    BrokerSession, BrokerStatus, QuorumConfig, QuorumStatus, RaftController, Registration, Role,
+};
 pub use raft::types::Member;
 
 /// Proposes metadata changes and shows the committed state.
@@ -80,6 +95,20 @@ pub enum ControlError {
         /// What is wrong.
         reason: String,
     },
+    /// The quorum does not know this node as who it says it is.
+    #[error(transparent)]
+    Stranger(#[from] Stranger),
+    /// No controller answered for a majority in time. The change may still take effect.
+    #[error("no controller could be reached or answer for a majority within {waited_ms} ms: {reason}")]
+    Unavailable {
+        /// How long was waited.
+        waited_ms: u128,
+        /// What the last try met.
+        reason: String,
+    },
+    /// A change of the quorum was refused, or this node's settings for it.
+    #[error("the quorum does not take that: {0}")]
+    Quorum(String),
     /// The metadata log is closed, or what serves it ended.
     #[error("the metadata log is not served: {0}")]
     Stopped(String),

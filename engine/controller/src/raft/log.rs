@@ -102,13 +102,14 @@ impl RaftLog {
         Ok(())
     }
 
-    /// An empty log begins where its first entry says; any other has no hole.
+    /// An empty log begins where its first entry says (openraft's suite begins below what was purged); any other has no
+    /// hole.
     async fn begin_at(&mut self, log_id: LogId) -> Result<(), ControlError> {
         let (next, marks) = (offset(log_id.index), self.log.marks());
         if next == marks.accepted {
             return Ok(());
         }
-        if marks.start_offset == marks.accepted && next > marks.accepted {
+        if marks.start_offset == marks.accepted {
             return Ok(self.log.truncate_fully_and_start_at(next).await?);
         }
         Err(corrupt(marks.accepted, format!("entry {log_id} does not continue the log")))
@@ -158,11 +159,10 @@ impl RaftLog {
 
     /// Cuts off what comes before the entry after `purged`, also if the log does not reach so far.
     pub(super) async fn purge(&mut self, purged: LogId) -> Result<(), ControlError> {
-        if self.state.purged >= Some(purged) {
-            return Ok(());
+        if self.state.purged < Some(purged) {
+            self.state.purged = Some(purged);
+            self.state.write(&self.dir).map_err(ControlError::Side)?;
         }
-        self.state.purged = Some(purged);
-        self.state.write(&self.dir).map_err(ControlError::Side)?;
         let start = offset(purged.index + 1);
         if start >= self.end() {
             self.log.truncate_fully_and_start_at(start).await?;

@@ -50,13 +50,9 @@ impl LogStore {
         Ok((Self { jobs, running }, report))
     }
 
-    /// Ends the log cleanly and waits until its thread has ended. Other clones get errors from then on.
-    pub(crate) async fn close(self) -> Result<(), ControlError> {
-        let closed = self.run(|log| Box::pin(async move { log.close().await })).await;
-        let Self { jobs, running } = self;
-        drop(jobs);
-        ended(running).await;
-        closed?
+    /// Ends the log cleanly. What is asked of it afterwards fails.
+    pub(crate) async fn close(&self) -> Result<(), ControlError> {
+        self.run(|log| Box::pin(async move { log.close().await })).await?
     }
 
     /// Becomes ready when the log's thread has ended.

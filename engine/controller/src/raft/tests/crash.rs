@@ -100,6 +100,7 @@ async fn the_commit_mark_outlives_a_restart_and_never_outruns_the_log() {
     log.save_committed(Some(log_id(1, 9))).await.expect("saved");
     assert_eq!(log.read_committed().await.expect("readable"), None);
     log.close().await.expect("closes");
+    crash(log).await;
     std::fs::write(dir.path().join(METADATA_LOG).join("committed"), b"{\"to").expect("written");
     let (mut log, _) = open(dir.path()).await.expect("opens");
     assert_eq!(log.read_committed().await.expect("readable"), None, "a torn one is none");
@@ -111,6 +112,7 @@ async fn ten_entries() -> (tempfile::TempDir, PathBuf) {
     let (mut log, _) = open(dir.path()).await.expect("opens");
     log.blocking_append((0..10).map(|index| entry(1, index))).await.expect("appended");
     log.close().await.expect("closes");
+    crash(log).await;
     let path = segment_path(&dir.path().join(METADATA_LOG), 0, LOG_SUFFIX);
     (dir, path)
 }

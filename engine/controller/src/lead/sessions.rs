@@ -1,0 +1,162 @@
+//! Who was heard, and when. Not replicated: what follows from it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::image::NodeId;
+use crate::net::message::Heartbeat;
+
+/// One broker, as last heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    pub(super) broker_epoch: i64,
+    pub(super) heard_ms: u64,
+    /// The connection that its last heartbeat came over; `None` for this process's own broker.
+    connection: Option<u64>,
+    /// When that connection closed.
+    pub(super) closed_ms: Option<u64>,
+    pub(super) want_fence: bool,
+    pub(super) want_shutdown: bool,
+}
+
+/// What is known of brokers at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Heard {
+    /// Since when this node is the active controller; `None` if it is not.
+    pub(super) since_ms: Option<u64>,
+    pub(super) sessions: BTreeMap<NodeId, Session>,
+    /// Nodes whose address refuses connections, and since when: no process is there.
+    pub(super) gone_ms: BTreeMap<NodeId, u64>,
+    /// Nodes that want to vote.
+    pub(super) candidates: BTreeSet<NodeId>,
+}
+
+impl Heard {
+    /// When the broker of this registration was last known to be alive, and since when it is known to be gone. A broker
+    /// that this controller has not heard yet counts as heard when it became active.
+    pub(super) fn of(&self, node_id: NodeId, broker_epoch: i64) -> (u64, Option<u64>) {
+        let session = self.sessions.get(&node_id).filter(|session| session.broker_epoch == broker_epoch);
+        let heard_ms = session.map(|s| s.heard_ms).max(self.since_ms).unwrap_or(0);
+        let closed_ms = session.and_then(|session| session.closed_ms);
+        let refused_ms = self.gone_ms.get(&node_id).copied().filter(|gone| *gone >= heard_ms);
+        (heard_ms, [closed_ms, refused_ms].into_iter().flatten().min())
+    }
+}
+
+/// The sessions, shared by connections, network and the controller's loop.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    started: Instant,
+    heard: Mutex<Heard>,
+    connections: AtomicU64,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { started: Instant::now(), heard: Mutex::default(), connections: AtomicU64::new(0) }
+    }
+}
+
+impl Sessions {
+    /// Milliseconds on a clock that never goes back.
+    pub(crate) fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// This node became the active controller, or lost that. Either way it knows nothing of brokers any more.
+    pub(super) fn lead(&self, leads: bool) {
+        let since_ms = leads.then(|| self.now_ms());
+        *self.lock() = Heard { since_ms, ..Heard::default() };
+    }
+
+    /// Whether this node is the active controller, as far as it knows.
+    pub(crate) fn leads(&self) -> bool {
+        self.lock().since_ms.is_some()
+    }
+
+    /// A heartbeat of a registered broker came.
+    pub(crate) fn heard(&self, heartbeat: Heartbeat, connection: Option<u64>) {
+        let Heartbeat { node_id, broker_epoch, want_fence, want_shutdown } = heartbeat;
+        let heard_ms = self.now_ms();
+        let session =
+            Session { broker_epoch, heard_ms, connection, closed_ms: None, want_fence, want_shutdown };
+        let mut heard = self.lock();
+        heard.sessions.insert(node_id, session);
+        heard.gone_ms.remove(&node_id);
+    }
+
+    /// Nobody listens at this node's address.
+    pub(crate) fn gone(&self, node_id: NodeId) {
+        let now_ms = self.now_ms();
+        self.lock().gone_ms.entry(node_id).or_insert(now_ms);
+    }
+
+    /// A node wants to vote.
+    pub(crate) fn candidate(&self, node_id: NodeId) {
+        self.lock().candidates.insert(node_id);
+    }
+
+    /// Whether the process of this registration may still be there.
+    pub(crate) fn may_live(&self, node_id: NodeId, broker_epoch: i64, session_timeout_ms: u64) -> bool {
+        let now_ms = self.now_ms();
+        let heard = self.lock();
+        let session = heard.sessions.get(&node_id).filter(|session| session.broker_epoch == broker_epoch);
+        session.is_some_and(|session| {
+            session.closed_ms.is_none() && now_ms.saturating_sub(session.heard_ms) < session_timeout_ms
+        })
+    }
+
+    /// A new connection; the broker whose last heartbeat came over it is gone when this is dropped.
+    pub(crate) fn connection(self: &Arc<Self>) -> Connection {
+        let id = self.connections.fetch_add(1, Ordering::Relaxed);
+        Connection { id, sessions: Arc::clone(self) }
+    }
+
+    pub(super) fn snapshot(&self) -> Heard {
+        self.lock().clone()
+    }
+
+    fn closed(&self, connection: u64) {
+        let now_ms = self.now_ms();
+        for session in self.lock().sessions.values_mut().filter(|s| s.connection == Some(connection)) {
+            session.closed_ms = Some(now_ms);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One connection, for as long as it is open.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    id: u64,
+    sessions: Arc<Sessions>,
+}
+
+impl Connection {
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.sessions.closed(self.id);
+    }
+}
+
+#[cfg(test)]
+pub(super) fn session(broker_epoch: i64, heard_ms: u64) -> Session {
+    Session {
+        broker_epoch,
+        heard_ms,
+        connection: None,
+        closed_ms: None,
+        want_fence: false,
+        want_shutdown: false,
+    }
+}

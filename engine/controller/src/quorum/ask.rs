@@ -1,0 +1,146 @@
+//! Asking the active controller, wherever it is, until it answers or time is up.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::node::Node;
+use crate::ControlError;
+use crate::image::NodeId;
+use crate::net::hello::Stranger;
+use crate::net::link::{Link, LinkError};
+use crate::net::message::{Heartbeat, HeartbeatAnswer, Request, Response};
+use crate::raft::types::Member;
+
+/// How long to wait for a leader before looking again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Idle connections kept for the next question.
+const IDLE_MAX: usize = 4;
+
+/// Connections that wait for their next question.
+#[derive(Debug, Default)]
+pub(super) struct Links(Mutex<Vec<(NodeId, Link)>>);
+
+impl Links {
+    fn take(&self, node_id: NodeId) -> Option<Link> {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = idle.iter().position(|(to, _)| *to == node_id)?;
+        Some(idle.swap_remove(at).1)
+    }
+
+    fn put(&self, node_id: NodeId, link: Link) {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() >= IDLE_MAX {
+            idle.remove(0);
+        }
+        idle.push((node_id, link));
+    }
+}
+
+impl Node {
+    /// Asks the active controller. Follows hints and looks again until `propose_timeout` is over.
+    ///
+    /// A question whose answer got lost is asked again: commands and changes of the quorum bear that.
+    pub(super) async fn ask_controller(
+        &self,
+        request: impl Fn() -> Request + Send + Sync,
+    ) -> Result<Response, ControlError> {
+        let (began, limit) = (Instant::now(), self.config.propose_timeout);
+        let (mut hint, mut reason) = (None, "no controller is known".to_owned());
+        for attempt in 0.. {
+            let left = limit.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            match self.ask_once(&request, hint.take(), attempt, left).await {
+                Ok(Response::NotController { leader }) => {
+                    reason = "no controller is active".into();
+                    hint = leader.filter(|(leader, _)| *leader != self.config.node_id);
+                }
+                Ok(response) => return Ok(response),
+                Err(LinkError::Stranger(stranger @ Stranger::OtherDirectory { .. })) => {
+                    return Err(ControlError::Stranger(stranger));
+                }
+                Err(error) => reason = error.to_string(),
+            }
+            sleep(LOOK_AGAIN.min(left)).await;
+        }
+        Err(ControlError::Unavailable { waited_ms: limit.as_millis(), reason })
+    }
+
+    /// Asks whoever leads by what this node knows, else by `hint`, else one of the bootstrap servers.
+    async fn ask_once(
+        &self,
+        request: &(impl Fn() -> Request + Send + Sync),
+        hint: Option<(NodeId, Member)>,
+        attempt: usize,
+        left: Duration,
+    ) -> Result<Response, LinkError> {
+        if let Some((leader, member)) = self.leader().or(hint) {
+            if leader == self.config.node_id {
+                return Ok(self.answer(request(), None).await);
+            }
+            return self.ask_node(leader, &member, request(), left).await;
+        }
+        let servers = &self.config.bootstrap_servers;
+        let at = attempt.checked_rem(servers.len());
+        let Some((host, port)) = at.and_then(|at| servers.get(at)) else {
+            return Ok(Response::NotController { leader: None });
+        };
+        let server = Member { host: host.clone(), port: *port, ..Member::default() };
+        let limit = self.config.request_timeout.min(left);
+        let mut link = Link::call(&server, self.peers.hello(None), limit).await?;
+        timeout(left, link.ask(request())).await.unwrap_or(Err(LinkError::Timeout(left)))
+    }
+
+    async fn ask_node(
+        &self,
+        node_id: NodeId,
+        member: &Member,
+        request: Request,
+        left: Duration,
+    ) -> Result<Response, LinkError> {
+        let mut link = match self.links.take(node_id) {
+            Some(link) => link,
+            None => self.peers.connect(node_id, member, self.config.request_timeout.min(left)).await?,
+        };
+        let asked = timeout(left, link.ask(request)).await;
+        let response = asked.unwrap_or(Err(LinkError::Timeout(left)))?;
+        self.links.put(node_id, link);
+        Ok(response)
+    }
+
+    /// One heartbeat, over the connection that stands for this process. Tries once.
+    pub(super) async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HeartbeatAnswer, ControlError> {
+        let limit = self.config.request_timeout;
+        let unavailable = |reason: String| ControlError::Unavailable { waited_ms: limit.as_millis(), reason };
+        let mut kept = self.heartbeats.lock().await;
+        let (leader, member) = self.leader().ok_or_else(|| unavailable("no controller is known".into()))?;
+        let request = Request::Heartbeat(heartbeat);
+        let response = if leader == self.config.node_id {
+            *kept = None;
+            self.answer(request, None).await
+        } else {
+            let mut link = match kept.take().filter(|(to, _)| *to == leader) {
+                Some((_, link)) => link,
+                None => self
+                    .peers
+                    .connect(leader, &member, limit)
+                    .await
+                    .map_err(|error| unavailable(error.to_string()))?,
+            };
+            let asked = timeout(limit, link.ask(request)).await;
+            let response = asked.unwrap_or(Err(LinkError::Timeout(limit)));
+            let response = response.map_err(|error| unavailable(error.to_string()))?;
+            *kept = Some((leader, link));
+            response
+        };
+        match response {
+            Response::Heartbeat(answer) => Ok(answer?),
+            Response::NotController { .. } => Err(unavailable("no controller is active".into())),
+            other => Err(unavailable(format!("{other:?}"))),
+        }
+    }
+}

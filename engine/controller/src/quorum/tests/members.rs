@@ -1,0 +1,64 @@
+//! Nodes join, vote and leave while the others go on.
+
+use super::*;
+use crate::Stranger;
+
+#[test]
+fn a_learner_catches_up_by_snapshot() {
+    let first = TestNode::new(1, Role::Bootstrap, None);
+    for _ in 0..600 {
+        allocate(&first).expect("committed");
+    }
+    eventually("a snapshot is made", || checkpoints(first.disk.path()) == 1);
+    let mut learner = TestNode::new(2, Role::Learner, Some(first.port()));
+    let image = first.image();
+    eventually("it has everything", || learner.image() == image);
+    assert_eq!(checkpoints(learner.disk.path()), 1, "by a snapshot");
+    let status = first.status();
+    assert_eq!((status.voters, status.learners), ([1].into(), [2].into()));
+    learner.kill();
+    learner.start();
+    eventually("also after a restart", || learner.image() == image);
+    assert!(allocate(&learner).is_ok(), "and it proposes through the leader");
+}
+
+#[test]
+fn voters_change_from_one_to_three_and_back_and_a_learner_leaves() {
+    let first = TestNode::new(1, Role::Bootstrap, None);
+    let learners = [2, 3, 4].map(|id| TestNode::new(id, Role::Learner, Some(first.port())));
+    eventually("they joined", || first.status().learners == [2, 3, 4].into());
+    let refused = first.block_on(learners[0].controller().change_voters([1, 2].into()));
+    assert!(matches!(refused, Err(ControlError::Quorum(_))), "two voters are no better than one");
+    let refused = first.block_on(first.controller().change_voters([1, 2, 9].into()));
+    assert!(matches!(refused, Err(ControlError::Quorum(_))), "nobody knows 9");
+    first.block_on(learners[0].controller().change_voters([1, 2, 3].into())).expect("changes");
+    eventually("three vote", || learners[2].status().voters == [1, 2, 3].into());
+    assert!(allocate(&learners[2]).is_ok());
+    assert!(matches!(first.block_on(first.controller().remove(3)), Err(ControlError::Quorum(_))), "it votes");
+    first.block_on(first.controller().change_voters([2].into())).expect("changes");
+    eventually("another leads", || learners[2].status().leader == Some(2));
+    assert!(allocate(&learners[2]).is_ok());
+    learners[0].block_on(learners[0].controller().remove(3)).expect("is forgotten");
+}
+
+#[test]
+fn a_wiped_node_is_refused_until_it_takes_a_new_id() {
+    let mut nodes = three();
+    allocate(&nodes[0]).expect("committed");
+    let wiped = (active(&nodes) + 1) % 3;
+    let through = nodes[(wiped + 1) % 3].port();
+    let node_id = nodes[wiped].id();
+    nodes[wiped].kill();
+    nodes[wiped] = TestNode::new(node_id, Role::Voter, Some(through));
+    let refused = nodes[wiped].block_on(nodes[wiped].controller().join());
+    let Err(ControlError::Stranger(Stranger::OtherDirectory { node_id: known, .. })) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(known, node_id);
+    assert_eq!(nodes[wiped].status().last_index, None, "nobody tells it anything");
+    assert!(allocate(&nodes[(wiped + 1) % 3]).is_ok(), "the others go on");
+    nodes[wiped].kill();
+    nodes[wiped] = TestNode::new(7, Role::Learner, Some(through));
+    let image = nodes[(wiped + 1) % 3].image();
+    eventually("under a new id it joins", || nodes[wiped].image() == image);
+}
