@@ -35,6 +35,7 @@ pub use image::{
     BrokerRecord, BrokerState, Changes, Endpoint, Image, NO_LEADER, NodeId, PartitionRecord, TopicRecord,
 };
 pub use local::{LocalController, METADATA_LOG};
+pub use net::frame::{FrameError, reread_frame};
 pub use net::hello::Stranger;
 pub use net::message::{Heartbeat, HeartbeatAnswer};
 use plimsoll_io::IoFault;

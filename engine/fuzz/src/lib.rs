@@ -2,7 +2,7 @@
 //!
 //! Each parser of bytes from outside has its targets in a module here: [`records`] (batches and codecs),
 //! [`wire`] (frames, requests, responses), [`side_files`] (the small files of a log), [`recovery`] (segments
-//! on opening), [`config`] (properties and settings) and [`metadata`] (the controller's log). A file in
+//! on opening), [`config`] (properties and settings) and [`metadata`] (the controller's log and frames). A file in
 //! `tests/` per module makes two tests of each target with [`fuzz_targets!`]: one feeds it bytes from
 //! nowhere, the other damages well-formed [`Seeds`] with [`Damage`], which reaches far deeper.
 //!

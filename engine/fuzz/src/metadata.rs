@@ -1,9 +1,12 @@
-//! Targets for `plimsoll-controller`: commands as they stand in the metadata log, and their seeds.
+//! Targets for `plimsoll-controller`: commands as they stand in the metadata log, frames of the quorum, and their seeds.
 
 use std::path::Path;
 
 use bytes::Bytes;
-use plimsoll_controller::{Command, ControlError, Controller, Image, LocalController, METADATA_LOG, Outcome};
+use plimsoll_controller::{
+    Command, ConfigResource, ControlError, Controller, Image, IsrChange, LocalController, METADATA_LOG,
+    Outcome, PartitionId, Reassignment, reread_frame,
+};
 use plimsoll_io::{AnyStore, IoConfig, open_store};
 use plimsoll_log::layout::{LOG_SUFFIX, segment_path};
 use uuid::Uuid;
@@ -66,24 +69,80 @@ pub fn metadata_log(input: &[u8]) {
     });
 }
 
+/// A frame between nodes of the quorum. What was read as a question is written, read and written again the same.
+pub fn frames(input: &[u8]) {
+    let Ok(written) = reread_frame(Bytes::copy_from_slice(input)) else { return };
+    let again = reread_frame(written.clone()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(again, written);
+}
+
 fn store() -> AnyStore {
     open_store(&IoConfig::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
+fn register(incarnation: u128) -> Command {
+    Command::RegisterBroker {
+        node_id: 1,
+        incarnation: Uuid::from_u128(incarnation),
+        endpoints: Vec::new(),
+        rack: Some("a".into()),
+        log_dirs: vec![Uuid::from_u128(3)],
+        clean_shutdown_epoch: Some(1),
+    }
+}
+
 fn examples() -> Vec<Command> {
     let topic_id = Uuid::from_u128(7);
+    let partition = PartitionId { topic_id, partition: 0 };
+    let isr = IsrChange { partition, leader_epoch: 0, partition_epoch: 0, new_isr: vec![(1, 1)] };
     vec![
-        Command::RegisterBroker { node_id: 1, incarnation: Uuid::from_u128(1) },
+        register(1),
+        Command::UnfenceBroker { node_id: 1, broker_epoch: 1 },
         Command::CreateTopic {
             name: "t".into(),
             topic_id,
             assignment: vec![vec![1], vec![1]],
             configs: [("segment.bytes".to_owned(), "1024".to_owned())].into(),
         },
+        Command::AddPartitions { topic_id, existing: 2, assignment: vec![vec![1]] },
+        Command::AlterPartition { node_id: 1, broker_epoch: 1, changes: vec![isr] },
+        Command::AlterReassignments { changes: vec![Reassignment { partition, replicas: Some(vec![1]) }] },
+        Command::ElectPreferredLeaders { partitions: vec![partition] },
+        Command::AlterConfigs {
+            resource: ConfigResource::Topic(topic_id),
+            changes: [("segment.bytes".to_owned(), None)].into(),
+        },
         Command::AllocateProducerIds { node_id: 1, count: u32::MAX },
-        Command::RegisterBroker { node_id: 1, incarnation: Uuid::from_u128(2) },
+        register(2),
+        Command::FenceBroker { node_id: 1, broker_epoch: 2 },
         Command::DeleteTopic { topic_id },
+        Command::UnregisterBroker { node_id: 1 },
     ]
+}
+
+/// Frames with a question of each simple kind, as they stand behind their size.
+pub fn frame_seeds() -> Seeds {
+    let commands = examples();
+    let commands = commands.iter().map(|command| format!(r#"{{"Propose":{}}}"#, json(command)));
+    let member = r#"{"host":"h","port":1,"directory_id":"00000000-0000-0000-0000-000000000001"}"#;
+    let others = [
+        r#"{"Heartbeat":{"node_id":1,"broker_epoch":1,"want_fence":false,"want_shutdown":true}}"#.to_owned(),
+        format!(r#"{{"Join":{{"node_id":2,"member":{member},"voter":true}}}}"#),
+        r#"{"ChangeVoters":[1,2,3]}"#.to_owned(),
+        r#"{"Vote":{"vote":{"leader_id":{"term":1,"node_id":2},"committed":false},"last_log_id":null}}"#
+            .to_owned(),
+    ];
+    Seeds::new(commands.chain(others).map(|message| frame(&message)).collect())
+}
+
+/// Version, size of the message, message.
+fn frame(message: &str) -> Vec<u8> {
+    let size = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    [&[1], &size.to_be_bytes()[..], message.as_bytes()].concat()
+}
+
+fn json(command: &Command) -> String {
+    serde_json::to_string(command).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The commands of a short life, in one text and one by one.

@@ -116,18 +116,17 @@ async fn attend_voters(node: &Node) {
 }
 
 async fn attend_balance(node: &Node, turns: &mut Turns) {
-    let Some(every) = node.config().rebalance_every.filter(|every| turns.rebalanced.elapsed() >= *every)
-    else {
+    if node.config().rebalance_every.is_none_or(|every| turns.rebalanced.elapsed() < every) {
         return;
-    };
-    turns.rebalanced = Instant::now();
+    }
     let partitions = rebalance::imbalanced(&node.image());
+    // What did not fit one command comes with the next tick.
+    let all = partitions.len() < rebalance::MOVES_MAX;
     if !partitions.is_empty() {
         info!(partitions = partitions.len(), "leaderships go back to their preferred leaders");
-        propose(node, Command::ElectPreferredLeaders { partitions }).await;
-        // What did not fit one command comes at once.
-        turns.rebalanced = Instant::now().checked_sub(every).unwrap_or(turns.rebalanced);
-        debug_assert!(!every.is_zero(), "a rebalance without a pause");
+    }
+    if partitions.is_empty() || !propose(node, Command::ElectPreferredLeaders { partitions }).await || all {
+        turns.rebalanced = Instant::now();
     }
 }
 

@@ -20,8 +20,8 @@ pub(super) fn decide(image: &Image, heard: &Heard, now_ms: u64, patience: Patien
     decided.flatten().collect()
 }
 
-/// Whether nobody is led by this broker: one that wants to stop may.
-pub(crate) fn leads_nothing(image: &Image, node_id: NodeId) -> bool {
+/// Whether this broker leads nothing: one that wants to stop may.
+fn leads_nothing(image: &Image, node_id: NodeId) -> bool {
     image.topics().flat_map(|topic| &topic.partitions).all(|partition| partition.leader != node_id)
 }
 
@@ -97,7 +97,8 @@ mod tests {
             Some(session)
         };
         // State, session, gone since; now; what follows. This controller is active since 10,000 ms.
-        let cases: &[(BrokerState, Option<Session>, Option<u64>, u64, &str)] = &[
+        type Case<'a> = (BrokerState, Option<Session>, Option<u64>, u64, &'a str);
+        let cases: &[Case<'_>] = &[
             (Active, heard(10_100), None, 10_200, ""),
             (Active, heard(10_100), None, 13_099, ""),
             (Active, heard(10_100), None, 13_100, fence), // silent
@@ -105,6 +106,7 @@ mod tests {
             (Active, None, None, 13_000, fence),
             (Active, None, Some(10_100), 10_599, ""),
             (Active, None, Some(10_100), 10_600, fence), // nobody is at its address
+            (Active, None, Some(9_600), 10_100, fence),  // and that was known from before
             (Active, heard(10_200), Some(10_100), 10_900, ""), // but it was heard since
             (Active, with(10_100, |s| s.closed_ms = Some(10_200)), None, 10_699, ""),
             (Active, with(10_100, |s| s.closed_ms = Some(10_200)), None, 10_700, fence),

@@ -4,7 +4,7 @@ use crate::command::PartitionId;
 use crate::image::{BrokerState, Image};
 
 /// Partitions moved by one command, as in Kafka: the rest comes with the next turn.
-const MOVES_MAX: usize = 1000;
+pub(super) const MOVES_MAX: usize = 1000;
 
 /// Partitions that are led by another than their preferred leader, which could lead.
 pub(super) fn imbalanced(image: &Image) -> Vec<PartitionId> {

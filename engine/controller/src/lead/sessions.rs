@@ -8,6 +8,9 @@ use std::time::Instant;
 use crate::image::NodeId;
 use crate::net::message::Heartbeat;
 
+/// What a node found out about others before it led counts for so long.
+const GONE_LATELY_MS: u64 = 2000;
+
 /// One broker, as last heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Session {
@@ -27,7 +30,8 @@ pub(super) struct Heard {
     /// Since when this node is the active controller; `None` if it is not.
     pub(super) since_ms: Option<u64>,
     pub(super) sessions: BTreeMap<NodeId, Session>,
-    /// Nodes whose address refuses connections, and since when: no process is there.
+    /// Nodes whose address refuses connections, and since when: no process is there. Also known before this node leads,
+    /// from asking for votes.
     pub(super) gone_ms: BTreeMap<NodeId, u64>,
     /// Nodes that want to vote.
     pub(super) candidates: BTreeSet<NodeId>,
@@ -38,10 +42,11 @@ impl Heard {
     /// that this controller has not heard yet counts as heard when it became active.
     pub(super) fn of(&self, node_id: NodeId, broker_epoch: i64) -> (u64, Option<u64>) {
         let session = self.sessions.get(&node_id).filter(|session| session.broker_epoch == broker_epoch);
-        let heard_ms = session.map(|s| s.heard_ms).max(self.since_ms).unwrap_or(0);
+        let heard_ms = session.map(|session| session.heard_ms);
         let closed_ms = session.and_then(|session| session.closed_ms);
-        let refused_ms = self.gone_ms.get(&node_id).copied().filter(|gone| *gone >= heard_ms);
-        (heard_ms, [closed_ms, refused_ms].into_iter().flatten().min())
+        let refused_ms = self.gone_ms.get(&node_id).copied().filter(|gone_ms| Some(*gone_ms) >= heard_ms);
+        let since_ms = heard_ms.max(self.since_ms).unwrap_or(0);
+        (since_ms, [closed_ms, refused_ms].into_iter().flatten().min())
     }
 }
 
@@ -65,10 +70,14 @@ impl Sessions {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// This node became the active controller, or lost that. Either way it knows nothing of brokers any more.
+    /// This node became the active controller, or lost that. Either way it knows nothing of brokers any more, but whose
+    /// process has just gone.
     pub(super) fn lead(&self, leads: bool) {
-        let since_ms = leads.then(|| self.now_ms());
-        *self.lock() = Heard { since_ms, ..Heard::default() };
+        let now_ms = self.now_ms();
+        let mut heard = self.lock();
+        let mut gone_ms = std::mem::take(&mut heard.gone_ms);
+        gone_ms.retain(|_, since_ms| now_ms.saturating_sub(*since_ms) < GONE_LATELY_MS);
+        *heard = Heard { since_ms: leads.then_some(now_ms), gone_ms, ..Heard::default() };
     }
 
     /// Whether this node is the active controller, as far as it knows.
@@ -91,6 +100,11 @@ impl Sessions {
     pub(crate) fn gone(&self, node_id: NodeId) {
         let now_ms = self.now_ms();
         self.lock().gone_ms.entry(node_id).or_insert(now_ms);
+    }
+
+    /// Somebody listens at this node's address.
+    pub(crate) fn reached(&self, node_id: NodeId) {
+        self.lock().gone_ms.remove(&node_id);
     }
 
     /// A node wants to vote.
@@ -158,5 +172,50 @@ pub(super) fn session(broker_epoch: i64, heard_ms: u64) -> Session {
         closed_ms: None,
         want_fence: false,
         want_shutdown: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heartbeat(node_id: NodeId, broker_epoch: i64) -> Heartbeat {
+        Heartbeat { node_id, broker_epoch, want_fence: false, want_shutdown: false }
+    }
+
+    #[test]
+    fn a_closed_connection_ends_the_sessions_that_came_over_it_last() {
+        let sessions = Arc::new(Sessions::default());
+        sessions.lead(true);
+        let (first, second) = (sessions.connection(), sessions.connection());
+        sessions.heard(heartbeat(1, 5), Some(first.id()));
+        sessions.heard(heartbeat(2, 6), Some(first.id()));
+        sessions.heard(heartbeat(2, 6), Some(second.id()));
+        drop(first);
+        assert!(!sessions.may_live(1, 5, 1_000_000), "its connection is closed");
+        assert!(sessions.may_live(2, 6, 1_000_000), "it had another by then");
+        assert!(!sessions.may_live(2, 7, 1_000_000), "another registration is another process");
+        assert!(!sessions.may_live(2, 6, 0), "it is silent for too long");
+        sessions.heard(heartbeat(1, 5), Some(second.id()));
+        assert!(sessions.may_live(1, 5, 1_000_000), "it came back");
+    }
+
+    #[test]
+    fn a_new_controller_has_heard_nobody_but_knows_whose_process_has_just_gone() {
+        let sessions = Arc::new(Sessions::default());
+        assert!(!sessions.leads());
+        sessions.heard(heartbeat(1, 5), None);
+        sessions.candidate(4);
+        sessions.gone(2);
+        sessions.gone(3);
+        sessions.reached(3);
+        sessions.lead(true);
+        let heard = sessions.snapshot();
+        assert!(sessions.leads() && heard.sessions.is_empty() && heard.candidates.is_empty());
+        assert_eq!(heard.gone_ms.keys().copied().collect::<Vec<_>>(), [2]);
+        sessions.heard(heartbeat(2, 6), None);
+        assert!(sessions.snapshot().gone_ms.is_empty(), "it is there after all");
+        sessions.lead(false);
+        assert!(!sessions.leads());
     }
 }

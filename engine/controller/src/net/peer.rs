@@ -50,7 +50,8 @@ impl Peers {
             Err(LinkError::Connect(error)) if error.kind() == ErrorKind::ConnectionRefused => {
                 self.sessions.gone(node);
             }
-            _ => {}
+            Err(LinkError::Connect(_)) => {}
+            _ => self.sessions.reached(node),
         }
         link
     }

@@ -19,6 +19,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Idle connections kept for the next question.
 const IDLE_MAX: usize = 4;
 
+/// Every so many tries a bootstrap server is asked.
+const SERVERS_TURN: usize = 8;
+
 /// Connections that wait for their next question.
 #[derive(Debug, Default)]
 pub(super) struct Links(Mutex<Vec<(NodeId, Link)>>);
@@ -70,7 +73,8 @@ impl Node {
         Err(ControlError::Unavailable { waited_ms: limit.as_millis(), reason })
     }
 
-    /// Asks whoever leads by what this node knows, else by `hint`, else one of the bootstrap servers.
+    /// Asks whoever leads by what this node knows, else by `hint`, else one of the bootstrap servers. A node that was
+    /// forgotten knows an old leader for ever, so the servers have a turn now and then.
     async fn ask_once(
         &self,
         request: &(impl Fn() -> Request + Send + Sync),
@@ -78,21 +82,22 @@ impl Node {
         attempt: usize,
         left: Duration,
     ) -> Result<Response, LinkError> {
-        if let Some((leader, member)) = self.leader().or(hint) {
+        let limit = self.config.request_timeout.min(left);
+        let servers = &self.config.bootstrap_servers;
+        let others_turn = !servers.is_empty() && attempt % SERVERS_TURN == SERVERS_TURN - 1;
+        if let Some((leader, member)) = self.leader().or(hint).filter(|_| !others_turn) {
             if leader == self.config.node_id {
                 return Ok(self.answer(request(), None).await);
             }
-            return self.ask_node(leader, &member, request(), left).await;
+            return self.ask_node(leader, &member, request(), limit).await;
         }
-        let servers = &self.config.bootstrap_servers;
         let at = attempt.checked_rem(servers.len());
         let Some((host, port)) = at.and_then(|at| servers.get(at)) else {
             return Ok(Response::NotController { leader: None });
         };
         let server = Member { host: host.clone(), port: *port, ..Member::default() };
-        let limit = self.config.request_timeout.min(left);
         let mut link = Link::call(&server, self.peers.hello(None), limit).await?;
-        timeout(left, link.ask(request())).await.unwrap_or(Err(LinkError::Timeout(left)))
+        timeout(limit, link.ask(request())).await.unwrap_or(Err(LinkError::Timeout(limit)))
     }
 
     async fn ask_node(
@@ -100,14 +105,14 @@ impl Node {
         node_id: NodeId,
         member: &Member,
         request: Request,
-        left: Duration,
+        limit: Duration,
     ) -> Result<Response, LinkError> {
         let mut link = match self.links.take(node_id) {
             Some(link) => link,
-            None => self.peers.connect(node_id, member, self.config.request_timeout.min(left)).await?,
+            None => self.peers.connect(node_id, member, limit).await?,
         };
-        let asked = timeout(left, link.ask(request)).await;
-        let response = asked.unwrap_or(Err(LinkError::Timeout(left)))?;
+        let asked = timeout(limit, link.ask(request)).await;
+        let response = asked.unwrap_or(Err(LinkError::Timeout(limit)))?;
         self.links.put(node_id, link);
         Ok(response)
     }

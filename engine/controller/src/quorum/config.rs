@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::ControlError;
 use crate::image::NodeId;
 
 /// What a node does in the quorum.
@@ -12,7 +13,8 @@ use crate::image::NodeId;
 pub enum Role {
     /// It begins a new cluster as its only voter, unless its log says that there is one already.
     Bootstrap,
-    /// It joins and wants to vote (`process.roles` with `controller`).
+    /// It joins and wants to vote (`process.roles` with `controller`). It asks again whenever it does not, so a voter that
+    /// is not to be one any more is started as a learner.
     Voter,
     /// It joins and only follows (`process.roles=broker`).
     Learner,
@@ -83,7 +85,7 @@ impl QuorumConfig {
     }
 
     /// What openraft is told of it.
-    pub(super) fn raft(&self) -> Result<openraft::Config, openraft::ConfigError> {
+    pub(super) fn raft(&self) -> Result<openraft::Config, ControlError> {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let election_timeout_min = millis(self.election_timeout);
         openraft::Config {
@@ -99,6 +101,7 @@ impl QuorumConfig {
             ..openraft::Config::default()
         }
         .validate()
+        .map_err(|error| ControlError::Quorum(error.to_string()))
     }
 }
 

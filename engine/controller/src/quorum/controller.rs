@@ -24,8 +24,8 @@ use crate::net::message::{Heartbeat, HeartbeatAnswer, Request, Response};
 use crate::net::peer::Peers;
 use crate::net::server;
 use crate::raft::types::{Raft, node_id, raft_id};
-use crate::raft::{LogStore, Snapshots, StateMachine};
-use crate::{ControlError, Controller};
+use crate::raft::{LogStore, Opened};
+use crate::{ControlError, Controller, raft};
 
 /// A [`Controller`] that replicates: commands are committed by a majority before they are acted upon. One a process.
 ///
@@ -69,10 +69,8 @@ impl RaftController {
         store: impl FnOnce() -> Result<AnyStore, ControlError> + Send + 'static,
         listener: TcpListener,
     ) -> Result<Self, ControlError> {
-        let raft_config = config.raft().map_err(|error| ControlError::Quorum(error.to_string()))?;
-        let (log, recovery) = LogStore::open(store, config.log_dir.clone()).await?;
-        let (snapshots, stored) = Snapshots::open(&config.log_dir)?;
-        let (machine, images) = StateMachine::new(snapshots, stored);
+        let raft_config = config.raft()?;
+        let Opened { log, machine, images, recovery } = raft::open(store, &config.log_dir).await?;
         let own = Identity { node_id: config.node_id, directory_id: config.directory_id };
         let sessions = Arc::new(Sessions::default());
         let peers = Peers { cluster_id: config.cluster_id.as_str().into(), own, sessions };
@@ -116,6 +114,18 @@ impl RaftController {
         }
     }
 
+    /// Becomes ready, with the reason, when this node cannot go on because its metadata log failed or cannot be right. The
+    /// process should end then.
+    pub fn failed(&self) -> impl Future<Output = String> + use<> {
+        let mut metrics = self.node.raft.metrics();
+        async move {
+            let failed = metrics.wait_for(|metrics| metrics.running_state.is_err()).await;
+            let reason =
+                failed.ok().and_then(|metrics| metrics.running_state.as_ref().err().map(ToString::to_string));
+            reason.unwrap_or_else(|| "it was stopped".to_owned())
+        }
+    }
+
     /// Asks once to become a member, as the node does by itself until it is. Fails with [`ControlError::Stranger`] if the
     /// cluster knows this node with another disk.
     pub async fn join(&self) -> Result<(), ControlError> {
@@ -128,7 +138,8 @@ impl RaftController {
         self.change_quorum(move || Request::ChangeVoters(voters.clone())).await
     }
 
-    /// Forgets a node that does not vote. Its broker, if it had one, is to be unregistered apart.
+    /// Forgets a node that does not vote and was stopped; one that runs joins again. Its broker, if it had one, is to be
+    /// unregistered apart.
     pub async fn remove(&self, node_id: NodeId) -> Result<(), ControlError> {
         self.change_quorum(move || Request::Leave(node_id)).await
     }

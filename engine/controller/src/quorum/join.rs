@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::config::Role;
 use super::node::Node;
@@ -14,8 +14,8 @@ use crate::raft::types::{Member, raft_id};
 /// How long after a failure the next try comes.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
-/// How often a node that is what it wants to be looks whether it still is.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a node that asked, or need not, looks whether it is what it wants to be.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 impl Node {
     pub(super) fn own_member(&self) -> Member {
@@ -51,22 +51,24 @@ impl Node {
     }
 }
 
-/// Keeps asking until this node is what it wants to be. Runs until it is dropped, or until the cluster knows this node with
-/// another disk.
+/// Keeps asking until this node is what it wants to be: one that wants to vote waits until there are enough to make the
+/// next size of a quorum. Runs until it is dropped, or until the cluster knows this node with another disk.
 pub(super) async fn run(node: Arc<Node>) {
     loop {
-        if node.has_joined() {
-            tokio::time::sleep(LOOK_EVERY).await;
-            continue;
-        }
-        match node.join().await {
-            Ok(()) => info!("this node is a member of the quorum"),
-            Err(error @ ControlError::Stranger(_)) => {
-                warn!(%error, "this node cannot join");
-                return;
-            }
-            Err(error) => warn!(%error, "this node could not join yet"),
-        }
-        tokio::time::sleep(RETRY_AFTER).await;
+        let wait = match node.has_joined() {
+            true => LOOK_EVERY,
+            false => match node.join().await {
+                Ok(()) => LOOK_EVERY,
+                Err(error @ ControlError::Stranger(_)) => {
+                    warn!(%error, "this node cannot join");
+                    return;
+                }
+                Err(error) => {
+                    warn!(%error, "this node could not join yet");
+                    RETRY_AFTER
+                }
+            },
+        };
+        tokio::time::sleep(wait).await;
     }
 }

@@ -1,6 +1,7 @@
 //! Nodes in one process, over TCP on loopback, each with a runtime of its own, so that one can be killed.
 
 mod brokers;
+mod chaos;
 mod members;
 mod metadata;
 

@@ -22,6 +22,9 @@ use crate::{ControlError, METADATA_LOG, damage};
 /// How much one step of reading takes from the log.
 const READ_BYTES: usize = 1 << 20;
 
+/// Size of a segment: small, because only whole ones can be cut off the beginning, and larger than any command.
+const SEGMENT_BYTES: u32 = 16 << 20;
+
 /// The log. Not `Send`: it lives on the thread of [`super::worker`].
 pub(super) struct RaftLog {
     log: AnyLog,
@@ -42,7 +45,8 @@ impl RaftLog {
         let state = QuorumState::read(&dir)?;
         let start = state.purged.map_or(0, |purged| offset(purged.index + 1));
         damage::check(&dir, start)?;
-        let config = LogConfig { durability: Durability::Fsync, ..LogConfig::default() };
+        let config =
+            LogConfig { durability: Durability::Fsync, segment_bytes: SEGMENT_BYTES, ..LogConfig::default() };
         let hints = OpenHints { log_start_offset: Some(start), ..OpenHints::default() };
         let (log, recovery) = Log::open(store, &dir, Uuid::nil(), config, hints).await?;
         let mut opened = Self { log, dir, last: state.purged, state, compressor: Compressor::new() };
@@ -73,7 +77,7 @@ impl RaftLog {
     /// Durable on return.
     pub(super) fn save_vote(&mut self, vote: Vote) -> Result<(), ControlError> {
         self.state.vote = Some(vote);
-        Ok(self.state.write(&self.dir).map_err(ControlError::Side)?)
+        self.state.write(&self.dir).map_err(ControlError::Side)
     }
 
     pub(super) fn committed(&self) -> Option<LogId> {

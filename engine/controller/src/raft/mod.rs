@@ -14,6 +14,42 @@ mod tests;
 pub(crate) mod types;
 mod worker;
 
+use std::path::Path;
+use std::sync::Arc;
+
+use openraft::storage::RaftLogStorage;
+use plimsoll_io::AnyStore;
+use plimsoll_log::RecoveryReport;
+use tokio::sync::watch;
+
+use crate::{ControlError, Image, METADATA_LOG};
+use snapshot::Snapshots;
+
 pub(crate) use machine::StateMachine;
-pub(crate) use snapshot::Snapshots;
 pub(crate) use worker::LogStore;
+
+/// What a node has on its disk.
+pub(crate) struct Opened {
+    pub(crate) log: LogStore,
+    pub(crate) machine: StateMachine,
+    /// Every image from now on.
+    pub(crate) images: watch::Receiver<Arc<Image>>,
+    pub(crate) recovery: RecoveryReport,
+}
+
+/// Opens log and newest snapshot under `log_dir`. A log whose beginning was cut off is refused without the snapshot that
+/// holds what it brought about. `store` makes a page-cache store on the log's thread.
+pub(crate) async fn open(
+    store: impl FnOnce() -> Result<AnyStore, ControlError> + Send + 'static,
+    log_dir: &Path,
+) -> Result<Opened, ControlError> {
+    let (mut log, recovery) = LogStore::open(store, log_dir.to_owned()).await?;
+    let (snapshots, stored) = Snapshots::open(log_dir)?;
+    let state = log.get_log_state().await.map_err(|error| ControlError::Stopped(error.to_string()))?;
+    if state.last_purged_log_id > stored.as_ref().and_then(snapshot::Stored::last) {
+        let reason = "the snapshot of what was cut off its log is missing".to_owned();
+        return Err(ControlError::Damaged { path: log_dir.join(METADATA_LOG), reason });
+    }
+    let (machine, images) = StateMachine::new(snapshots, stored);
+    Ok(Opened { log, machine, images, recovery })
+}

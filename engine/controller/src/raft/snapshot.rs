@@ -9,7 +9,7 @@ use plimsoll_io::{IoFault, IoOp, fsync_directory, write_atomically};
 use plimsoll_log::records::crc32c;
 use serde::{Deserialize, Serialize};
 
-use super::types::{SnapshotMeta, TypeConfig};
+use super::types::{LogId, SnapshotMeta, TypeConfig};
 use crate::{ControlError, Image, METADATA_LOG};
 
 const SUFFIX: &str = ".checkpoint";
@@ -32,6 +32,13 @@ pub(crate) struct Stored {
     pub(super) meta: SnapshotMeta,
     pub(super) bytes: Vec<u8>,
     pub(super) image: Image,
+}
+
+impl Stored {
+    /// The last entry that is in it.
+    pub(super) fn last(&self) -> Option<LogId> {
+        self.meta.last_log_id
+    }
 }
 
 /// The directory of snapshots; all but the newest are removed. Clones share it.

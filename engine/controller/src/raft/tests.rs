@@ -16,9 +16,7 @@ fn page_cache() -> Result<AnyStore, ControlError> {
 }
 
 async fn open(log_dir: &Path) -> Result<(LogStore, StateMachine), ControlError> {
-    let (log, _) = LogStore::open(page_cache, log_dir.to_owned()).await?;
-    let (snapshots, stored) = Snapshots::open(log_dir)?;
-    let (machine, _) = StateMachine::new(snapshots, stored);
+    let Opened { log, machine, .. } = super::open(page_cache, log_dir).await?;
     Ok((log, machine))
 }
 

@@ -6,6 +6,7 @@ use openraft::storage::{RaftLogReader, RaftLogStorage, RaftLogStorageExt, RaftSt
 use openraft::{CommittedLeaderId, EntryPayload, RaftSnapshotBuilder};
 use plimsoll_log::layout::{LOG_SUFFIX, segment_path};
 
+use super::super::quorum_state::QuorumState;
 use super::super::types::{Entry, LogId, Vote};
 use super::*;
 use crate::{Command, Image, METADATA_LOG};
@@ -49,7 +50,7 @@ async fn what_was_answered_is_there_after_a_crash_at_every_step() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut model = Model::default();
     for step in 0..60u64 {
-        let (mut log, _) = open(dir.path()).await.expect("opens");
+        let (mut log, _) = LogStore::open(page_cache, dir.path().to_owned()).await.expect("opens");
         assert_eq!(seen(&mut log).await, model, "before step {step}");
         let next = model.entries.last().map(|(_, index)| *index).or(model.purged.map(|p| p.index));
         let next = next.map_or(0, |last| last + 1);
@@ -155,6 +156,62 @@ async fn a_log_that_is_not_ours_or_lost_its_beginning_is_refused() {
     let (dir, _) = ten_entries().await;
     std::fs::write(dir.path().join(METADATA_LOG).join("quorum-state"), b"{}").expect("written");
     assert!(matches!(open(dir.path()).await, Err(ControlError::Damaged { .. })));
+}
+
+/// The process is gone after it wrote down that the log begins later, and before it cut it.
+#[tokio::test]
+async fn a_cut_of_the_beginning_that_a_crash_interrupted_is_ended() {
+    for (purged, left) in [(4, 5..10), (9, 10..10), (50, 51..51)] {
+        let (dir, _) = ten_entries().await;
+        let mut state = QuorumState::default();
+        state.purged = Some(log_id(1, purged));
+        state.write(&dir.path().join(METADATA_LOG)).expect("written");
+        for _ in 0..2 {
+            let (mut log, _) = LogStore::open(page_cache, dir.path().to_owned()).await.expect("opens");
+            let found = seen(&mut log).await;
+            assert_eq!(found.purged, Some(log_id(1, purged)));
+            assert_eq!(found.entries, left.clone().map(|index| (1, index)).collect::<Vec<_>>());
+            crash(log).await;
+        }
+        let (mut log, _) = LogStore::open(page_cache, dir.path().to_owned()).await.expect("opens");
+        log.blocking_append([entry(2, left.end)]).await.expect("it goes on there");
+        crash(log).await;
+        let refused = open(dir.path()).await.map(|_| ());
+        assert!(matches!(refused, Err(ControlError::Damaged { .. })), "no snapshot holds what was cut off");
+    }
+}
+
+#[tokio::test]
+async fn segments_that_hold_nothing_any_more_go_and_one_that_is_missing_is_noticed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut log, _) = LogStore::open(page_cache, dir.path().to_owned()).await.expect("opens");
+    let large = |index| {
+        let configs = [("k".to_owned(), "v".repeat(6 << 20))].into();
+        let command = Command::CreateTopic {
+            name: "t".into(),
+            topic_id: uuid::Uuid::nil(),
+            assignment: vec![],
+            configs,
+        };
+        Entry { log_id: log_id(1, index), payload: EntryPayload::Normal(command) }
+    };
+    for index in 0..5 {
+        log.blocking_append([large(index)]).await.expect("appended");
+    }
+    let segments = || -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(dir.path().join(METADATA_LOG)).expect("readable");
+        let paths = entries.map(|entry| entry.expect("readable").path());
+        let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|e| e == "log")).collect();
+        paths.sort();
+        paths
+    };
+    assert_eq!(segments().len(), 3);
+    log.purge(log_id(1, 2)).await.expect("cut");
+    assert_eq!(segments().len(), 2);
+    crash(log).await;
+    std::fs::remove_file(&segments()[0]).expect("removed");
+    let refused = LogStore::open(page_cache, dir.path().to_owned()).await.map(|_| ());
+    assert!(matches!(refused, Err(ControlError::Corrupt { .. })), "entry 3 is missing: {refused:?}");
 }
 
 #[tokio::test]
