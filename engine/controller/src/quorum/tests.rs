@@ -2,8 +2,10 @@
 
 mod brokers;
 mod chaos;
+mod isolation;
 mod members;
 mod metadata;
+mod proxy;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plimsoll_io::{AnyStore, Backend, IoConfig, open_store};
+use proxy::Proxy;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -37,14 +40,27 @@ struct TestNode {
     config: QuorumConfig,
     running: Option<Running>,
     disk: TempDir,
+    /// Where it listens itself.
+    listen_port: u16,
+    /// What others reach it through, if that is not the same.
+    proxy: Option<Proxy>,
 }
 
 impl TestNode {
     /// A new node that joins through the one on `port`.
     fn new(node_id: NodeId, role: Role, through: Option<u16>) -> Self {
+        Self::reached_by(node_id, role, through, None)
+    }
+
+    /// A node that others reach through a proxy, which can cut it off.
+    fn behind_proxy(node_id: NodeId, role: Role, through: Option<u16>) -> Self {
+        Self::reached_by(node_id, role, through, Some(Proxy::start()))
+    }
+
+    fn reached_by(node_id: NodeId, role: Role, through: Option<u16>, proxy: Option<Proxy>) -> Self {
         let disk = tempfile::tempdir().expect("a directory");
-        let port =
-            std::net::TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("bound").port();
+        let listen_port = free_port();
+        let port = proxy.as_ref().map_or(listen_port, |proxy| proxy.to(listen_port));
         let path = disk.path().to_owned();
         let config = QuorumConfig {
             cluster_id: "test".into(),
@@ -58,16 +74,16 @@ impl TestNode {
             snapshot_entries: 200,
             ..QuorumConfig::new(node_id, Uuid::new_v4(), path, "127.0.0.1", port)
         };
-        let mut node = Self { config, running: None, disk };
+        let mut node = Self { config, running: None, disk, listen_port, proxy };
         node.start();
         node
     }
 
     fn start(&mut self) {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let config = self.config.clone();
+        let (config, port) = (self.config.clone(), self.listen_port);
         let controller = runtime.block_on(async {
-            let listener = TcpListener::bind(("127.0.0.1", config.advertised_port)).await.expect("binds");
+            let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("binds");
             RaftController::open(config, page_cache, listener).await.expect("opens")
         });
         self.running = Some(Running { runtime, controller });
@@ -111,6 +127,10 @@ impl TestNode {
     }
 }
 
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("bound").port()
+}
+
 /// Waits until `holds`, which must come to be so.
 #[track_caller]
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
@@ -123,10 +143,13 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Three nodes that vote, the first of which began the cluster.
 fn three() -> Vec<TestNode> {
-    let first = TestNode::new(1, Role::Bootstrap, None);
+    three_by(TestNode::new)
+}
+
+fn three_by(make: impl Fn(NodeId, Role, Option<u16>) -> TestNode) -> Vec<TestNode> {
+    let first = make(1, Role::Bootstrap, None);
     let port = first.port();
-    let nodes =
-        vec![first, TestNode::new(2, Role::Voter, Some(port)), TestNode::new(3, Role::Voter, Some(port))];
+    let nodes = vec![first, make(2, Role::Voter, Some(port)), make(3, Role::Voter, Some(port))];
     let all = BTreeSet::from([1, 2, 3]);
     eventually("three vote", || nodes.iter().all(|node| node.status().voters == all));
     nodes

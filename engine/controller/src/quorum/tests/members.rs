@@ -62,3 +62,21 @@ fn a_wiped_node_is_refused_until_it_takes_a_new_id() {
     let image = nodes[(wiped + 1) % 3].image();
     eventually("under a new id it joins", || nodes[wiped].image() == image);
 }
+
+#[test]
+fn a_node_that_moved_is_found_at_its_new_place() {
+    let mut nodes = three();
+    allocate(&nodes[0]).expect("committed");
+    let moved = (active(&nodes) + 1) % 3;
+    let (id, through) = (nodes[moved].id(), nodes[(moved + 1) % 3].port());
+    nodes[moved].kill();
+    let port = free_port();
+    (nodes[moved].listen_port, nodes[moved].config.advertised_port) = (port, port);
+    nodes[moved].config.bootstrap_servers = vec![("127.0.0.1".into(), through)];
+    nodes[moved].start();
+    let known = |by: &TestNode| by.controller().node.member(id).map(|member| member.port);
+    eventually("all know", || nodes.iter().all(|node| known(node) == Some(port)));
+    allocate(&nodes[(moved + 1) % 3]).expect("committed");
+    let image = nodes[(moved + 1) % 3].image();
+    eventually("it is told again", || nodes[moved].image() == image);
+}
