@@ -91,7 +91,7 @@ async fn attend_brokers(node: &Node) {
 }
 
 async fn attend_voters(node: &Node) {
-    let candidates = node.sessions().snapshot().candidates;
+    let candidates = node.sessions().snapshot().candidates(node.sessions().now_ms());
     if candidates.is_empty() {
         return;
     }

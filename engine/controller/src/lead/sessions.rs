@@ -11,6 +11,9 @@ use crate::net::message::Heartbeat;
 /// What a node found out about others before it led counts for so long.
 const GONE_LATELY_MS: u64 = 2000;
 
+/// A wish to vote counts for so long, which is several times as long as until it is repeated.
+const ASKED_LATELY_MS: u64 = 2000;
+
 /// One broker, as last heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Session {
@@ -33,11 +36,17 @@ pub(super) struct Heard {
     /// Nodes whose address refuses connections, and since when: no process is there. Also known before this node leads,
     /// from asking for votes.
     pub(super) gone_ms: BTreeMap<NodeId, u64>,
-    /// Nodes that want to vote.
-    pub(super) candidates: BTreeSet<NodeId>,
+    /// Nodes that want to vote, and when they last said so: they go on saying it.
+    pub(super) candidates_ms: BTreeMap<NodeId, u64>,
 }
 
 impl Heard {
+    /// Nodes that lately said they want to vote. One that died since must not become part of a quorum.
+    pub(super) fn candidates(&self, now_ms: u64) -> BTreeSet<NodeId> {
+        let lately = |(_, asked_ms): &(&NodeId, &u64)| now_ms.saturating_sub(**asked_ms) < ASKED_LATELY_MS;
+        self.candidates_ms.iter().filter(lately).map(|(node_id, _)| *node_id).collect()
+    }
+
     /// When the broker of this registration was last known to be alive, and since when it is known to be gone. A broker
     /// that this controller has not heard yet counts as heard when it became active.
     pub(super) fn of(&self, node_id: NodeId, broker_epoch: i64) -> (u64, Option<u64>) {
@@ -109,7 +118,8 @@ impl Sessions {
 
     /// A node wants to vote.
     pub(crate) fn candidate(&self, node_id: NodeId) {
-        self.lock().candidates.insert(node_id);
+        let now_ms = self.now_ms();
+        self.lock().candidates_ms.insert(node_id, now_ms);
     }
 
     /// Whether the process of this registration may still be there.
@@ -211,8 +221,12 @@ mod tests {
         sessions.reached(3);
         sessions.lead(true);
         let heard = sessions.snapshot();
-        assert!(sessions.leads() && heard.sessions.is_empty() && heard.candidates.is_empty());
+        assert!(sessions.leads() && heard.sessions.is_empty() && heard.candidates(0).is_empty());
         assert_eq!(heard.gone_ms.keys().copied().collect::<Vec<_>>(), [2]);
+        sessions.candidate(4);
+        let (heard, now_ms) = (sessions.snapshot(), sessions.now_ms());
+        assert_eq!(heard.candidates(now_ms), [4].into());
+        assert!(heard.candidates(now_ms + ASKED_LATELY_MS).is_empty(), "it does not ask any more");
         sessions.heard(heartbeat(2, 6), None);
         assert!(sessions.snapshot().gone_ms.is_empty(), "it is there after all");
         sessions.lead(false);

@@ -119,33 +119,39 @@ impl Node {
 
     /// One heartbeat, over the connection that stands for this process. Tries once.
     pub(super) async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HeartbeatAnswer, ControlError> {
-        let limit = self.config.request_timeout;
-        let unavailable = |reason: String| ControlError::Unavailable { waited_ms: limit.as_millis(), reason };
-        let mut kept = self.heartbeats.lock().await;
+        let waited_ms = self.config.request_timeout.as_millis();
+        let unavailable = |reason| ControlError::Unavailable { waited_ms, reason };
         let (leader, member) = self.leader().ok_or_else(|| unavailable("no controller is known".into()))?;
         let request = Request::Heartbeat(heartbeat);
         let response = if leader == self.config.node_id {
-            *kept = None;
-            self.answer(request, None).await
+            Ok(self.answer(request, None).await)
         } else {
-            let mut link = match kept.take().filter(|(to, _)| *to == leader) {
-                Some((_, link)) => link,
-                None => self
-                    .peers
-                    .connect(leader, &member, limit)
-                    .await
-                    .map_err(|error| unavailable(error.to_string()))?,
-            };
-            let asked = timeout(limit, link.ask(request)).await;
-            let response = asked.unwrap_or(Err(LinkError::Timeout(limit)));
-            let response = response.map_err(|error| unavailable(error.to_string()))?;
-            *kept = Some((leader, link));
-            response
+            self.ask_over_kept(leader, &member, request).await
         };
         match response {
-            Response::Heartbeat(answer) => Ok(answer?),
-            Response::NotController { .. } => Err(unavailable("no controller is active".into())),
-            other => Err(unavailable(format!("{other:?}"))),
+            Ok(Response::Heartbeat(answer)) => Ok(answer?),
+            Ok(Response::NotController { .. }) => Err(unavailable("no controller is active".into())),
+            Ok(other) => Err(unavailable(format!("{other:?}"))),
+            Err(error) => Err(unavailable(error.to_string())),
         }
+    }
+
+    /// Asks over the connection that is kept for heartbeats, which is made anew when another leads.
+    async fn ask_over_kept(
+        &self,
+        leader: NodeId,
+        member: &Member,
+        request: Request,
+    ) -> Result<Response, LinkError> {
+        let limit = self.config.request_timeout;
+        let mut kept = self.heartbeats.lock().await;
+        let mut link = match kept.take().filter(|(to, _)| *to == leader) {
+            Some((_, link)) => link,
+            None => self.peers.connect(leader, member, limit).await?,
+        };
+        let asked = timeout(limit, link.ask(request)).await;
+        let response = asked.unwrap_or(Err(LinkError::Timeout(limit)))?;
+        *kept = Some((leader, link));
+        Ok(response)
     }
 }

@@ -91,8 +91,8 @@ impl BrokerSession {
         self.wishes.send_modify(|wishes| wishes.ready = true);
     }
 
-    /// Asks for a controlled shutdown and waits until the broker leads nothing any more, at most `limit`. Whether it may
-    /// stop without taking partitions out of service.
+    /// Asks for a controlled shutdown and waits until the broker leads nothing any more, at most `limit`. Whether it came to
+    /// that; a broker that stops before is missed only when it is found gone.
     pub async fn shut_down(&self, limit: Duration) -> bool {
         self.wishes.send_modify(|wishes| wishes.shutdown = true);
         let mut status = self.status.clone();

@@ -41,8 +41,8 @@ pub struct QuorumConfig {
     pub role: Role,
     /// How often the leader shows that it is alive.
     pub heartbeat_interval: Duration,
-    /// `controller.quorum.election.timeout.ms`: silence after which a voter stands for election; up to twice as long, at
-    /// random.
+    /// `controller.quorum.fetch.timeout.ms`: silence after which a voter stands for election, at most; at least three
+    /// quarters of it, at random, so that two rarely stand at once.
     pub election_timeout: Duration,
     /// `controller.quorum.request.timeout.ms`: how long one question to another node may take.
     pub request_timeout: Duration,
@@ -73,7 +73,7 @@ impl QuorumConfig {
             bootstrap_servers: Vec::new(),
             role: Role::Bootstrap,
             heartbeat_interval: Duration::from_millis(100),
-            election_timeout: Duration::from_millis(500),
+            election_timeout: Duration::from_millis(1200),
             request_timeout: Duration::from_secs(2),
             propose_timeout: Duration::from_secs(5),
             broker_heartbeat_interval: Duration::from_millis(500),
@@ -87,7 +87,8 @@ impl QuorumConfig {
     /// What openraft is told of it.
     pub(super) fn raft(&self) -> Result<openraft::Config, ControlError> {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let election_timeout_min = millis(self.election_timeout);
+        // Openraft waits out a lease of `max`, and then between `min` and `max`.
+        let election_timeout_min = millis(self.election_timeout / 4);
         openraft::Config {
             cluster_name: self.cluster_id.clone(),
             heartbeat_interval: millis(self.heartbeat_interval),

@@ -67,7 +67,7 @@ impl TestNode {
             role,
             bootstrap_servers: through.map(|port| ("127.0.0.1".to_owned(), port)).into_iter().collect(),
             heartbeat_interval: Duration::from_millis(50),
-            election_timeout: Duration::from_millis(400),
+            election_timeout: Duration::from_millis(1600),
             propose_timeout: Duration::from_secs(3),
             broker_heartbeat_interval: Duration::from_millis(100),
             session_timeout: Duration::from_secs(2),
