@@ -43,8 +43,8 @@ pub(crate) async fn open(
     store: impl FnOnce() -> Result<AnyStore, ControlError> + Send + 'static,
     log_dir: &Path,
 ) -> Result<Opened, ControlError> {
-    let (mut log, recovery) = LogStore::open(store, log_dir.to_owned()).await?;
     let (snapshots, stored) = Snapshots::open(log_dir)?;
+    let (mut log, recovery) = LogStore::open(store, log_dir.to_owned(), snapshots.kept()).await?;
     let state = log.get_log_state().await.map_err(|error| ControlError::Stopped(error.to_string()))?;
     if state.last_purged_log_id > stored.as_ref().and_then(snapshot::Stored::last) {
         let reason = "the snapshot of what was cut off its log is missing".to_owned();

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use plimsoll_io::{IoFault, IoOp, fsync_directory, write_atomically};
 use plimsoll_log::records::crc32c;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::types::{LogId, SnapshotMeta, TypeConfig};
 use crate::{ControlError, Image, METADATA_LOG};
@@ -41,12 +42,22 @@ impl Stored {
     }
 }
 
+/// How far snapshots reach, for the log, which gives up nothing that is not in one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// The last entry in the newest snapshot.
+    pub(super) last: Option<LogId>,
+    /// One could not be kept.
+    pub(super) failed: bool,
+}
+
 /// The directory of snapshots; all but the newest are removed. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshots {
     dir: PathBuf,
     /// The newest. Held while files are written, so that an older one never replaces a newer.
     newest: Arc<Mutex<Option<SnapshotMeta>>>,
+    kept: Arc<watch::Sender<Kept>>,
 }
 
 impl Snapshots {
@@ -58,13 +69,29 @@ impl Snapshots {
         let mut names = names(&dir)?;
         let newest = names.pop().map(|name| read(&dir.join(name))).transpose()?;
         let meta = newest.as_ref().map(|stored| stored.meta.clone());
-        let opened = Self { dir, newest: Arc::new(Mutex::new(meta)) };
+        let kept = Kept { last: meta.as_ref().and_then(|meta| meta.last_log_id), failed: false };
+        let opened =
+            Self { dir, newest: Arc::new(Mutex::new(meta)), kept: Arc::new(watch::Sender::new(kept)) };
         opened.remove(&names)?;
         Ok((opened, newest))
     }
 
+    /// How far snapshots reach, now and from now on.
+    pub(super) fn kept(&self) -> watch::Receiver<Kept> {
+        self.kept.subscribe()
+    }
+
     /// Keeps a snapshot, unless a newer one is kept already. Durable on return. Blocks.
     pub(super) fn keep(&self, meta: &SnapshotMeta, bytes: &[u8]) -> Result<(), ControlError> {
+        let result = self.write(meta, bytes);
+        self.kept.send_modify(|kept| match &result {
+            Ok(()) => kept.last = kept.last.max(meta.last_log_id),
+            Err(_) => kept.failed = true,
+        });
+        result
+    }
+
+    fn write(&self, meta: &SnapshotMeta, bytes: &[u8]) -> Result<(), ControlError> {
         let mut newest = self.lock();
         if newest.as_ref().is_some_and(|kept| kept.last_log_id > meta.last_log_id) {
             return Ok(());

@@ -14,6 +14,7 @@ use plimsoll_log::RecoveryReport;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::log::RaftLog;
+use super::snapshot::Kept;
 use super::types::{Entry, LogId, RaftId, StorageError, TypeConfig, Vote};
 use crate::ControlError;
 
@@ -29,13 +30,17 @@ type IoError = StorageIOError<RaftId>;
 pub(crate) struct LogStore {
     jobs: mpsc::Sender<Job>,
     running: watch::Receiver<()>,
+    /// How far snapshots reach.
+    kept: watch::Receiver<Kept>,
 }
 
 impl LogStore {
-    /// Opens the log under `log_dir` on a new thread. `store` makes the page-cache store there.
-    pub(crate) async fn open(
+    /// Opens the log under `log_dir` on a new thread. `store` makes the page-cache store there; `kept` says how far
+    /// snapshots reach.
+    pub(super) async fn open(
         store: impl FnOnce() -> Result<AnyStore, ControlError> + Send + 'static,
         log_dir: PathBuf,
+        kept: watch::Receiver<Kept>,
     ) -> Result<(Self, RecoveryReport), ControlError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (alive, running) = watch::channel(());
@@ -47,7 +52,7 @@ impl LogStore {
         };
         thread.spawn(body).map_err(|error| ControlError::Stopped(error.to_string()))?;
         let report = report.await.map_err(|_| ControlError::Stopped("its thread ended".into()))??;
-        Ok((Self { jobs, running }, report))
+        Ok((Self { jobs, running, kept }, report))
     }
 
     /// Ends the log cleanly. What is asked of it afterwards fails.
@@ -212,7 +217,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         flat(cut.await).map_err(|error| IoError::write_logs(error).into())
     }
 
+    /// Waits until a snapshot holds what goes. Openraft asks for this while a leader's snapshot is still being installed;
+    /// a crash in between would leave neither.
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        let kept = self.kept.wait_for(|kept| kept.failed || kept.last >= Some(log_id)).await;
+        let held = kept.is_ok_and(|kept| !kept.failed);
+        if !held {
+            return Err(IoError::write_logs(AnyError::error("no snapshot holds what is to be cut off")).into());
+        }
         let cut = self.run(move |log| Box::pin(log.purge(log_id)));
         flat(cut.await).map_err(|error| IoError::write_logs(error).into())
     }

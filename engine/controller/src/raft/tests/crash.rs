@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use openraft::storage::{RaftLogReader, RaftLogStorage, RaftLogStorageExt, RaftStateMachine};
-use openraft::{CommittedLeaderId, EntryPayload, RaftSnapshotBuilder};
+use openraft::{EntryPayload, RaftSnapshotBuilder};
 use plimsoll_log::layout::{LOG_SUFFIX, segment_path};
 
 use super::super::quorum_state::QuorumState;
-use super::super::types::{Entry, LogId, Vote};
+use super::super::types::{Entry, LogId, SnapshotMeta, Vote};
 use super::*;
 use crate::{Command, Image, METADATA_LOG};
 
@@ -50,7 +50,7 @@ async fn what_was_answered_is_there_after_a_crash_at_every_step() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut model = Model::default();
     for step in 0..60u64 {
-        let (mut log, _) = LogStore::open(page_cache, dir.path().to_owned()).await.expect("opens");
+        let mut log = open_log(dir.path()).await.expect("opens");
         assert_eq!(seen(&mut log).await, model, "before step {step}");
         let next = model.entries.last().map(|(_, index)| *index).or(model.purged.map(|p| p.index));
         let next = next.map_or(0, |last| last + 1);
@@ -167,13 +167,13 @@ async fn a_cut_of_the_beginning_that_a_crash_interrupted_is_ended() {
         state.purged = Some(log_id(1, purged));
         state.write(&dir.path().join(METADATA_LOG)).expect("written");
         for _ in 0..2 {
-            let (mut log, _) = LogStore::open(page_cache, dir.path().to_owned()).await.expect("opens");
+            let mut log = open_log(dir.path()).await.expect("opens");
             let found = seen(&mut log).await;
             assert_eq!(found.purged, Some(log_id(1, purged)));
             assert_eq!(found.entries, left.clone().map(|index| (1, index)).collect::<Vec<_>>());
             crash(log).await;
         }
-        let (mut log, _) = LogStore::open(page_cache, dir.path().to_owned()).await.expect("opens");
+        let mut log = open_log(dir.path()).await.expect("opens");
         log.blocking_append([entry(2, left.end)]).await.expect("it goes on there");
         crash(log).await;
         let refused = open(dir.path()).await.map(|_| ());
@@ -181,10 +181,36 @@ async fn a_cut_of_the_beginning_that_a_crash_interrupted_is_ended() {
     }
 }
 
+/// Openraft asks for the cut while the snapshot from the leader is still on its way to the disk.
+#[tokio::test]
+async fn nothing_is_cut_off_before_a_snapshot_holds_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut log, mut machine) = open(dir.path()).await.expect("opens");
+    log.blocking_append((0..3).map(|index| entry(1, index))).await.expect("appended");
+    let mut purging = log.clone();
+    let purge = tokio::spawn(async move { purging.purge(log_id(2, 9)).await });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(seen(&mut log).await.purged, None, "it waits");
+    assert!(!purge.is_finished());
+    let mut snapshot = machine.begin_receiving_snapshot().await.expect("begins");
+    *snapshot.get_mut() = serde_json::to_vec(&Image::default()).expect("an image");
+    let meta = SnapshotMeta { last_log_id: Some(log_id(2, 9)), ..SnapshotMeta::default() };
+    machine.install_snapshot(&meta, snapshot).await.expect("installs");
+    purge.await.expect("runs").expect("cuts");
+    let expected = Model { purged: Some(log_id(2, 9)), ..Model::default() };
+    assert_eq!(seen(&mut log).await, expected);
+    crash(log).await;
+    drop(machine);
+    let (log, _) = open(dir.path()).await.expect("both are there");
+    crash(log).await;
+}
+
 #[tokio::test]
 async fn segments_that_hold_nothing_any_more_go_and_one_that_is_missing_is_noticed() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (mut log, _) = LogStore::open(page_cache, dir.path().to_owned()).await.expect("opens");
+    let mut log = open_log(dir.path()).await.expect("opens");
     let large = |index| {
         let configs = [("k".to_owned(), "v".repeat(6 << 20))].into();
         let command = Command::CreateTopic {
@@ -210,7 +236,7 @@ async fn segments_that_hold_nothing_any_more_go_and_one_that_is_missing_is_notic
     assert_eq!(segments().len(), 2);
     crash(log).await;
     std::fs::remove_file(&segments()[0]).expect("removed");
-    let refused = LogStore::open(page_cache, dir.path().to_owned()).await.map(|_| ());
+    let refused = open_log(dir.path()).await.map(|_| ());
     assert!(matches!(refused, Err(ControlError::Corrupt { .. })), "entry 3 is missing: {refused:?}");
 }
 
