@@ -86,10 +86,10 @@ fn metadata_older_than_a_partition_is_refused() {
     let path = data.file("__cluster_metadata-0/00000000000000000000.log");
     let old = fs::read(&path).expect("readable");
     let broker = data.start(&[]).stop().start(&[]);
-    broker.client().produce("t", 0, &batch(&["of epoch 2"], Codec::None));
+    broker.client().produce("t", 0, &batch(&["of epoch 4"], Codec::None));
     let data = broker.stop();
     fs::write(&path, old).expect("written");
-    contains(&refusal(data, &[]), &["t-0", "leader epoch 1", "epoch 2", "backup"]);
+    contains(&refusal(data, &[]), &["t-0", "leader epoch 2", "epoch 4", "backup"]);
 }
 
 #[test]

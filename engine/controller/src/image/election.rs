@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::reassignment;
 use super::records::{BrokerRecord, BrokerState, NO_LEADER, NodeId, PartitionRecord};
+use crate::command::Refusal;
 
 /// Who may be elected.
 #[derive(Clone, Copy)]
@@ -39,6 +40,18 @@ impl Electorate<'_> {
         }
         next.partition_epoch = before.partition_epoch.saturating_add(1);
         Some(next)
+    }
+
+    /// The partition led by its preferred leader.
+    pub(super) fn prefer(&self, before: &PartitionRecord) -> Result<Option<PartitionRecord>, Refusal> {
+        let leader = before.preferred_leader();
+        if before.leader == leader {
+            return Err(Refusal::ElectionNotNeeded);
+        }
+        if !before.isr.contains(&leader) || !self.is_active(leader) {
+            return Err(Refusal::PreferredLeaderNotAvailable(leader));
+        }
+        Ok(self.settle(before, PartitionRecord { leader, ..before.clone() }))
     }
 
     /// The present leader stays if it may; else the first replica in sync that may; else, only where unclean elections

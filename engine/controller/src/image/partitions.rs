@@ -43,40 +43,24 @@ impl Image {
     }
 
     pub(super) fn elect_preferred(&mut self, partitions: &[PartitionId]) -> Outcome {
-        self.each(
-            partitions,
-            |id| *id,
-            |image, id| {
-                image.change(*id, |electorate, partition| {
-                    let preferred = partition.preferred_leader();
-                    if partition.leader == preferred {
-                        return Err(Refusal::ElectionNotNeeded);
-                    }
-                    if !partition.isr.contains(&preferred) || !electorate.is_active(preferred) {
-                        return Err(Refusal::PreferredLeaderNotAvailable(preferred));
-                    }
-                    Ok(electorate
-                        .settle(partition, PartitionRecord { leader: preferred, ..partition.clone() }))
-                })
-            },
-        )
+        self.each(partitions, |id| *id, |image, id| image.change(*id, |electorate, p| electorate.prefer(p)))
     }
 
     pub(super) fn reassign(&mut self, changes: &[Reassignment]) -> Outcome {
-        self.each(
-            changes,
-            |change| change.partition,
-            |image, change| {
-                let Some(target) = &change.replicas else {
-                    return image.change(change.partition, reassignment::cancel);
-                };
-                if !image.are_replicas(target) {
-                    let partition = usize::try_from(change.partition.partition).unwrap_or_default();
-                    return Err(Refusal::InvalidReplicas { partition, replicas: target.clone() });
-                }
-                image.change(change.partition, |electorate, p| reassignment::begin(electorate, p, target))
-            },
-        )
+        self.each(changes, |change| change.partition, |image, change| image.move_partition(change))
+    }
+
+    fn move_partition(&mut self, change: &Reassignment) -> Result<PartitionState, Refusal> {
+        let Some(target) = &change.replicas else {
+            return self.change(change.partition, reassignment::cancel);
+        };
+        if !self.are_replicas(target) {
+            let partition = usize::try_from(change.partition.partition).unwrap_or_default();
+            return Err(Refusal::InvalidReplicas { partition, replicas: target.clone() });
+        }
+        self.change(change.partition, |electorate, partition| {
+            reassignment::begin(electorate, partition, target)
+        })
     }
 
     fn alter_isr(&mut self, node_id: NodeId, change: &IsrChange) -> Result<PartitionState, Refusal> {

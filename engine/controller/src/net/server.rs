@@ -20,6 +20,9 @@ const CONNECTIONS_MAX: usize = 1024;
 /// How long a caller may take to say who it is.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a caller may say nothing, or take to say something. One that vanished must not hold its place for ever.
+const ASK_WITHIN: Duration = Duration::from_secs(600);
+
 /// How long an answer may take to leave.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
 
@@ -57,13 +60,16 @@ async fn converse(stream: TcpStream, node: &Arc<Node>) -> Result<(), LinkError> 
     greeted.unwrap_or(Err(LinkError::Timeout(HELLO_WITHIN)))?;
     link.trust();
     let connection = node.sessions().connection();
-    while let Some((request, attachment)) = link.receive::<Request>().await? {
+    loop {
+        let asked = timeout(ASK_WITHIN, link.receive::<Request>()).await;
+        let Some((request, attachment)) = asked.unwrap_or(Err(LinkError::Timeout(ASK_WITHIN)))? else {
+            return Ok(());
+        };
         let request = request.with_attachment(attachment);
         let response = node.answer(request, Some(connection.id())).await;
         let sent = timeout(SEND_WITHIN, link.send(&response, &[])).await;
         sent.unwrap_or(Err(LinkError::Timeout(SEND_WITHIN)))?;
     }
-    Ok(())
 }
 
 async fn greet(link: &mut Link, node: &Node) -> Result<(), LinkError> {

@@ -223,7 +223,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let kept = self.kept.wait_for(|kept| kept.failed || kept.last >= Some(log_id)).await;
         let held = kept.is_ok_and(|kept| !kept.failed);
         if !held {
-            return Err(IoError::write_logs(AnyError::error("no snapshot holds what is to be cut off")).into());
+            return Err(
+                IoError::write_logs(AnyError::error("no snapshot holds what is to be cut off")).into()
+            );
         }
         let cut = self.run(move |log| Box::pin(log.purge(log_id)));
         flat(cut.await).map_err(|error| IoError::write_logs(error).into())

@@ -88,3 +88,17 @@ fn a_single_node_is_a_quorum_and_closes_cleanly() {
     assert_eq!(nodes[0].controller().recovery().truncated_bytes, 0);
     eventually("it is there again", || nodes[0].image() == image);
 }
+
+#[test]
+fn a_node_that_cannot_write_its_log_says_so_and_stops() {
+    let nodes = [TestNode::new(1, Role::Bootstrap, None)];
+    active(&nodes);
+    allocate(&nodes[0]).expect("committed");
+    let failed = nodes[0].controller().failed();
+    let dir = nodes[0].disk.path().join(crate::METADATA_LOG);
+    std::fs::rename(&dir, dir.with_extension("away")).expect("renamed");
+    let refused = allocate(&nodes[0]);
+    assert!(matches!(refused, Err(ControlError::Unavailable { .. })), "{refused:?}");
+    let reason = nodes[0].block_on(failed);
+    assert!(reason.contains(crate::METADATA_LOG), "{reason}");
+}
