@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
+use openraft::ServerState;
 use openraft::error::{InitializeError, RaftError};
 use plimsoll_io::AnyStore;
 use plimsoll_log::RecoveryReport;
@@ -110,7 +111,7 @@ impl RaftController {
             learners: membership.learner_ids().map(node_id).collect(),
             last_index: metrics.last_log_index,
             applied_index: metrics.last_applied.map(|applied| applied.index),
-            active: self.node.sessions().leads(),
+            active: metrics.state == ServerState::Leader && self.node.sessions().leads(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Nobody hears node `chosen`, and it hears nobody.
-fn isolate(nodes: &[TestNode], chosen: usize) {
+pub(super) fn isolate(nodes: &[TestNode], chosen: usize) {
     let id = nodes[chosen].id();
     for node in nodes {
         let others = nodes.iter().map(TestNode::id).filter(|other| *other != id);
@@ -12,7 +12,7 @@ fn isolate(nodes: &[TestNode], chosen: usize) {
     }
 }
 
-fn heal(nodes: &[TestNode]) {
+pub(super) fn heal(nodes: &[TestNode]) {
     nodes.iter().for_each(|node| node.proxy.as_ref().expect("behind a proxy").cut([]));
 }
 
