@@ -11,7 +11,8 @@ use crate::image::NodeId;
 /// What a node does in the quorum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It begins a new cluster as its only voter, unless its log says that there is one already.
+    /// It begins a new cluster as its only voter, unless its log or one of the bootstrap servers says that there is one
+    /// already. One node of a cluster at most.
     Bootstrap,
     /// It joins and wants to vote (`process.roles` with `controller`). It asks again whenever it does not, so a voter that
     /// is not to be one any more is started as a learner.
@@ -86,6 +87,9 @@ impl QuorumConfig {
 
     /// What openraft is told of it.
     pub(super) fn raft(&self) -> Result<openraft::Config, ControlError> {
+        if self.node_id < 0 {
+            return Err(ControlError::Quorum(format!("{} is no node.id", self.node_id)));
+        }
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         // Openraft waits out a lease of `max`, and then between `min` and `max`.
         let election_timeout_min = millis(self.election_timeout / 4);

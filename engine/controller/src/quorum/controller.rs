@@ -5,7 +5,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use openraft::ServerState;
-use openraft::error::{InitializeError, RaftError};
 use plimsoll_io::AnyStore;
 use plimsoll_log::RecoveryReport;
 use tokio::net::TcpListener;
@@ -14,7 +13,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::ask::Links;
-use super::config::{QuorumConfig, Role};
+use super::config::QuorumConfig;
 use super::join;
 use super::node::Node;
 use crate::command::{Command, Outcome};
@@ -64,7 +63,8 @@ impl RaftController {
     /// page-cache store on the log's own thread; `listener` is the listener `CONTROLLER`.
     ///
     /// Returns at once, also without a leader; a node that is new keeps asking to join until it may. A log that is
-    /// damaged before its end is refused with [`ControlError::Corrupt`].
+    /// damaged before its end is refused with [`ControlError::Corrupt`], and a node with an empty disk that would begin
+    /// a cluster which is there already with [`ControlError::Stranger`] or [`ControlError::Quorum`].
     pub async fn open(
         config: QuorumConfig,
         store: impl FnOnce() -> Result<AnyStore, ControlError> + Send + 'static,
@@ -80,7 +80,7 @@ impl RaftController {
         let raft = raft.map_err(|error| ControlError::Stopped(error.to_string()))?;
         let (links, heartbeats) = (Links::default(), Mutex::new(None));
         let node = Arc::new(Node { config, raft, images, peers, links, heartbeats });
-        bootstrap(&node).await?;
+        node.bootstrap().await?;
         let tasks = vec![
             tokio::spawn(server::serve(listener, Arc::clone(&node))).abort_handle(),
             tokio::spawn(active::run(Arc::clone(&node))).abort_handle(),
@@ -201,19 +201,6 @@ impl RaftController {
 impl Drop for RaftController {
     fn drop(&mut self) {
         self.stop_tasks();
-    }
-}
-
-/// The first node of a new cluster makes itself its only voter.
-async fn bootstrap(node: &Node) -> Result<(), ControlError> {
-    if node.config.role != Role::Bootstrap {
-        return Ok(());
-    }
-    let members = std::collections::BTreeMap::from([(raft_id(node.config.node_id), node.own_member())]);
-    match node.raft.initialize(members).await {
-        // Its log says that there is a cluster already.
-        Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
-        Err(error) => Err(ControlError::Quorum(error.to_string())),
     }
 }
 

@@ -1,11 +1,12 @@
 //! The controller quorum as one node sees it.
 //!
 //! [`config`] says who this node is; [`controller`] is the handle that a broker holds; [`node`] is what its parts share and
-//! how it answers others; [`ask`] is how it asks the active controller, wherever that is; [`propose`] has commands committed;
-//! [`join`] makes it a member;
-//! [`broker`] keeps a broker registered.
+//! how it answers others; [`ask`] is how it asks the active controller, wherever that is, and [`propose`] has commands
+//! committed there. [`bootstrap`] begins a cluster, [`join`] makes a node a member of it. [`broker`] keeps a broker
+//! registered.
 
 mod ask;
+mod bootstrap;
 mod broker;
 mod config;
 mod controller;

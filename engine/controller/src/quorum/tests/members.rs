@@ -80,3 +80,32 @@ fn a_node_that_moved_is_found_at_its_new_place() {
     let image = nodes[(moved + 1) % 3].image();
     eventually("it is told again", || nodes[moved].image() == image);
 }
+
+#[test]
+fn a_first_node_that_lost_its_disk_does_not_begin_the_cluster_again() {
+    let mut nodes = three();
+    allocate(&nodes[0]).expect("committed");
+    nodes[0].kill();
+    active(&nodes);
+    let disk = tempfile::tempdir().expect("a directory");
+    let servers = nodes.iter().map(|node| ("127.0.0.1".to_owned(), node.port())).collect();
+    let wiped = QuorumConfig {
+        directory_id: Uuid::new_v4(),
+        log_dir: disk.path().to_owned(),
+        bootstrap_servers: servers,
+        ..nodes[0].config.clone()
+    };
+    let open = |config: QuorumConfig| {
+        nodes[1].block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+            RaftController::open(config, page_cache, listener).await.map(|_| ())
+        })
+    };
+    assert!(matches!(open(wiped.clone()), Err(ControlError::Stranger(Stranger::OtherDirectory { .. }))));
+    let other_id = QuorumConfig { node_id: 9, ..wiped.clone() };
+    assert!(matches!(open(other_id), Err(ControlError::Quorum(_))), "nor does another node");
+    let no_id = QuorumConfig { node_id: -1, ..wiped };
+    assert!(matches!(open(no_id), Err(ControlError::Quorum(_))));
+    nodes[0].start();
+    assert!(allocate(&nodes[0]).is_ok(), "with its own disk it is welcome");
+}
