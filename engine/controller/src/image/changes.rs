@@ -63,7 +63,7 @@ impl Changes {
             self.configured.push(topic_id);
         }
         for (partition, record) in (0..).zip(&new.partitions) {
-            if old.partition(partition) != Some(record) {
+            if old.partition(partition) != Some(&**record) {
                 self.partitions.push(PartitionId { topic_id, partition });
             }
         }

@@ -130,7 +130,7 @@ impl Image {
         let state = next.state();
         let index = usize::try_from(id.partition).unwrap_or(usize::MAX);
         if let Some(partition) = Arc::make_mut(topic).partitions.get_mut(index) {
-            *partition = next;
+            *partition = Arc::new(next);
         }
         Ok(state)
     }
@@ -145,7 +145,7 @@ impl Image {
             let settled: Vec<_> = settled.enumerate().filter_map(|(i, next)| Some((i, next?))).collect();
             for (index, next) in settled {
                 if let Some(partition) = Arc::make_mut(topic).partitions.get_mut(index) {
-                    *partition = next;
+                    *partition = Arc::new(next);
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! What the image consists of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -99,8 +100,8 @@ pub struct TopicRecord {
     pub name: String,
     /// Its id, unique for ever.
     pub topic_id: Uuid,
-    /// Its partitions, by index.
-    pub partitions: Vec<PartitionRecord>,
+    /// Its partitions, by index; shared with other images where they are the same.
+    pub partitions: Vec<Arc<PartitionRecord>>,
     /// Topic-level configuration.
     pub configs: BTreeMap<String, String>,
 }
@@ -108,6 +109,6 @@ pub struct TopicRecord {
 impl TopicRecord {
     /// The partition of this index.
     pub fn partition(&self, index: i32) -> Option<&PartitionRecord> {
-        usize::try_from(index).ok().and_then(|index| self.partitions.get(index))
+        usize::try_from(index).ok().and_then(|index| self.partitions.get(index)).map(|partition| &**partition)
     }
 }

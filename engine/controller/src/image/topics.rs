@@ -94,7 +94,7 @@ impl Image {
         replicas: usize,
         assignment: &[Vec<NodeId>],
         configs: &BTreeMap<String, String>,
-    ) -> Result<Vec<PartitionRecord>, Refusal> {
+    ) -> Result<Vec<Arc<PartitionRecord>>, Refusal> {
         let unclean = unclean_elections(configs, &self.broker_default_configs);
         let electorate = Electorate { brokers: &self.brokers, unclean };
         let numbered = (first..).zip(assignment);
@@ -104,7 +104,7 @@ impl Image {
                     return Err(Refusal::UnevenReplicas { partition });
                 }
                 let invalid = || Refusal::InvalidReplicas { partition, replicas: assigned.clone() };
-                new_partition(&electorate, assigned).ok_or_else(invalid)
+                new_partition(&electorate, assigned).map(Arc::new).ok_or_else(invalid)
             })
             .collect()
     }
