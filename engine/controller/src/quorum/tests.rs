@@ -95,7 +95,7 @@ impl TestNode {
         let Running { runtime, controller } = self.running.take().expect("it runs");
         let stopped = controller.stopped();
         drop(controller);
-        runtime.shutdown_background();
+        runtime.shutdown_timeout(PATIENCE);
         Builder::new_current_thread().build().expect("a runtime").block_on(stopped);
     }
 

@@ -15,6 +15,9 @@ use crate::{ControlError, Image, METADATA_LOG};
 
 const SUFFIX: &str = ".checkpoint";
 
+/// What a crash leaves of one that was being written.
+const UNFINISHED_SUFFIX: &str = ".checkpoint.tmp";
+
 /// What the header is written as.
 const VERSION: u32 = 1;
 
@@ -66,12 +69,13 @@ impl Snapshots {
     pub(crate) fn open(log_dir: &Path) -> Result<(Self, Option<Stored>), ControlError> {
         let dir = log_dir.join(METADATA_LOG);
         std::fs::create_dir_all(&dir).map_err(|e| side(IoOp::Create, &dir, e))?;
-        let mut names = names(&dir)?;
+        let mut names = names(&dir, SUFFIX)?;
         let newest = names.pop().map(|name| read(&dir.join(name))).transpose()?;
         let meta = newest.as_ref().map(|stored| stored.meta.clone());
         let kept = Kept { last: meta.as_ref().and_then(|meta| meta.last_log_id), failed: false };
         let opened =
             Self { dir, newest: Arc::new(Mutex::new(meta)), kept: Arc::new(watch::Sender::new(kept)) };
+        names.extend(self::names(&opened.dir, UNFINISHED_SUFFIX)?);
         opened.remove(&names)?;
         Ok((opened, newest))
     }
@@ -109,7 +113,7 @@ impl Snapshots {
         let name = name(meta);
         write_atomically(&self.dir.join(&name), &content).map_err(ControlError::Side)?;
         *newest = Some(meta.clone());
-        let older: Vec<_> = names(&self.dir)?.into_iter().filter(|other| *other < name).collect();
+        let older: Vec<_> = names(&self.dir, SUFFIX)?.into_iter().filter(|other| *other < name).collect();
         self.remove(&older)
     }
 
@@ -144,12 +148,12 @@ fn name(meta: &SnapshotMeta) -> String {
     format!("{index:020}-{term:010}{SUFFIX}")
 }
 
-/// Names of the snapshots in `dir`, oldest first.
-fn names(dir: &Path) -> Result<Vec<String>, ControlError> {
+/// Names in `dir` that end so; of snapshots, oldest first.
+fn names(dir: &Path, suffix: &str) -> Result<Vec<String>, ControlError> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|error| side(IoOp::Read, dir, error))? {
         let entry = entry.map_err(|error| side(IoOp::Read, dir, error))?;
-        names.extend(entry.file_name().into_string().ok().filter(|name| name.ends_with(SUFFIX)));
+        names.extend(entry.file_name().into_string().ok().filter(|name| name.ends_with(suffix)));
     }
     names.sort_unstable();
     Ok(names)

@@ -92,3 +92,50 @@ fn brokers_stay_in_service_when_the_controller_is_killed() {
         assert_eq!(status.broker_epoch, Some(broker.broker_epoch), "nor did they register anew");
     }
 }
+
+#[test]
+fn leaderships_go_back_by_themselves_once_their_preferred_leaders_have_caught_up() {
+    let mut first = TestNode::new(1, Role::Bootstrap, None);
+    first.kill();
+    first.config.rebalance_every = Some(Duration::from_millis(200));
+    first.start();
+    let _session = start(&first);
+    eventually("it is unfenced", || state(&first, &first) == Some(BrokerState::Active));
+    let other = |incarnation| {
+        let Command::RegisterBroker { endpoints, rack, log_dirs, clean_shutdown_epoch, .. } = registration(2)
+        else {
+            panic!("a registration");
+        };
+        let (node_id, incarnation) = (2, Uuid::from_u128(incarnation));
+        let command =
+            Command::RegisterBroker { node_id, incarnation, endpoints, rack, log_dirs, clean_shutdown_epoch };
+        let mut outcome = None;
+        eventually("an earlier session is over", || {
+            outcome = first.propose(command.clone()).ok();
+            outcome.is_some()
+        });
+        let Some(Outcome::Registered { broker_epoch }) = outcome else { panic!("{outcome:?}") };
+        let answer = first.block_on(async {
+            let heartbeat =
+                crate::Heartbeat { node_id, broker_epoch, want_fence: false, want_shutdown: false };
+            first.controller().heartbeat(heartbeat).await
+        });
+        answer.expect("heard");
+        eventually("it is unfenced", || {
+            first.image().broker(2).map(|b| b.state) == Some(BrokerState::Active)
+        });
+        broker_epoch
+    };
+    other(1);
+    topic(&first, vec![vec![2, 1]]);
+    let epoch = other(2);
+    assert_eq!(leader(&first), Some(1), "it restarted");
+    let record = first.image().topic("t").and_then(|topic| topic.partition(0).cloned()).expect("there");
+    let partition = crate::PartitionId { topic_id: Uuid::from_u128(7), partition: 0 };
+    let (leader_epoch, partition_epoch) = (record.leader_epoch, record.partition_epoch);
+    let new_isr = vec![(1, -1), (2, epoch)];
+    let changes = vec![crate::IsrChange { partition, leader_epoch, partition_epoch, new_isr }];
+    let broker_epoch = first.image().broker(1).expect("there").broker_epoch;
+    first.propose(Command::AlterPartition { node_id: 1, broker_epoch, changes }).expect("grows");
+    eventually("it leads again", || leader(&first) == Some(2));
+}

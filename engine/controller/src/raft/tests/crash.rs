@@ -267,8 +267,10 @@ async fn snapshots_are_files_of_which_the_newest_is_kept_and_a_damaged_one_is_re
         paths.filter(|path| path.extension().is_some_and(|e| e == "checkpoint")).collect()
     };
     assert_eq!(files().len(), 1);
-    std::fs::write(files()[0].with_extension("checkpoint.tmp"), b"half").expect("written");
+    let unfinished = files()[0].with_extension("checkpoint.tmp");
+    std::fs::write(&unfinished, b"half").expect("written");
     let (log, mut machine) = open(dir.path()).await.expect("opens");
+    assert!(!unfinished.exists());
     assert_eq!(machine.applied_state().await.expect("there").0, Some(log_id(1, 1)));
     let stored = machine.get_current_snapshot().await.expect("readable").expect("there");
     assert_eq!(stored.meta, newest.meta);
