@@ -92,7 +92,8 @@ pub enum Command {
         /// Replicas of each new partition.
         assignment: Vec<Vec<NodeId>>,
     },
-    /// A leader changes the ISRs of its partitions (Kafka's AlterPartition).
+    /// A leader changes the ISRs of its partitions (Kafka's AlterPartition). What is granted raises the partition epoch also
+    /// where the ISR is what it was, so that every earlier proposal is void.
     AlterPartition {
         /// The leader.
         node_id: NodeId,

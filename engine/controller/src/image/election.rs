@@ -42,6 +42,14 @@ impl Electorate<'_> {
         Some(next)
     }
 
+    /// As [`Self::settle`], for what a leader proposed: an answer always carries a newer partition epoch, also when the ISR is
+    /// what it was. It makes every earlier proposal of that leader void, so that none still under way can be committed
+    /// behind its back.
+    pub(super) fn grant(&self, before: &PartitionRecord, wanted: PartitionRecord) -> PartitionRecord {
+        let partition_epoch = before.partition_epoch.saturating_add(1);
+        self.settle(before, wanted).unwrap_or_else(|| PartitionRecord { partition_epoch, ..before.clone() })
+    }
+
     /// The partition led by its preferred leader.
     pub(super) fn prefer(&self, before: &PartitionRecord) -> Result<Option<PartitionRecord>, Refusal> {
         let leader = before.preferred_leader();
@@ -143,6 +151,8 @@ mod tests {
         let electorate = Electorate { brokers: &brokers, unclean: false };
         let led = partition(&[2, 3], &[2, 3], 2);
         assert_eq!(electorate.settle(&led, led.clone()), None, "nothing changes");
+        let granted = electorate.grant(&led, led.clone());
+        assert_eq!(granted, PartitionRecord { partition_epoch: 10, ..led.clone() }, "but a proposal was answered");
         let shrunk = electorate.settle(&led, PartitionRecord { isr: vec![2], ..led.clone() });
         assert_eq!(shrunk.map(|p| (p.leader_epoch, p.partition_epoch)), Some((5, 10)), "a smaller ISR");
         let lost = partition(&[1, 2], &[1], 1);

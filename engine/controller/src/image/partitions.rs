@@ -66,7 +66,7 @@ impl Image {
     fn alter_isr(&mut self, node_id: NodeId, change: &IsrChange) -> Result<PartitionState, Refusal> {
         let isr = self.checked_isr(node_id, change)?;
         let state = self.change(change.partition, |electorate, partition| {
-            Ok(electorate.settle(partition, PartitionRecord { isr, ..partition.clone() }))
+            Ok(Some(electorate.grant(partition, PartitionRecord { isr, ..partition.clone() })))
         })?;
         if state.leader == node_id { Ok(state) } else { Err(Refusal::NewLeaderElected(state.leader)) }
     }

@@ -2,6 +2,7 @@
 
 mod brokers;
 mod chaos;
+mod foreign;
 mod isolation;
 mod members;
 mod metadata;
