@@ -152,7 +152,11 @@ mod tests {
         let led = partition(&[2, 3], &[2, 3], 2);
         assert_eq!(electorate.settle(&led, led.clone()), None, "nothing changes");
         let granted = electorate.grant(&led, led.clone());
-        assert_eq!(granted, PartitionRecord { partition_epoch: 10, ..led.clone() }, "but a proposal was answered");
+        assert_eq!(
+            granted,
+            PartitionRecord { partition_epoch: 10, ..led.clone() },
+            "but a proposal was answered"
+        );
         let shrunk = electorate.settle(&led, PartitionRecord { isr: vec![2], ..led.clone() });
         assert_eq!(shrunk.map(|p| (p.leader_epoch, p.partition_epoch)), Some((5, 10)), "a smaller ISR");
         let lost = partition(&[1, 2], &[1], 1);
