@@ -46,11 +46,11 @@ pub(crate) enum Verb {
     Codecs(Box<crate::codecs::CodecsOptions>),
     /// Examines the machine: is it fit to measure on, and what to do about it.
     Doctor(crate::doctor::DoctorOptions),
-    /// Writes one offline HTML page about stored runs or a comparison.
+    /// Writes one offline HTML page about stored results.
     Report(crate::stored::ReportOptions),
-    /// Draws one chart of stored runs or a comparison as SVG or PNG.
+    /// Draws one chart of stored results as SVG or PNG.
     Plot(crate::stored::PlotOptions),
-    /// Prints stored runs and comparisons.
+    /// Prints stored results as their verbs did.
     Show(crate::stored::ShowOptions),
     /// Lists the bundles of a directory.
     List(crate::stored::ListOptions),

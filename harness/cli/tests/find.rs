@@ -73,7 +73,18 @@ fn a_search_leaves_its_levels_its_bracket_and_the_curve_below() {
     let stored: serde_json::Value =
         serde_json::from_slice(&std::fs::read(bundle.join("find.json")).expect("find.json")).expect("JSON");
     assert_eq!(stored, found, "stdout is the bundle's find.json");
-    assert!(bundle.join("report.html").is_file());
+    let (path, page) = (bundle.to_str().expect("utf-8"), bundle.join("report.html"));
+    let again = document(&output_of(&["show", path, "--json"]));
+    assert_eq!((&again["id"], &again["status"]), (&found["id"], &found["status"]));
+    let shown = text(&output_of(&["show", path]).stdout);
+    assert!(shown.starts_with("slow: ") && shown.contains("burst") && shown.contains(path), "{shown}");
+    let before = std::fs::read(&page).expect("report.html");
+    let redrawn = output_of(&["report", path]);
+    assert_eq!(code(&redrawn), 0, "{}", text(&redrawn.stderr));
+    assert!(std::fs::read(&page).expect("report.html") == before, "the same page from what is stored");
+    let rows = document(&output_of(&["list", &runs, "--json"]));
+    assert_eq!((&rows[0]["kind"], &rows[0]["status"]), (&"find".into(), &found["status"]), "{rows:#}");
+    assert_eq!(rows[0]["records_per_s"].is_null(), found["rate"].is_null(), "{rows:#}");
 }
 
 #[test]

@@ -238,6 +238,7 @@ fn what_is_no_bundle_is_a_usage_error_that_says_what_is_missing() {
         (&["report", path(&slow), path(&compared)], "name it alone"),
         (&["plot", path(&slow), "--plot", "forest"], "it shows a comparison"),
         (&["plot", path(&slow), "--plot", "hockey"], "at least two runs"),
+        (&["plot", path(&compared), "--plot", "settings"], "it shows a sweep"),
         (&["plot", path(&slow), "--plot", "time"], "--which \"trial 1\" or \"trial 2\""),
         (&["plot", path(&slow), "--plot", "time", "--which", "trial 3"], "--which is one of"),
         (&["plot", path(&slow), "--plot", "hdr", "-o", "x.jpg"], ".svg or .png"),

@@ -113,6 +113,30 @@ fn each_point_has_its_figures_and_its_ratio_to_the_base() {
 }
 
 #[test]
+fn a_stored_sweep_is_shown_redrawn_and_listed_as_it_was() {
+    let place = Place::new();
+    let output = place.run(&["sweep", "null.toml", "--vary", "rate=2_000/s,4_000/s", "-r", "1"]);
+    let printed = text(&output.stdout);
+    assert_eq!(code(&output), 0, "{printed}{}", text(&output.stderr));
+    let report = printed.lines().last().expect("the page's path");
+    let bundle = Path::new(report).parent().and_then(Path::to_str).expect("the bundle's path");
+    assert_eq!(text(&output_of(&["show", bundle]).stdout), printed);
+    let (page, picture) = (place.path("again.html"), place.path("settings.svg"));
+    let read = |path: &str| std::fs::read_to_string(path).expect("a file");
+    let redrawn = output_of(&["report", bundle, "-o", &page]);
+    assert!(code(&redrawn) == 0 && read(&page) == read(report), "{}", text(&redrawn.stderr));
+    let drawn = output_of(&["plot", bundle, "--plot", "settings", "-o", &picture]);
+    assert_eq!(code(&drawn), 0, "{}", text(&drawn.stderr));
+    assert!(read(&picture).contains("rate=4_000/s"));
+    // A percentile needs ten seconds, and these points have one.
+    let curve = output_of(&["plot", bundle, "--plot", "hockey", "-o", &picture]);
+    assert!(code(&curve) == 64 && text(&curve.stderr).contains("too little"), "{}", text(&curve.stderr));
+    let rows = document(&output_of(&["list", &place.path("runs"), "--json"]));
+    let told = ["kind", "status", "workload"].map(|field| rows[0][field].as_str().unwrap_or_default());
+    assert_eq!(told, ["sweep", "ok", "nothing"], "{rows:#}");
+}
+
+#[test]
 fn a_killed_sweep_goes_on_where_it_was_and_only_with_the_same_plan() {
     let place = Place::new();
     let dir = place.path("mine");

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use plimsoll_results::{
-    Bundle, BundleError, Comparison, ComparisonDocument, Event, IntervalRow, LatencySeries, Machine, Metric,
-    Phase, Pooled, RunDocument, VerifyDocument,
+    Bundle, BundleError, ComparisonDocument, Composite, CompositeDocument, Event, FindDocument, IntervalRow,
+    LatencySeries, Machine, Metric, Phase, Pooled, RunDocument, SweepDocument, VerifyDocument,
 };
 
 use crate::units::count;
@@ -37,16 +37,23 @@ pub struct TrialData {
     pub verify: Option<VerifyDocument>,
 }
 
-/// A comparison ready to be drawn.
+/// A result that is made of runs, ready to be drawn.
 #[derive(Debug, Clone)]
-pub struct ComparisonData {
+pub struct CompositeData<D> {
     /// What was found.
-    pub document: ComparisonDocument,
+    pub document: D,
     /// The machine.
     pub machine: Option<Machine>,
-    /// The runs of its arms that are stored with it, under the names of the arms.
-    pub arms: Vec<ReportData>,
+    /// The runs that are stored with it, under the names that it gives them.
+    pub runs: Vec<ReportData>,
 }
+
+/// A comparison, with the runs of its arms.
+pub type ComparisonData = CompositeData<ComparisonDocument>;
+/// A sweep, with the runs of its points.
+pub type SweepData = CompositeData<SweepDocument>;
+/// A search, with the runs at parts of the rate.
+pub type FindData = CompositeData<FindDocument>;
 
 impl ReportData {
     /// Reads everything a page needs.
@@ -76,17 +83,17 @@ impl ReportData {
     }
 }
 
-impl ComparisonData {
-    /// Reads the comparison and the runs of its arms.
-    pub fn from_comparison(stored: &Comparison) -> Result<Self, BundleError> {
-        let arms = stored
-            .arms()?
+impl<D: CompositeDocument + Clone> CompositeData<D> {
+    /// Reads the document and its runs.
+    pub fn from_stored(stored: &Composite<D>) -> Result<Self, BundleError> {
+        let runs = stored
+            .runs()?
             .into_iter()
             .map(|(name, bundle)| Ok(ReportData { name, ..ReportData::from_bundle(&bundle)? }));
         Ok(Self {
             document: stored.document().clone(),
             machine: stored.machine()?,
-            arms: arms.collect::<Result<_, BundleError>>()?,
+            runs: runs.collect::<Result<_, BundleError>>()?,
         })
     }
 }

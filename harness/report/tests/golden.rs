@@ -6,8 +6,9 @@ mod support;
 use std::path::PathBuf;
 
 use plimsoll_report::{
-    CARD_LINES_MAX, CardStyle, Choice, card, cost_bars, forests, heat_maps, hockey_stick, percentile_curve,
-    shift_function, stage_waterfalls, svg, svg_file, time_series,
+    CARD_LINES_MAX, CardStyle, Choice, card, cost_bars, find_curve, find_table, forests, heat_maps,
+    hockey_stick, percentile_curve, shift_function, stage_waterfalls, svg, svg_file, sweep_curve,
+    sweep_ratios, time_series,
 };
 use plimsoll_results::{QuantileSet, Quantiles, RunDocument, Status, Verdict, VerifyCounts, Warning};
 
@@ -153,4 +154,24 @@ fn a_file_says_what_it_shows_and_needs_no_page() {
         assert!(picture.contains("durability") && picture.contains("acks=1"), "the durability line");
         assert!(!picture.contains("var("), "programs that are no browsers know no CSS variables");
     }
+}
+
+#[test]
+fn a_sweep_and_a_search_are_drawn_from_what_is_stored() {
+    let (sweep, search) = (support::swept(), support::found());
+    golden("settings.svg", &svg_file(&sweep_ratios(&sweep.document).unwrap()));
+    golden("found.svg", &svg_file(&find_curve(&search).unwrap()));
+    golden("found.txt", &find_table(&search.document, CardStyle::default()));
+    let colored = find_table(&search.document, CardStyle { color: true, ..CardStyle::default() });
+    assert!(!colored.contains('\x1b'), "nothing in it asks for a colour");
+}
+
+#[test]
+fn only_points_that_differ_in_their_rate_alone_are_on_one_line() {
+    let mut sweep = support::swept();
+    let chart = sweep_curve(&sweep).unwrap();
+    let median = &chart.panels[0].series[0];
+    assert_eq!((chart.panels.len(), median.points.len()), (1, 3), "another codec is on no line of theirs");
+    sweep.runs = vec![sweep.runs[0].clone(), sweep.runs[3].clone()];
+    assert_eq!(sweep_curve(&sweep), None);
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use plimsoll_report::{ReportData, comparison_page, html, runs_page};
+use plimsoll_report::{ReportData, comparison_page, find_page, html, runs_page, sweep_page};
 use plimsoll_results::{Event, RunDocument, Warning};
 use sha2::{Digest, Sha256};
 
@@ -48,7 +48,9 @@ fn c2_under_three_megabytes_with_many_trials() {
 fn c2_every_kind_of_page_loads_nothing_and_says_its_durability() {
     let runs = runs_page(support::rising(&[10_000.0, 40_000.0, 90_000.0])).unwrap();
     let comparison = comparison_page(&support::compared(8)).unwrap();
-    for page in [&runs, &comparison] {
+    let sweep = sweep_page(&support::swept()).unwrap();
+    let search = find_page(&support::found()).unwrap();
+    for page in [&runs, &comparison, &sweep, &search] {
         loads_nothing(page);
         assert!(page.contains("acks=1, rf 1") && page.contains("<noscript><svg"));
         assert!(!page.contains("{{") && !page.contains("{%"), "the template is filled in");
@@ -58,6 +60,12 @@ fn c2_every_kind_of_page_loads_nothing_and_says_its_durability() {
         ["REGRESSED", "IMPROVED", "EQUIVALENT", "broker CPU per record", "response p99", "Seed of the order"]
     {
         assert!(comparison.contains(text), "no `{text}`");
+    }
+    for text in ["What each setting does", "Latency against load", "codec=lz4", "The base is rate="] {
+        assert!(sweep.contains(text), "no `{text}`");
+    }
+    for text in ["hold p99=10ms", "holds 100 k/s", "What was tried", "not 10ms"] {
+        assert!(search.contains(text), "no `{text}`");
     }
 }
 

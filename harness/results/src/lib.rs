@@ -13,6 +13,7 @@
 
 mod bundle;
 mod comparison;
+mod composite;
 mod doctor;
 mod event;
 mod find;
@@ -40,11 +41,12 @@ pub use comparison::{
     ArmComparison, COMPARISON_SCHEMA, ComparedArm, Comparison, ComparisonDocument, ComparisonWriter, Design,
     LeftOut, MetricComparison, MinEffects, ShiftPoint, Trials, compare, durability_differences,
 };
+pub use composite::{Composite, CompositeDocument};
 pub use doctor::{Canary, Check, CheckVerdict, DOCTOR_SCHEMA, DoctorDocument};
 pub use event::Event;
 pub use find::{
-    Bracket, FIND_SCHEMA, FindDesign, FindDocument, FoundLevel, Level, Search, SearchRule, Slo, SloError,
-    Step, grows,
+    Bracket, FIND_SCHEMA, Find, FindDesign, FindDocument, FoundLevel, Level, Search, SearchRule, Slo,
+    SloError, Step, grows,
 };
 pub use hash::config_hash;
 pub use histogram::{Histogram, MAX_TRACKABLE_NS};
@@ -65,7 +67,7 @@ pub use stage_snapshot::{StageSnapshot, StageSnapshotError};
 pub use status::{Exit, Status};
 pub use stored::{Stored, bundles_below, bundles_in};
 pub use sweep::{
-    Factor, SWEEP_SCHEMA, SweepDesign, SweepDocument, SweepError, SweepPlan, SweepPoint, SweepRow,
+    Factor, SWEEP_SCHEMA, Sweep, SweepDesign, SweepDocument, SweepError, SweepPlan, SweepPoint, SweepRow,
     SweepWriter,
 };
 pub use trial::{TRIAL_SCHEMA, TrialSummary};

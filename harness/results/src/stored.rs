@@ -1,34 +1,51 @@
-//! Whatever a path holds: a run or a comparison.
+//! Whatever a path holds: a run, or a result that is made of runs.
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::bundle::{Bundle, BundleError};
-use crate::comparison::Comparison;
+use crate::comparison::{Comparison, ComparisonDocument};
+use crate::composite::{Composite, CompositeDocument};
+use crate::find::{Find, FindDocument};
+use crate::sweep::{Sweep, SweepDocument};
+
+/// What can be opened, for messages.
+const DOCUMENTS: &str = "run.json, compare.json, sweep.json and find.json";
 
 /// A stored result.
 #[derive(Debug, Clone)]
 pub enum Stored {
-    /// Of `quick`, `run` and the arms of a comparison.
+    /// Of `quick` and `run`, and those that the others are made of.
     Run(Box<Bundle>),
     /// Of `compare` and `gate`.
     Comparison(Box<Comparison>),
+    /// Of `sweep`.
+    Sweep(Box<Sweep>),
+    /// Of `find`.
+    Find(Box<Find>),
 }
 
 impl Stored {
-    /// Opens a bundle's directory, or the `run.json` or `compare.json` in one.
+    /// Opens a bundle's directory, or the document in one: `run.json`, `compare.json`, `sweep.json` or `find.json`.
     ///
     /// # Errors
-    /// [`BundleError::NotABundle`] when the path holds neither, which says what it holds instead; otherwise why the
+    /// [`BundleError::NotABundle`] when the path holds none of them, which says what it holds instead; otherwise why the
     /// document could not be read.
     pub fn open(path: &Path) -> Result<Self, BundleError> {
         let named = |name: &str| path.is_file() && path.file_name().is_some_and(|file| file == name);
-        if named("run.json") || path.join("run.json").is_file() {
-            return Ok(Self::Run(Box::new(Bundle::open(path)?)));
+        let holds = |name: &str| named(name) || path.join(name).is_file();
+        if holds("run.json") {
+            Ok(Self::Run(Box::new(Bundle::open(path)?)))
+        } else if holds(ComparisonDocument::FILE) {
+            Ok(Self::Comparison(Box::new(Composite::open(path)?)))
+        } else if holds(SweepDocument::FILE) {
+            Ok(Self::Sweep(Box::new(Composite::open(path)?)))
+        } else if holds(FindDocument::FILE) {
+            Ok(Self::Find(Box::new(Composite::open(path)?)))
+        } else {
+            Err(BundleError::NotABundle { path: path.to_owned(), what: what_is_there(path) })
         }
-        if named("compare.json") || path.join("compare.json").is_file() {
-            return Ok(Self::Comparison(Box::new(Comparison::open(path)?)));
-        }
-        Err(BundleError::NotABundle { path: path.to_owned(), what: what_is_there(path) })
     }
 
     /// Where it is.
@@ -36,6 +53,18 @@ impl Stored {
         match self {
             Self::Run(run) => run.path(),
             Self::Comparison(comparison) => comparison.path(),
+            Self::Sweep(sweep) => sweep.path(),
+            Self::Find(find) => find.path(),
+        }
+    }
+
+    /// The document as found, with fields that this version does not know.
+    pub fn raw(&self) -> &Value {
+        match self {
+            Self::Run(run) => run.raw(),
+            Self::Comparison(comparison) => comparison.raw(),
+            Self::Sweep(sweep) => sweep.raw(),
+            Self::Find(find) => find.raw(),
         }
     }
 }
@@ -45,22 +74,17 @@ fn what_is_there(path: &Path) -> String {
         return "there is nothing at that path".to_owned();
     }
     if path.is_file() {
-        return "it is a file, and neither run.json nor compare.json".to_owned();
+        return format!("it is a file, and none of {DOCUMENTS}");
     }
-    for (file, verb) in [
-        ("bench.json", "storage bench"),
-        ("codecs.json", "codecs"),
-        ("sweep.json", "sweep"),
-        ("find.json", "find"),
-    ] {
+    for (file, verb) in [("bench.json", "storage bench"), ("codecs.json", "codecs")] {
         if path.join(file).is_file() {
             return format!("it holds {file} of `{verb}`, whose page is the report.html in it");
         }
     }
     let inside = bundles_in(path).len();
-    let missing = "neither run.json nor compare.json is in it";
+    let missing = format!("none of {DOCUMENTS} is in it");
     match inside {
-        0 => missing.to_owned(),
+        0 => missing,
         1 => format!("{missing}; it holds one bundle, name that one"),
         many => format!("{missing}; it holds {many} bundles, name those you mean"),
     }
@@ -86,9 +110,9 @@ pub fn bundles_below(dir: &Path, depth: usize) -> Vec<PathBuf> {
 }
 
 fn is_bundle(path: &Path) -> bool {
-    const DOCUMENTS: [&str; 6] =
+    const FILES: [&str; 6] =
         ["run.json", "compare.json", "bench.json", "codecs.json", "sweep.json", "find.json"];
-    DOCUMENTS.iter().any(|name| path.join(name).is_file())
+    FILES.iter().any(|name| path.join(name).is_file())
 }
 
 /// By name; a link is not followed, so that none leads round in a circle.
@@ -109,7 +133,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let refused = |path: &Path| Stored::open(path).unwrap_err().to_string();
         assert!(refused(&dir.path().join("none")).contains("nothing at that path"));
-        assert!(refused(dir.path()).contains("neither run.json nor compare.json is in it"));
+        assert!(
+            refused(dir.path()).contains("none of run.json, compare.json, sweep.json and find.json is in it")
+        );
         let inner = dir.path().join("b");
         std::fs::create_dir(&inner).unwrap();
         std::fs::write(inner.join("bench.json"), "{}").unwrap();
@@ -133,10 +159,17 @@ mod tests {
     #[test]
     fn a_document_of_a_future_major_is_refused_and_not_guessed() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("compare.json"), r#"{"schema":"compare/2.0"}"#).unwrap();
-        let refused = || Stored::open(dir.path()).unwrap_err().to_string();
-        assert!(refused().contains("compare/2.0") && refused().contains("compare/1.x"), "{}", refused());
-        std::fs::write(dir.path().join("compare.json"), "[1, 2]").unwrap();
-        assert!(refused().contains("is not of plimsoll"), "{}", refused());
+        for kind in ["run", "compare", "sweep", "find"] {
+            let dir = dir.path().join(kind);
+            std::fs::create_dir(&dir).unwrap();
+            let refused = |text: String| {
+                std::fs::write(dir.join(format!("{kind}.json")), text).unwrap();
+                Stored::open(&dir).unwrap_err().to_string()
+            };
+            let newer = refused(format!(r#"{{"schema":"{kind}/2.0"}}"#));
+            assert!(newer.contains(&format!("`{kind}/2.0`; this version reads `{kind}/1.x`")), "{newer}");
+            let foreign = refused("[1, 2]".to_owned());
+            assert!(foreign.contains("is not of plimsoll"), "{foreign}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::request::Request;
 use super::{conclude, equal};
 use crate::exit::{UnfitError, UsageError};
 use crate::measure::blocks::{Blocks, OnFailure};
+use crate::stored::write_report;
 
 struct Session<'a> {
     request: &'a Request<'a>,
@@ -138,7 +139,7 @@ impl<'a> Session<'a> {
         conclude::arms(&mut self.document, self.request, trials, blocks.end(true)?);
         conclude::remarks(&mut self.document, self.request);
         let bundle = self.writer.finish(&mut self.document, Timestamp::now())?;
-        crate::stored::write_comparison_report(&bundle)?;
+        write_report(&bundle)?;
         Ok(self.document)
     }
 }

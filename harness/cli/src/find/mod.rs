@@ -3,12 +3,13 @@
 //! [`plimsoll_results::Search`] says what to try; [`session`] tries it in fresh trials.
 
 pub(crate) mod options;
-mod page;
 mod request;
 mod session;
 
+use plimsoll_report::find_table;
 use plimsoll_results::Exit;
 
+use crate::measure::style;
 use options::FindOptions;
 use request::Request;
 
@@ -21,7 +22,7 @@ pub(crate) fn run(options: &FindOptions) -> anyhow::Result<Exit> {
     if options.common.json {
         println!("{}", serde_json::to_string_pretty(&document)?);
     } else {
-        print!("{}", page::text(&document));
+        print!("{}", find_table(&document, style()));
     }
     Ok(document.status.exit())
 }

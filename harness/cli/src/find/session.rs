@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use anyhow::Context;
 use jiff::Timestamp;
 use plimsoll_load::corpus::CorpusCache;
 use plimsoll_load::payload::Payload;
@@ -11,8 +12,8 @@ use plimsoll_load::workload::Workload;
 use plimsoll_probe::tool_build;
 use plimsoll_results::stats::StopReason;
 use plimsoll_results::{
-    Bracket, Bundle, BundleWriter, FIND_SCHEMA, FindDesign, FindDocument, FoundLevel, Level, Machine, Metric,
-    Phase, Quantile, RunDocument, Search, Status, Step, SweepRow, bundle_id,
+    Bracket, Bundle, BundleWriter, CompositeDocument, FindDesign, FindDocument, FoundLevel, Level, Machine,
+    Metric, Phase, Quantile, RunDocument, Search, Status, Step, SweepRow, bundle_id,
 };
 
 use super::request::{CONFIRMING, PARTS, Request};
@@ -21,6 +22,7 @@ use crate::measure::document::rank;
 use crate::measure::pairs::status_of;
 use crate::measure::plan::Plan;
 use crate::measure::trial;
+use crate::stored::write_report;
 
 struct Session<'a> {
     request: &'a Request<'a>,
@@ -33,7 +35,7 @@ struct Session<'a> {
 
 /// Searches, measures, and writes the bundle, also when it is stopped half-way.
 pub(super) fn execute(request: &Request<'_>) -> anyhow::Result<FindDocument> {
-    let mut session = Session::begin(request);
+    let mut session = Session::begin(request)?;
     let seed = request.plan.workload.seed;
     let mut blocks = Blocks::new(seed, Some(request.blocks), OnFailure::GoOn, request.options.common.json)?;
     if let Err(error) = session.search(&mut blocks) {
@@ -48,41 +50,33 @@ pub(super) fn execute(request: &Request<'_>) -> anyhow::Result<FindDocument> {
 }
 
 impl<'a> Session<'a> {
-    fn begin(request: &'a Request<'a>) -> Self {
+    /// Lays out the bundle, which says `aborted` from here on.
+    fn begin(request: &'a Request<'a>) -> anyhow::Result<Self> {
         let started = Timestamp::now();
         let name = &request.plan.workload.name;
         let id = bundle_id(started, &format!("find-{name}"), u64::from(std::process::id()));
         let dir = request.options.common.output.join(&id);
         let machine = request.plan.machine();
+        let slo = request.options.slos.iter().map(ToString::to_string).collect();
+        let design = FindDesign {
+            hold_s: request.hold.secs_f64(),
+            resolution: request.rule.resolution,
+            confirmations: request.rule.confirmations,
+            blocks: request.blocks,
+            seed: request.plan.workload.seed,
+        };
         let document = FindDocument {
-            schema: FIND_SCHEMA.to_owned(),
-            bundle: Some(dir.display().to_string()),
             id,
-            report: None,
-            status: Status::Aborted,
-            status_reasons: Vec::new(),
+            bundle: Some(dir.display().to_string()),
             workload: Some(name.clone()),
-            slo: request.options.slos.iter().map(ToString::to_string).collect(),
-            rate: None,
-            bracket: Bracket::default(),
-            burst_rate: None,
-            levels: Vec::new(),
-            rows: Vec::new(),
-            design: FindDesign {
-                hold_s: request.hold.secs_f64(),
-                resolution: request.rule.resolution,
-                confirmations: request.rule.confirmations,
-                blocks: request.blocks,
-                seed: request.plan.workload.seed,
-            },
-            durability: plimsoll_results::Durability::default(),
-            notices: Vec::new(),
             machine: Some(machine.clone()),
             tool: Some(tool_build("plimsoll", env!("CARGO_PKG_VERSION"))),
             started_at: Some(started.to_string()),
-            ended_at: None,
+            ..FindDocument::unfinished(slo, design)
         };
-        Self { request, dir, started, machine, document, search: Search::new(request.rule) }
+        std::fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+        document.store(&dir)?;
+        Ok(Self { request, dir, started, machine, document, search: Search::new(request.rule) })
     }
 
     /// Tries levels, each in a fresh trial, until the search has its answer or no time is left.
@@ -203,7 +197,7 @@ impl<'a> Session<'a> {
         let worst =
             self.document.rows.iter().map(|row| row.status).chain(failure.iter().map(|(status, _)| *status));
         self.document.status = worst.max_by_key(|status| rank(*status)).unwrap_or_default();
-        self.document.status_reasons.extend(failure.map(|(_, reason)| reason));
+        self.document.status_reasons = failure.map(|(_, reason)| reason).into_iter().collect();
         if none {
             self.document.status = Status::Invalid;
             self.document.status_reasons = vec!["no rate held: see why each level failed".to_owned()];
@@ -221,13 +215,11 @@ impl<'a> Session<'a> {
                     .to_owned(),
             );
         }
-        let html = super::page::html(&self.document)?;
-        let report = self.dir.join("report.html");
-        std::fs::create_dir_all(&self.dir)?;
-        std::fs::write(&report, html)?;
-        self.document.report = Some(report.display().to_string());
+        // The page is made of what is stored.
+        self.document.store(&self.dir)?;
+        self.document.report = Some(write_report(&self.dir)?.display().to_string());
         self.document.ended_at = Some(Timestamp::now().to_string());
-        std::fs::write(self.dir.join("find.json"), serde_json::to_string_pretty(&self.document)? + "\n")?;
+        self.document.store(&self.dir)?;
         Ok(self.document)
     }
 }

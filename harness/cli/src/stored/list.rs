@@ -4,7 +4,9 @@ use std::path::Path;
 
 use plimsoll_report::text_table;
 use plimsoll_report::units::{count, duration_us, or_dash};
-use plimsoll_results::{ComparisonDocument, Exit, RunDocument, Stored, bundles_below};
+use plimsoll_results::{
+    ComparisonDocument, Exit, FindDocument, RunDocument, Stored, SweepDocument, bundles_below,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,7 +22,7 @@ struct Row {
     /// Its directory below the one that was named.
     id: String,
     bundle: String,
-    /// `run`, `compare`, `storage bench`, `codecs` or `sweep`.
+    /// `run`, `compare`, `sweep`, `find`, `storage bench` or `codecs`.
     kind: &'static str,
     /// RFC 3339, UTC.
     started_at: Option<String>,
@@ -29,6 +31,7 @@ struct Row {
     status: String,
     /// The verdict's word, of a comparison.
     verdict: Option<String>,
+    /// Reached; of a search the rate that holds.
     records_per_s: Option<f64>,
     response_p99_us: Option<f64>,
     durability: Option<String>,
@@ -70,7 +73,9 @@ pub(crate) fn run(options: &ListOptions) -> anyhow::Result<Exit> {
 fn row(dir: &Path, path: &Path) -> Row {
     let found = match Stored::open(path) {
         Ok(Stored::Run(run)) => of_run(run.document()),
-        Ok(Stored::Comparison(comparison)) => of_comparison(comparison.document()),
+        Ok(Stored::Comparison(stored)) => of_comparison(stored.document()),
+        Ok(Stored::Sweep(stored)) => of_sweep(stored.document()),
+        Ok(Stored::Find(stored)) => of_find(stored.document()),
         Err(error) => of_other(path).unwrap_or_else(|| Row {
             kind: "run",
             status: "unreadable".to_owned(),
@@ -109,14 +114,34 @@ fn of_comparison(document: &ComparisonDocument) -> Row {
     }
 }
 
+fn of_sweep(document: &SweepDocument) -> Row {
+    let equal = document.durability_differences.is_empty();
+    let base = document.rows.first().map(|row| row.durability.to_string());
+    Row {
+        kind: "sweep",
+        started_at: document.started_at.clone(),
+        workload: document.workload.clone(),
+        status: document.status.to_string(),
+        durability: if equal { base } else { Some("not equal between the points".to_owned()) },
+        ..Row::default()
+    }
+}
+
+fn of_find(document: &FindDocument) -> Row {
+    Row {
+        kind: "find",
+        started_at: document.started_at.clone(),
+        workload: document.workload.clone(),
+        status: document.status.to_string(),
+        records_per_s: document.rate,
+        durability: document.rows.first().map(|row| row.durability.to_string()),
+        ..Row::default()
+    }
+}
+
 /// Results that have a page of their own; of these only how they ended is of use here.
 fn of_other(path: &Path) -> Option<Row> {
-    let documents = [
-        ("bench.json", "storage bench"),
-        ("codecs.json", "codecs"),
-        ("sweep.json", "sweep"),
-        ("find.json", "find"),
-    ];
+    let documents = [("bench.json", "storage bench"), ("codecs.json", "codecs")];
     let (file, kind) = documents.into_iter().find(|(file, _)| path.join(file).is_file())?;
     let document: Value = serde_json::from_slice(&std::fs::read(path.join(file)).ok()?).ok()?;
     let text = |key: &str| document.get(key).and_then(Value::as_str).map(str::to_owned);

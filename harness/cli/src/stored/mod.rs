@@ -9,11 +9,11 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use plimsoll_report::{ComparisonData, ReportData, name_apart};
+use plimsoll_report::{ComparisonData, CompositeData, FindData, ReportData, SweepData, name_apart};
 use plimsoll_results::{BundleError, Stored};
 
 pub(crate) use self::options::{ListOptions, PlotOptions, ReportOptions, ShowOptions};
-pub(crate) use self::report::write_comparison_report;
+pub(crate) use self::report::write_report;
 pub(crate) use self::{list::run as list, plot::run as plot, report::run as report, show::run as show};
 use crate::exit::UsageError;
 
@@ -34,35 +34,46 @@ enum Subject {
     Runs(Vec<ReportData>),
     /// A comparison.
     Comparison(Box<ComparisonData>),
+    /// A sweep.
+    Sweep(Box<SweepData>),
+    /// A search.
+    Find(Box<FindData>),
 }
 
 impl Subject {
-    /// Reads what the paths hold: runs, or a single comparison.
+    /// Reads what the paths hold: several runs, or anything alone.
     fn read(paths: &[PathBuf]) -> anyhow::Result<Self> {
+        if let [path] = paths {
+            return Ok(Self::of(open(path)?)?);
+        }
         let mut runs = Vec::new();
         for path in paths {
-            match open(path)? {
-                Stored::Run(run) => runs.push(ReportData::from_bundle(&run)?),
-                Stored::Comparison(comparison) if paths.len() == 1 => {
-                    return Ok(Self::Comparison(Box::new(ComparisonData::from_comparison(&comparison)?)));
-                }
-                Stored::Comparison(_) => {
-                    let text = format!("{} is a comparison: name it alone", path.display());
-                    return Err(UsageError(text).into());
-                }
-            }
+            let Stored::Run(run) = open(path)? else {
+                let text = format!("{} is made of several runs: name it alone", path.display());
+                return Err(UsageError(text).into());
+            };
+            runs.push(ReportData::from_bundle(&run)?);
         }
-        if runs.len() > 1 {
-            name_apart(&mut runs);
-        }
+        name_apart(&mut runs);
         Ok(Self::Runs(runs))
     }
 
-    /// The runs, or those of a comparison's arms.
+    fn of(stored: Stored) -> Result<Self, BundleError> {
+        Ok(match stored {
+            Stored::Run(run) => Self::Runs(vec![ReportData::from_bundle(&run)?]),
+            Stored::Comparison(stored) => Self::Comparison(Box::new(CompositeData::from_stored(&stored)?)),
+            Stored::Sweep(stored) => Self::Sweep(Box::new(CompositeData::from_stored(&stored)?)),
+            Stored::Find(stored) => Self::Find(Box::new(CompositeData::from_stored(&stored)?)),
+        })
+    }
+
+    /// The runs, or those that it is made of.
     fn runs(&self) -> &[ReportData] {
         match self {
             Self::Runs(runs) => runs,
-            Self::Comparison(comparison) => &comparison.arms,
+            Self::Comparison(data) => &data.runs,
+            Self::Sweep(data) => &data.runs,
+            Self::Find(data) => &data.runs,
         }
     }
 }

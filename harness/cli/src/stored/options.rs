@@ -6,11 +6,11 @@ use clap::{Args, ValueEnum};
 
 /// Writes one HTML file about stored results.
 ///
-/// One run gets its own page, several runs one page side by side, a comparison its forest plot and verdicts. The page
-/// needs no network and no other file.
+/// One run gets its own page, several runs one page side by side; a comparison, a sweep or a search the page that its verb
+/// made. The page needs no network and no other file.
 #[derive(Debug, Args)]
 pub(crate) struct ReportOptions {
-    /// Bundle directories: runs, or a single comparison.
+    /// Bundle directories: runs, or a single comparison, sweep or search.
     #[arg(required = true, value_name = "BUNDLE")]
     pub(crate) bundles: Vec<PathBuf>,
     /// Where the page goes; without it into the bundle, or for several runs to ./report.html.
@@ -24,13 +24,13 @@ pub(crate) struct ReportOptions {
 /// Draws one chart of stored results into a file.
 #[derive(Debug, Args)]
 pub(crate) struct PlotOptions {
-    /// Bundle directories: runs, or a single comparison.
+    /// Bundle directories: runs, or a single comparison, sweep or search.
     #[arg(required = true, value_name = "BUNDLE")]
     pub(crate) bundles: Vec<PathBuf>,
     /// What to draw.
     #[arg(long, value_enum)]
     pub(crate) plot: Plot,
-    /// Which one of several: a trial or an arm by the name that its page gives it, for example "trial 2".
+    /// Which one of several: a trial, an arm or a point by the name that its page gives it, for example "trial 2".
     #[arg(long, value_name = "NAME")]
     pub(crate) which: Option<String>,
     /// The picture, by its extension .svg or .png; without it PLOT.svg in this directory.
@@ -47,7 +47,7 @@ pub(crate) enum Plot {
     /// Latency by percentile, of one run or of several.
     #[value(alias = "percentiles")]
     Hdr,
-    /// Latency against achieved rate, of several runs.
+    /// Latency against achieved rate, of several runs, of a search, or of a sweep that varies the rate.
     #[value(alias = "hockey-stick")]
     Hockey,
     /// Throughput, latency, CPU and disk over time.
@@ -64,12 +64,14 @@ pub(crate) enum Plot {
     Forest,
     /// How each percentile moved between the arms of a comparison.
     Shift,
+    /// What each setting of a sweep does to each metric.
+    Settings,
 }
 
 /// Prints stored results.
 #[derive(Debug, Args)]
 pub(crate) struct ShowOptions {
-    /// Bundle directories: runs and comparisons.
+    /// Bundle directories: of `quick`, `run`, `compare`, `gate`, `sweep` and `find`.
     #[arg(required = true, value_name = "BUNDLE")]
     pub(crate) bundles: Vec<PathBuf>,
     /// The stored document on stdout; of several bundles an array of them.

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use plimsoll_report::{
-    Chart, Choice, cost_bars, forests, heat_maps, hockey_stick, percentile_curve, shift_function,
-    stage_waterfalls, svg_file, time_series,
+    Chart, Choice, cost_bars, find_curve, forests, heat_maps, hockey_stick, percentile_curve, shift_function,
+    stage_waterfalls, svg_file, sweep_curve, sweep_ratios, time_series,
 };
 use plimsoll_results::Exit;
 
@@ -62,20 +62,31 @@ fn charts(subject: &Subject, plot: Plot) -> Result<Vec<Choice>, UsageError> {
         (Plot::Heat, _) => heat_maps(subject.runs()),
         (Plot::Stages, _) => stage_waterfalls(subject.runs()),
         (Plot::Cost, _) => cost_bars(subject.runs()).map(one).unwrap_or_default(),
-        (Plot::Hockey, _) => match hockey_stick(subject.runs()) {
-            Some(chart) => one(chart),
-            None => return none("name at least two runs of one system at different rates"),
+        (Plot::Hockey, _) => match against_load(subject) {
+            Ok(chart) => one(chart),
+            Err(why) => return none(why),
         },
         (Plot::Forest, Subject::Comparison(data)) => forests(&data.document),
         (Plot::Shift, Subject::Comparison(data)) => {
             shift_function(&data.document).map(one).unwrap_or_default()
         }
-        (Plot::Forest | Plot::Shift, Subject::Runs(_)) => {
-            return none("it shows a comparison, and this is a run; `plimsoll compare` makes one");
+        (Plot::Settings, Subject::Sweep(data)) => sweep_ratios(&data.document).map(one).unwrap_or_default(),
+        (Plot::Forest | Plot::Shift, _) => {
+            return none("it shows a comparison, and this is none; `plimsoll compare` makes one");
         }
+        (Plot::Settings, _) => return none("it shows a sweep, and this is none; `plimsoll sweep` makes one"),
     };
     let drawn: Vec<_> = charts.into_iter().filter(|choice| choice.chart.has_values()).collect();
     if drawn.is_empty() { none(missing(plot)) } else { Ok(drawn) }
+}
+
+/// Latency against load, or why these results have none.
+fn against_load(subject: &Subject) -> Result<Chart, &'static str> {
+    match subject {
+        Subject::Find(data) => find_curve(data).ok_or("no two rates were measured"),
+        Subject::Sweep(data) => sweep_curve(data).ok_or("no two points differ in their rate alone"),
+        _ => hockey_stick(subject.runs()).ok_or("name at least two runs of one system at different rates"),
+    }
 }
 
 /// What a chart without anything to draw would have been read from.
@@ -88,6 +99,7 @@ fn missing(plot: Plot) -> &'static str {
         Plot::Hockey => "too little stands behind every percentile of these runs",
         Plot::Forest => "no metric was compared",
         Plot::Shift => "the trials of the arms have no percentile in common",
+        Plot::Settings => "no point has a ratio to the base",
     }
 }
 

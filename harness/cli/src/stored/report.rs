@@ -3,28 +3,34 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use plimsoll_report::{ComparisonData, comparison_page, runs_page};
-use plimsoll_results::{Comparison, Exit};
+use plimsoll_report::{ReportError, comparison_page, find_page, runs_page, sweep_page};
+use plimsoll_results::{Exit, Stored};
 
 use super::{ReportOptions, Subject};
 
 /// Runs it.
 pub(crate) fn run(options: &ReportOptions) -> anyhow::Result<Exit> {
-    let page = match Subject::read(&options.bundles)? {
-        Subject::Runs(runs) => runs_page(runs)?,
-        Subject::Comparison(comparison) => comparison_page(&comparison)?,
-    };
+    let page = page(Subject::read(&options.bundles)?)?;
     let output = options.output.clone().unwrap_or_else(|| in_bundle(&options.bundles));
     write(&output, page.as_bytes())?;
     say("report", &output, options.json)?;
     Ok(Exit::Pass)
 }
 
-/// Makes the page of a comparison that has just ended, in its bundle.
-pub(crate) fn write_comparison_report(bundle: &Path) -> anyhow::Result<()> {
-    let stored = Comparison::open(bundle)?;
-    let page = comparison_page(&ComparisonData::from_comparison(&stored)?)?;
-    write(&bundle.join("report.html"), page.as_bytes())
+/// Makes the page of what has just been stored, in its bundle.
+pub(crate) fn write_report(bundle: &Path) -> anyhow::Result<PathBuf> {
+    let path = bundle.join("report.html");
+    write(&path, page(Subject::of(Stored::open(bundle)?)?)?.as_bytes())?;
+    Ok(path)
+}
+
+fn page(subject: Subject) -> Result<String, ReportError> {
+    match subject {
+        Subject::Runs(runs) => runs_page(runs),
+        Subject::Comparison(data) => comparison_page(&data),
+        Subject::Sweep(data) => sweep_page(&data),
+        Subject::Find(data) => find_page(&data),
+    }
 }
 
 /// In the bundle if there is one, otherwise here.

@@ -1,6 +1,8 @@
 //! `show`: cards and tables.
 
-use plimsoll_report::{ReportData, card, comparison_table, name_apart, runs_table, trials_table};
+use plimsoll_report::{
+    ReportData, card, comparison_table, find_table, name_apart, runs_table, sweep_table, trials_table,
+};
 use plimsoll_results::{Exit, Stored};
 
 use super::{ShowOptions, open};
@@ -10,7 +12,7 @@ use crate::measure::style;
 pub(crate) fn run(options: &ShowOptions) -> anyhow::Result<Exit> {
     let stored: Vec<Stored> = options.bundles.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
     if options.json {
-        let documents: Vec<_> = stored.iter().map(document).collect();
+        let documents: Vec<_> = stored.iter().map(Stored::raw).collect();
         let text = match &documents[..] {
             [one] => serde_json::to_string_pretty(one)?,
             many => serde_json::to_string_pretty(many)?,
@@ -20,14 +22,6 @@ pub(crate) fn run(options: &ShowOptions) -> anyhow::Result<Exit> {
         print(&stored)?;
     }
     Ok(Exit::Pass)
-}
-
-/// As it is stored, with fields that this version does not know.
-fn document(stored: &Stored) -> &serde_json::Value {
-    match stored {
-        Stored::Run(run) => run.raw(),
-        Stored::Comparison(comparison) => comparison.raw(),
-    }
 }
 
 /// Each on its own, then all runs side by side.
@@ -44,7 +38,9 @@ fn print(stored: &[Stored]) -> anyhow::Result<()> {
                 section(&trials_table(&data));
                 runs.push(data);
             }
-            Stored::Comparison(comparison) => print!("{}", comparison_table(comparison.document(), style())),
+            Stored::Comparison(stored) => print!("{}", comparison_table(stored.document(), style())),
+            Stored::Sweep(stored) => print!("{}", sweep_table(stored.document(), style())),
+            Stored::Find(stored) => print!("{}", find_table(stored.document(), style())),
         }
     }
     if runs.len() > 1 {

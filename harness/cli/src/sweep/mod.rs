@@ -5,7 +5,6 @@
 
 mod factors;
 pub(crate) mod options;
-mod page;
 mod request;
 mod rows;
 mod session;

@@ -10,6 +10,7 @@ use super::request::Request;
 use super::rows;
 use crate::exit::{UnfitError, UsageError};
 use crate::measure::blocks::{Blocks, OnFailure};
+use crate::stored::write_report;
 
 /// Runs the sweep and writes its bundle, also when it is stopped half-way.
 pub(super) fn execute(request: &Request<'_>) -> anyhow::Result<SweepDocument> {
@@ -28,8 +29,9 @@ pub(super) fn execute(request: &Request<'_>) -> anyhow::Result<SweepDocument> {
     };
     document.design.stopped = Some(stopped);
     rows::conclude(&mut document, request, blocks)?;
-    let page = super::page::html(&document)?;
-    document.report = Some(writer.write_report(&page)?.display().to_string());
+    // The page is made of what is stored.
+    writer.checkpoint(&mut document)?;
+    document.report = Some(write_report(writer.path())?.display().to_string());
     writer.finish(&mut document, Timestamp::now())?;
     Ok(document)
 }

@@ -14,7 +14,12 @@ const IN_DOUBT: &str = "reached, with a verdict";
 /// Response times of runs that differ in their rate, a line for each system and quantile, joined in the order of the
 /// rates that were achieved. `None` when there are not two rates to compare.
 pub fn hockey_stick(runs: &[ReportData]) -> Option<Chart> {
-    let points: Vec<_> = runs.iter().zip(same_but_for_the_rate(runs)).filter_map(point).collect();
+    lines_against_load(runs, same_but_for_the_rate(runs))
+}
+
+/// The same of runs whose systems the caller tells apart: those of one name are on one line.
+pub(crate) fn lines_against_load(runs: &[ReportData], systems: Vec<String>) -> Option<Chart> {
+    let points: Vec<_> = runs.iter().zip(systems).filter_map(point).collect();
     let systems = distinct(points.iter().map(|point| point.system.clone()));
     let joined = |system: &String| points.iter().filter(|point| point.system == *system).count() > 1;
     if !systems.iter().any(joined) {

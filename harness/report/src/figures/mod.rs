@@ -17,6 +17,7 @@ pub(crate) use self::cost::facts as cost_facts;
 pub use self::forest::forests;
 pub use self::heat_map::heat_maps;
 pub use self::hockey_stick::hockey_stick;
+pub(crate) use self::hockey_stick::lines_against_load;
 pub use self::percentiles::percentile_curve;
 pub use self::shift::shift_function;
 pub use self::stages::stage_waterfalls;

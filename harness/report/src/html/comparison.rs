@@ -4,7 +4,7 @@ use plimsoll_results::{ArmComparison, ComparedArm, ComparisonDocument, MetricCom
 
 use super::figures_page::{FiguresPage, FiguresRow, FiguresTable, page_of};
 use super::view::facts;
-use super::{ReportError, figures};
+use super::{ReportError, figures, seed_note};
 use crate::comparison::column_names;
 use crate::comparison::words::{change, design, durability, interval, left_out, remark, title, value};
 use crate::data::ComparisonData;
@@ -15,8 +15,8 @@ pub fn comparison_page(data: &ComparisonData) -> Result<String, ReportError> {
     let mut all: Vec<Figure> =
         forests(&data.document).into_iter().map(|forest| forest.chart.into()).collect();
     all.extend(shift_function(&data.document).map(Figure::from));
-    if !data.arms.is_empty() {
-        all.extend(figures(&data.arms));
+    if !data.runs.is_empty() {
+        all.extend(figures(&data.runs));
     }
     page_of(&page(data), &all)
 }
@@ -120,7 +120,5 @@ fn notes(document: &ComparisonDocument) -> Vec<String> {
     });
     let basis = "Medians are for orientation; the change is the Hodges–Lehmann ratio of pairs, which drift of the machine \
                  does not move.";
-    missing
-        .chain([basis.to_owned(), format!("Seed of the order: {}. {}", document.design.seed, document.id)])
-        .collect()
+    missing.chain([basis.to_owned(), seed_note(document.design.seed, &document.id)]).collect()
 }

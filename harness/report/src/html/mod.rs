@@ -2,7 +2,9 @@
 
 mod comparison;
 mod figures_page;
+mod find;
 mod runs;
+mod sweep;
 mod view;
 
 use minijinja::value::Serde;
@@ -13,7 +15,9 @@ use thiserror::Error;
 
 pub use self::comparison::comparison_page;
 pub use self::figures_page::{FiguresPage, FiguresRow, FiguresTable, figures_page};
+pub use self::find::find_page;
 pub use self::runs::runs_page;
+pub use self::sweep::sweep_page;
 use crate::data::ReportData;
 use crate::echarts::echarts_option;
 use crate::figures::{Choice, Figure, cost_bars, heat_maps, percentile_curve, stage_waterfalls, time_series};
@@ -59,6 +63,11 @@ fn figures(runs: &[ReportData]) -> Vec<Figure> {
         Figure::of(heat_maps(runs)),
     ];
     figures.into_iter().flatten().collect()
+}
+
+/// What repeats the order of the trials, and where they are.
+fn seed_note(seed: u64, id: &str) -> String {
+    format!("Seed of the order: {seed}. {id}")
 }
 
 /// Fills in one of the templates.

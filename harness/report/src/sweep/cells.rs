@@ -5,7 +5,7 @@ use plimsoll_results::SweepRow;
 use crate::units::{bytes, count, duration_ns, duration_us, exact, or_dash, three};
 
 /// Names of the columns.
-pub const SWEEP_HEAD: [&str; 16] = [
+pub(crate) const SWEEP_HEAD: [&str; 16] = [
     "point",
     "acks, survives",
     "records/s",
@@ -25,12 +25,12 @@ pub const SWEEP_HEAD: [&str; 16] = [
 ];
 
 /// What the columns are.
-pub const SWEEP_LEGEND: &str = "× base: Hodges–Lehmann ratio to the base over blocks, with its 95 % interval from six \
+pub(crate) const SWEEP_LEGEND: &str = "× base: Hodges–Lehmann ratio to the base over blocks, with its 95 % interval from six \
                                 blocks on. Latencies are of all trials together; – means too few samples. Start: from the start of the process to the first acknowledged record. Survives: the \
                                 worst event after which an acknowledged record is still there.";
 
 /// A row, in the order of [`SWEEP_HEAD`].
-pub fn sweep_cells(row: &SweepRow) -> Vec<String> {
+pub(crate) fn sweep_cells(row: &SweepRow) -> Vec<String> {
     let verify = &row.verify;
     let wrong = verify.lost + verify.duplicated + verify.reordered + verify.corrupted + verify.phantom;
     vec![

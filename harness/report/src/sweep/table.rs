@@ -44,7 +44,7 @@ fn base(document: &SweepDocument) -> Vec<String> {
 }
 
 /// `8 points, one factor at a time, 6 blocks of each in random order`.
-pub fn sweep_basis(document: &SweepDocument) -> String {
+pub(crate) fn sweep_basis(document: &SweepDocument) -> String {
     let how =
         if document.design.cross { "every combination" } else { "one factor at a time around the base" };
     let ended = match document.status {

@@ -1,9 +1,13 @@
-//! Runs and comparisons that never took place, the same at every call: for tests of pictures and for looking at them.
+//! Results that never took place, the same at every call: for tests of pictures and for looking at them.
+
+mod composite;
 
 use std::collections::BTreeMap;
 
 use plimsoll_report::{ComparisonData, ReportData, TrialData};
 use plimsoll_results::*;
+
+pub(crate) use self::composite::{found, swept};
 
 const WARMUP: u64 = 4;
 const MEASURE: u64 = 30;
@@ -102,8 +106,8 @@ pub(crate) fn compared(pairs: u32) -> ComparisonData {
     let found = compare(Trials::Paired(&pairs), &MinEffects::default(), 1);
     let (arm, against) = ("io_uring".to_owned(), "page-cache".to_owned());
     document.conclude(vec![ArmComparison { arm, against, ..found }]);
-    let arms = ["page-cache", "io_uring"].map(|name| ReportData { name: name.to_owned(), ..run.clone() });
-    ComparisonData { document, machine: Some(machine()), arms: arms.into() }
+    let runs = ["page-cache", "io_uring"].map(|name| ReportData { name: name.to_owned(), ..run.clone() });
+    ComparisonData { document, machine: Some(machine()), runs: runs.into() }
 }
 
 fn summary(noise: &mut Noise, slower: f64) -> TrialSummary {

@@ -2,10 +2,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::BundleError;
 
@@ -68,6 +69,28 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, B
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(io("read", path)(source)),
     }
+}
+
+/// The document `name` in the directory `path`, or at `path` itself: its directory, what this version knows of it, and all
+/// of it as found. `known` is what this version reads, such as `run/1.x`.
+pub(crate) fn read_document<D: DeserializeOwned>(
+    path: &Path,
+    name: &str,
+    known: &'static str,
+) -> Result<(PathBuf, D, Value), BundleError> {
+    let dir = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path };
+    let file = dir.join(name);
+    let bytes = fs::read(&file).map_err(io("read", &file))?;
+    let raw: Value = serde_json::from_slice(&bytes).map_err(json(&file, None))?;
+    let Some(schema) = raw.get("schema").and_then(Value::as_str) else {
+        return Err(BundleError::Foreign { known, path: file });
+    };
+    let minor = schema.strip_prefix(known.trim_end_matches('x'));
+    if minor.is_none_or(|minor| minor.parse::<u32>().is_err()) {
+        return Err(BundleError::Schema { known, found: schema.to_owned(), path: file });
+    }
+    let document = D::deserialize(&raw).map_err(json(&file, None))?;
+    Ok((dir.to_owned(), document, raw))
 }
 
 pub(crate) fn json(

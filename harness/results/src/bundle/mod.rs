@@ -65,7 +65,7 @@ pub enum BundleError {
         /// What this version reads.
         known: &'static str,
     },
-    /// The path does not hold a run or a comparison.
+    /// The path holds no result that can be opened.
     #[error("{path} is not a bundle: {what}")]
     NotABundle {
         /// Path as given.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::BundleError;
-use super::files::{io, json, read_json, read_lines};
+use super::files::{io, read_document, read_json, read_lines};
 use crate::event::Event;
 use crate::hlog::read_hlog;
 use crate::intervals::IntervalRow;
@@ -36,18 +36,8 @@ pub struct Trial {
 impl Bundle {
     /// Opens a bundle directory, or a `run.json` in one.
     pub fn open(path: &Path) -> Result<Self, BundleError> {
-        let dir = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path };
-        let file = dir.join("run.json");
-        let bytes = fs::read(&file).map_err(io("read", &file))?;
-        let raw: Value = serde_json::from_slice(&bytes).map_err(json(&file, None))?;
-        let Some(schema) = raw.get("schema").and_then(Value::as_str) else {
-            return Err(BundleError::Foreign { known: "run/1.x", path: file });
-        };
-        if schema.strip_prefix("run/1.").is_none_or(|minor| minor.parse::<u32>().is_err()) {
-            return Err(BundleError::Schema { known: "run/1.x", found: schema.to_owned(), path: file });
-        }
-        let document = RunDocument::deserialize_from(&raw).map_err(json(&file, None))?;
-        Ok(Self { dir: dir.to_owned(), document, raw })
+        let (dir, document, raw) = read_document(path, "run.json", "run/1.x")?;
+        Ok(Self { dir, document, raw })
     }
 
     /// Where it is.
@@ -145,11 +135,5 @@ impl Trial {
     /// The verifier's findings, if it got that far.
     pub fn verify(&self) -> Result<Option<VerifyDocument>, BundleError> {
         read_json(&self.dir.join("verify.json"))
-    }
-}
-
-impl RunDocument {
-    fn deserialize_from(raw: &Value) -> Result<Self, serde_json::Error> {
-        serde::Deserialize::deserialize(raw)
     }
 }

@@ -7,7 +7,6 @@
 mod build;
 mod design;
 mod metric;
-mod reader;
 mod writer;
 
 use serde::{Deserialize, Serialize};
@@ -15,14 +14,17 @@ use serde::{Deserialize, Serialize};
 pub use self::build::{MinEffects, Trials, compare};
 pub use self::design::{ComparedArm, Design, durability_differences};
 pub use self::metric::{ArmComparison, LeftOut, MetricComparison, ShiftPoint};
-pub use self::reader::Comparison;
 pub use self::writer::ComparisonWriter;
+use crate::composite::{Composite, CompositeDocument};
 use crate::machine::{Machine, ToolBuild};
 use crate::stats::ComparisonVerdict;
 use crate::status::{Exit, Status};
 
 /// The schema this version writes. Readers accept every `compare/1.x`.
 pub const COMPARISON_SCHEMA: &str = "compare/1.0";
+
+/// A stored comparison, with the runs of the arms that were measured for it.
+pub type Comparison = Composite<ComparisonDocument>;
 
 /// A comparison of two or more arms.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,6 +66,20 @@ pub struct ComparisonDocument {
     /// RFC 3339, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<String>,
+}
+
+impl CompositeDocument for ComparisonDocument {
+    const FILE: &'static str = "compare.json";
+    const KNOWN: &'static str = "compare/1.x";
+    const FOLDER: &'static str = "arms";
+
+    fn runs(&self) -> Vec<(&str, Option<&str>)> {
+        self.arms.iter().map(|arm| (arm.name.as_str(), arm.bundle.as_deref())).collect()
+    }
+
+    fn machine(&self) -> Option<&Machine> {
+        self.machine.as_ref()
+    }
 }
 
 impl ComparisonDocument {

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::ComparisonDocument;
 use crate::bundle::files::replace_json;
 use crate::bundle::{BundleError, BundleWriter, fresh_dir};
+use crate::composite::CompositeDocument;
 use crate::machine::Machine;
 
 /// A comparison being written. Dropping it without [`ComparisonWriter::finish`] leaves it marked `aborted`.
@@ -62,7 +63,7 @@ impl ComparisonWriter {
         document.id.clone_from(&self.id);
         document.bundle = Some(self.dir.display().to_string());
         document.started_at = Some(self.started.to_string());
-        replace_json(&self.dir.join("compare.json"), document)
+        document.store(&self.dir)
     }
 
     /// Writes the final `compare.json`.

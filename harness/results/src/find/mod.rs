@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::search::{Search, SearchRule, Step};
 pub use self::slo::{Level, Slo, SloError, grows};
+use crate::composite::{Composite, CompositeDocument};
 use crate::machine::{Machine, ToolBuild};
 use crate::run::Durability;
 use crate::status::Status;
@@ -14,6 +15,9 @@ use crate::sweep::SweepRow;
 
 /// The schema this version writes. Readers accept every `find/1.x`.
 pub const FIND_SCHEMA: &str = "find/1.0";
+
+/// A stored search, with the runs that were measured at parts of the rate.
+pub type Find = Composite<FindDocument>;
 
 /// A search and what was measured at its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +66,48 @@ pub struct FindDocument {
     /// RFC 3339, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<String>,
+}
+
+impl CompositeDocument for FindDocument {
+    const FILE: &'static str = "find.json";
+    const KNOWN: &'static str = "find/1.x";
+    const FOLDER: &'static str = "rates";
+
+    fn runs(&self) -> Vec<(&str, Option<&str>)> {
+        self.rows.iter().filter_map(SweepRow::run).collect()
+    }
+
+    fn machine(&self) -> Option<&Machine> {
+        self.machine.as_ref()
+    }
+}
+
+impl FindDocument {
+    /// A document that says truthfully that nothing has been found yet: status `aborted`.
+    pub fn unfinished(slo: Vec<String>, design: FindDesign) -> Self {
+        Self {
+            schema: FIND_SCHEMA.to_owned(),
+            id: String::new(),
+            bundle: None,
+            report: None,
+            status: Status::Aborted,
+            status_reasons: vec!["the search ended before its summary was written".to_owned()],
+            workload: None,
+            slo,
+            rate: None,
+            bracket: Bracket::default(),
+            burst_rate: None,
+            levels: Vec::new(),
+            rows: Vec::new(),
+            design,
+            durability: Durability::default(),
+            notices: Vec::new(),
+            machine: None,
+            tool: None,
+            started_at: None,
+            ended_at: None,
+        }
+    }
 }
 
 /// Both ends of what is known, in records per second.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::writer::{SweepError, SweepPlan, SweepPoint, SweepWriter};
 use crate::comparison::ArmComparison;
+use crate::composite::{Composite, CompositeDocument};
 use crate::machine::{Machine, ToolBuild};
 use crate::run::{Cost, Durability, QuantileSet, RunDocument, Throughput};
 use crate::stats::StopReason;
@@ -16,6 +17,9 @@ use crate::verify::VerifyCounts;
 
 /// The schema this version writes. Readers accept every `sweep/1.x`.
 pub const SWEEP_SCHEMA: &str = "sweep/1.0";
+
+/// A stored sweep, with the runs of its points.
+pub type Sweep = Composite<SweepDocument>;
 
 /// A matrix of points.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,6 +133,20 @@ pub struct SweepRow {
     pub bundle: Option<String>,
 }
 
+impl CompositeDocument for SweepDocument {
+    const FILE: &'static str = "sweep.json";
+    const KNOWN: &'static str = "sweep/1.x";
+    const FOLDER: &'static str = "points";
+
+    fn runs(&self) -> Vec<(&str, Option<&str>)> {
+        self.rows.iter().filter_map(SweepRow::run).collect()
+    }
+
+    fn machine(&self) -> Option<&Machine> {
+        self.machine.as_ref()
+    }
+}
+
 impl SweepDocument {
     /// A document that says truthfully that nothing has been measured yet: status `aborted`.
     pub fn unfinished(factors: Vec<Factor>, design: SweepDesign) -> Self {
@@ -176,6 +194,11 @@ impl SweepRow {
             bundle: run.bundle,
             ..Self::default()
         }
+    }
+
+    /// Its name and its bundle, if anything was measured.
+    pub(crate) fn run(&self) -> Option<(&str, Option<&str>)> {
+        (self.trials > 0).then_some((self.name.as_str(), self.bundle.as_deref()))
     }
 
     /// Its ratio to the base in one metric, with the ends of its interval.

@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::SweepDocument;
-use crate::bundle::files::{io, read_json, replace, replace_json};
+use crate::bundle::files::{io, read_json, replace_json};
 use crate::bundle::{Bundle, BundleError, BundleWriter, fresh_dir};
+use crate::composite::CompositeDocument;
 use crate::machine::{Machine, ToolBuild};
 
 /// What decides every figure of a sweep. Two sessions of equal plans are one sweep.
@@ -96,7 +97,7 @@ impl SweepWriter {
         if let Some(difference) = before.difference(plan) {
             return Err(SweepError::OtherPlan { path: dir.to_owned(), difference });
         }
-        let document: Option<SweepDocument> = read_json(&dir.join("sweep.json"))?;
+        let document: Option<SweepDocument> = read_json(&dir.join(SweepDocument::FILE))?;
         let began = document.and_then(|document| document.started_at?.parse().ok());
         Ok(Self { started: began.unwrap_or(started), ..writer })
     }
@@ -144,16 +145,6 @@ impl SweepWriter {
         self.dir.join("points").join(format!("{number:02}-{}", folder.trim_end_matches('-')))
     }
 
-    /// Stores the page.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn write_report(&self, html: &str) -> Result<PathBuf, SweepError> {
-        let path = self.dir.join("report.html");
-        replace(&path, html.as_bytes())?;
-        Ok(path)
-    }
-
     /// Writes `sweep.json` as it stands, with id, paths and start filled in.
     ///
     /// # Errors
@@ -162,7 +153,7 @@ impl SweepWriter {
         document.id.clone_from(&self.id);
         document.bundle = Some(self.dir.display().to_string());
         document.started_at = Some(self.started.to_string());
-        Ok(replace_json(&self.dir.join("sweep.json"), document)?)
+        Ok(document.store(&self.dir)?)
     }
 
     /// Writes the final `sweep.json`.
