@@ -1,14 +1,17 @@
-//! The committed JSON Schema and the Rust types say the same.
-
-mod support;
+//! `run.json`.
 
 use std::collections::BTreeMap;
 
 use plimsoll_results::*;
 use serde_json::{Value, json};
 
+use crate::check;
+use crate::full::{
+    full_arm, full_cost, full_durability, full_machine, full_stages, full_throughput, full_tool,
+};
+
 fn faults(value: &Value) -> Vec<String> {
-    support::faults(include_str!("../schema/run-1.0.schema.json"), value)
+    check::faults(include_str!("../../schema/run-1.0.schema.json"), value)
 }
 
 /// Every optional field is there.
@@ -17,15 +20,7 @@ fn full() -> RunDocument {
     let mut run = RunDocument::unfinished("id");
     run.bundle = Some("b".into());
     run.report = Some("r".into());
-    run.durability = Durability {
-        acks: Acks::All,
-        rf: 3,
-        min_isr: 2,
-        flush: Some("every message".into()),
-        durability: Some(DurabilityMode::Fsync),
-        survives: Some(Survives::Power),
-        direct: Some(true),
-    };
+    run.durability = full_durability();
     run.load = Load {
         target_rate: Some(1.0),
         intended: Some(1),
@@ -39,22 +34,13 @@ fn full() -> RunDocument {
         verdicts: vec![Verdict::RateNotMet],
         ..Default::default()
     };
-    run.throughput =
-        Throughput { wire_mb_per_s: Some(1.0), consumed_records_per_s: Some(1.0), ..Default::default() };
+    run.throughput = full_throughput();
     run.latency.quantiles =
         Quantiles { response: set, schedule: Some(set), hiccup: Some(set), ..Default::default() };
     run.stages = Some(full_stages());
     run.cost = full_cost();
     run.faults = vec![Fault::default()];
-    run.arm = Arm {
-        driver: Some("librdkafka 2.12.1".into()),
-        label: Some("a".into()),
-        git_sha: Some("s".into()),
-        foreign: true,
-        start_ms: Some(41.5),
-        effective_config: BTreeMap::from([("a".into(), "b".into())]),
-        ..Default::default()
-    };
+    run.arm = full_arm();
     run.payload = Some(PayloadSummary {
         unique_bytes: Some(1),
         stamp_bytes: Some(28),
@@ -63,12 +49,7 @@ fn full() -> RunDocument {
         ..Default::default()
     });
     run.machine = Some(full_machine());
-    run.tool = Some(ToolBuild {
-        git_sha: Some("s".into()),
-        dirty: Some(true),
-        rustc: Some("r".into()),
-        ..Default::default()
-    });
+    run.tool = Some(full_tool());
     run.phases = vec![PhaseSpan { steady: Some(true), reason: Some("r".into()), ..Default::default() }];
     run.seeds = BTreeMap::from([("keys".into(), 1)]);
     run.config_hash = Some(config_hash(&json!({})));
@@ -86,113 +67,6 @@ fn full() -> RunDocument {
     run.started_at = Some("t".into());
     run.ended_at = Some("t".into());
     run
-}
-
-fn full_stages() -> Stages {
-    let time = Some(StageTime { p50_us: Some(1.5), share: Some(0.1), n: 3, ..Default::default() });
-    Stages {
-        enqueue: time,
-        linger: time,
-        compress: time,
-        send_queue: time,
-        wire: time,
-        request_queue: time,
-        parse: time,
-        validate: time,
-        append: time,
-        flush: time,
-        ack_wait: time,
-        send: time,
-        fetch_wait: time,
-        decode: time,
-        response_mean_us: Some(1.0),
-        unaccounted_mean_us: Some(0.5),
-        unaccounted_pct: None,
-        e2e_mean_us: Some(1.0),
-        e2e_unaccounted_mean_us: Some(0.5),
-        e2e_unaccounted_pct: Some(50.0),
-    }
-}
-
-fn full_cost() -> Cost {
-    let some = Some(1.0);
-    let broker = ProcessCost {
-        cpu_user_ns_per_record: some,
-        run_delay_ns_per_record: some,
-        syscalls_per_record: some,
-        syscalls_per_s: some,
-        ctx_switches_per_s: some,
-        voluntary_switches_per_record: some,
-        voluntary_switches_per_s: some,
-        involuntary_switches_per_record: some,
-        involuntary_switches_per_s: some,
-        minor_faults: Some(1),
-        major_faults: Some(1),
-        minor_faults_per_record: some,
-        major_faults_per_s: some,
-        read_bytes_per_s: some,
-        write_bytes_per_s: some,
-        ..Default::default()
-    };
-    Cost {
-        broker,
-        read_bytes: Some(1),
-        device_bytes_written_per_payload_byte: some,
-        device_bytes_read_per_payload_byte: some,
-        device_flushes: Some(1),
-        fsyncs: Some(1),
-        fsyncs_per_record: some,
-        fsyncs_per_s: some,
-        steal_pct: some,
-        psi: Some(Psi { cpu: Pressure { some_pct: some, full_pct: None }, ..Default::default() }),
-        broker_cpu_s_per_gb: some,
-        ..Default::default()
-    }
-}
-
-fn full_machine() -> Machine {
-    let map = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
-    Machine {
-        cpu: Processor {
-            smt: Some(true),
-            numa_nodes: Some(1),
-            governor: Some("g".into()),
-            turbo: Some(true),
-            freq_khz: Some([1, 2]),
-            ..Default::default()
-        },
-        memory: Memory {
-            dirty_bytes: Some(1),
-            swap_used_bytes: Some(1),
-            swappiness: Some(1),
-            thp: Some("t".into()),
-            dirty_ratio_pct: Some([1, 2]),
-            free_page_reporting: Some(true),
-            ..Default::default()
-        },
-        os: Some("o".into()),
-        clocksource: Some("tsc".into()),
-        mitigations: map.clone(),
-        virtualization: Some(Virtualization { guest: true, hint: Some("h".into()) }),
-        cgroup: Some(Cgroup { cpu_max: Some("m".into()), memory_max_bytes: Some(1), nr_throttled: Some(1) }),
-        filesystem: Some(Filesystem::default()),
-        disk: Some(BlockDevice {
-            model: Some("m".into()),
-            scheduler: Some("s".into()),
-            rotational: Some(false),
-            write_cache: Some("w".into()),
-            fua: Some(false),
-            logical_block_bytes: Some(512),
-            written_bytes_before: Some(1),
-            ..Default::default()
-        }),
-        io_uring: Some(IoUring { available: false, reason: Some("r".into()) }),
-        load_average: Some([0.1; 3]),
-        open_files_max: Some(1),
-        locked_memory_max_bytes: Some(1),
-        unread: map,
-        ..Default::default()
-    }
 }
 
 #[test]

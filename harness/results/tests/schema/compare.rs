@@ -1,6 +1,4 @@
-//! The committed JSON Schema of `compare.json` and the Rust types say the same.
-
-mod support;
+//! `compare.json`.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +6,11 @@ use plimsoll_results::stats::{ComparisonVerdict, StopReason};
 use plimsoll_results::*;
 use serde_json::{Value, json};
 
+use crate::check;
+use crate::full::{full_arm, full_durability, full_machine, full_tool};
+
 fn faults(value: &Value) -> Vec<String> {
-    support::faults(include_str!("../schema/compare-1.0.schema.json"), value)
+    check::faults(include_str!("../../schema/compare-1.0.schema.json"), value)
 }
 
 fn trial(at: u32) -> TrialSummary {
@@ -34,6 +35,8 @@ fn full() -> ComparisonDocument {
         differences: vec!["backend=mmap".into()],
         bundle: Some("x".into()),
         verdicts: BTreeMap::from([("rate_not_met".into(), 1)]),
+        arm: full_arm(),
+        durability: full_durability(),
         ..ComparedArm::default()
     };
     document.arms = vec![arm];
@@ -47,8 +50,8 @@ fn full() -> ComparisonDocument {
     document.durability_differences = vec!["acks: all (a), 1 (b)".into()];
     document.notices = vec!["n".into()];
     document.workload = Some("hello".into());
-    document.machine = Some(Machine::default());
-    document.tool = Some(ToolBuild::default());
+    document.machine = Some(full_machine());
+    document.tool = Some(full_tool());
     document.started_at = Some("t".into());
     document.ended_at = Some("t".into());
     document
