@@ -137,6 +137,29 @@ fn a_stored_sweep_is_shown_redrawn_and_listed_as_it_was() {
 }
 
 #[test]
+fn b7_systems_of_unequal_durability_are_refused_before_anything_is_measured() {
+    let place = Place::new();
+    let systems = ["sweep", "null.toml", "--vary", "target=null,plimsoll", "--vary", "acks=1,all"];
+    let sweep = [&systems[..], &["-r", "1", "--json"]].concat();
+    let output = place.run(&sweep);
+    let refused = document(&output);
+    assert_eq!((code(&output), &refused["status"]), (64, &"failed".into()), "{refused:#}");
+    let reasons = refused["status_reasons"].to_string();
+    for part in ["the points do not promise the same", "(target=plimsoll)", "--allow-unequal-durability"] {
+        assert!(reasons.contains(part), "no {part} in {reasons}");
+    }
+    assert!(!reasons.contains("acks"), "acks differs on purpose: {reasons}");
+    assert!(!Path::new(&place.path("runs")).exists(), "a refusal leaves nothing behind");
+    let output = place.run(&[&sweep[..], &["--allow-unequal-durability"]].concat());
+    let found = document(&output);
+    assert_eq!((code(&output), &found["status"]), (0, &"ok".into()), "{found:#}");
+    let said = "these systems do not promise the same";
+    assert!(found["notices"][0].as_str().is_some_and(|notice| notice.starts_with(said)), "{found:#}");
+    let page = std::fs::read_to_string(found["report"].as_str().expect("a path")).expect("the page");
+    assert!(page.contains(said));
+}
+
+#[test]
 fn a_killed_sweep_goes_on_where_it_was_and_only_with_the_same_plan() {
     let place = Place::new();
     let dir = place.path("mine");

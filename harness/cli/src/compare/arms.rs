@@ -7,6 +7,7 @@ use plimsoll_io::Backend;
 use plimsoll_results::{Bundle, Status, TrialSummary};
 
 use super::baseline;
+use super::equal::Promise;
 use super::options::CompareOptions;
 use super::revision;
 use crate::exit::UsageError;
@@ -122,6 +123,14 @@ impl Arm {
         match &self.source {
             Source::Measure(plan) => Some(plan),
             Source::Stored(_) => None,
+        }
+    }
+
+    /// Who says what an acknowledgement of it means.
+    pub(super) fn promise(&self) -> Promise<'_> {
+        match &self.source {
+            Source::Measure(plan) => Promise::Asked(plan),
+            Source::Stored(stored) => Promise::Said(&stored.bundle.document().durability),
         }
     }
 }

@@ -6,7 +6,7 @@
 pub(crate) mod arms;
 pub(crate) mod baseline;
 mod conclude;
-mod equal;
+pub(crate) mod equal;
 pub(crate) mod options;
 pub(crate) mod profile;
 mod request;

@@ -23,7 +23,8 @@ struct Session<'a> {
 /// Runs the comparison and writes its bundle, also when it is stopped half-way.
 pub(crate) fn execute(request: &Request<'_>) -> anyhow::Result<ComparisonDocument> {
     if !request.unequal_durability {
-        equal::refuse_unequal(&request.arms)?;
+        let sides: Vec<_> = request.arms.iter().map(|arm| (arm.name.as_str(), arm.promise())).collect();
+        equal::refuse_unequal("arms", &sides)?;
     }
     let seed = request.arms.iter().find_map(Arm::plan).map_or(0, |plan| plan.workload.seed);
     let runs = request.runs.map(|runs| runs as usize);

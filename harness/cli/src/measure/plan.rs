@@ -210,6 +210,16 @@ impl Plan {
         of(self) == of(other)
     }
 
+    /// Both measure the same system, however it is configured.
+    pub(crate) fn is_of_the_system_of(&self, other: &Self) -> bool {
+        let of = |plan: &Self| {
+            let (label, system) = plan.workload.chosen();
+            let executable = plan.broker.as_ref().map(|broker| broker.executable.clone());
+            (label.to_owned(), system.kind, system.bootstrap.clone(), executable)
+        };
+        of(self) == of(other)
+    }
+
     /// About how many seconds one trial takes.
     pub(crate) fn trial_s(&self) -> f64 {
         let phases = &self.workload.phases;

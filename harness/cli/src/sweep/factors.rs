@@ -19,6 +19,9 @@ const NAMES: [(&str, &str); 11] = [
     ("producers", "produce.workers"),
     ("durability", "plimsoll.durability"),
 ];
+/// In keys of settings that say what an acknowledgement means: to vary one of them is to want points that promise
+/// different things.
+const PROMISES: [&str; 6] = ["acks", "replication", "min_insync", "min.insync", "durability", "flush"];
 /// The name of the point with every first value.
 pub(super) const BASE: &str = "base";
 
@@ -119,6 +122,12 @@ impl Point {
     pub(super) fn key(&self) -> String {
         let words: Vec<String> = self.values.iter().map(|(name, value)| format!("{name}={value}")).collect();
         words.join(",")
+    }
+
+    /// What it was told that an acknowledgement means.
+    pub(super) fn promise(&self) -> Vec<&(String, String)> {
+        let says = |(name, _): &&(String, String)| PROMISES.iter().any(|word| key(name).contains(word));
+        self.values.iter().filter(says).collect()
     }
 
     /// Settings as `compare --arm` takes them.

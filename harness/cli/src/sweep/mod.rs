@@ -1,13 +1,14 @@
 //! `sweep`: settings become points, points become trials in complete blocks, trials become rows.
 //!
-//! [`factors`] lays out the points, [`request`] resolves each to a plan, [`session`] measures them, [`rows`] says what
-//! they were.
+//! [`factors`] lays out the points, [`request`] resolves each to a plan, [`systems`] sees that they may be compared,
+//! [`session`] measures them, [`rows`] says what they were.
 
 mod factors;
 pub(crate) mod options;
 mod request;
 mod rows;
 mod session;
+mod systems;
 
 use plimsoll_report::{sweep_csv, sweep_markdown, sweep_table};
 use plimsoll_results::Exit;

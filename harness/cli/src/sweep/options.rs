@@ -34,6 +34,10 @@ pub(crate) struct SweepOptions {
     /// Runs even more than twelve points.
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Measures systems beside each other although an acknowledgement means something else in each and no factor asks for
+    /// that; result, table and page then say what differs. Without it that is a usage error.
+    #[arg(long)]
+    pub(crate) allow_unequal_durability: bool,
     /// Goes on with the sweep in this directory after an interruption or a crash, or begins it there; refuses when it was
     /// begun with another plan. More blocks than before are no other plan.
     #[arg(long, value_name = "DIR")]

@@ -10,6 +10,7 @@ use plimsoll_results::{
 
 use super::factors::Point;
 use super::request::Request;
+use super::systems;
 use crate::measure::blocks::Blocks;
 use crate::measure::document::rank;
 
@@ -32,7 +33,8 @@ pub(super) fn conclude(
     let differ = document.rows.iter().flat_map(|row| row.durability_differences.clone());
     document.durability_differences = differ.collect();
     (document.status, document.status_reasons) = status(document, failure);
-    document.notices = notices(document);
+    document.notices = systems::notices(&request.points, &document.rows);
+    document.notices.extend(verdicts(document));
     Ok(())
 }
 
@@ -102,8 +104,8 @@ fn status(document: &SweepDocument, failure: Option<(Status, String)>) -> (Statu
     (worst.unwrap_or(Status::Failed), reasons)
 }
 
-/// What to know before believing a figure.
-fn notices(document: &SweepDocument) -> Vec<String> {
+/// Points of which the load was not what was asked for.
+fn verdicts(document: &SweepDocument) -> Vec<String> {
     let verdicts = |row: &SweepRow| {
         let told = row
             .verdicts

@@ -7,17 +7,23 @@ use plimsoll_results::stats::StopReason;
 use plimsoll_results::{SweepDesign, SweepDocument, SweepError, SweepWriter};
 
 use super::request::Request;
-use super::rows;
+use super::{rows, systems};
 use crate::exit::{UnfitError, UsageError};
 use crate::measure::blocks::{Blocks, OnFailure};
 use crate::stored::write_report;
 
 /// Runs the sweep and writes its bundle, also when it is stopped half-way.
 pub(super) fn execute(request: &Request<'_>) -> anyhow::Result<SweepDocument> {
+    let options = request.options;
+    // One that was begun before has been asked then.
+    let goes_on = options.resume.as_deref().is_some_and(SweepWriter::is_begun);
+    if !options.allow_unequal_durability && !goes_on {
+        systems::refuse_unequal(&request.points)?;
+    }
     let writer = open(request)?;
     let mut document = begin(request, &writer)?;
     let mut blocks =
-        Blocks::new(request.seed(), Some(request.blocks()), OnFailure::GoOn, request.options.common.json)?;
+        Blocks::new(request.seed(), Some(request.blocks()), OnFailure::GoOn, options.common.json)?;
     let stopped = match prepare(request, &writer, &mut blocks) {
         Ok(()) => blocks.run(|blocks| {
             rows::take(&mut document, blocks);

@@ -102,6 +102,11 @@ impl SweepWriter {
         Ok(Self { started: began.unwrap_or(started), ..writer })
     }
 
+    /// Whether a sweep was begun in `dir`.
+    pub fn is_begun(dir: &Path) -> bool {
+        dir.join("plan.json").is_file()
+    }
+
     fn begin(writer: Self, plan: &SweepPlan) -> Result<Self, SweepError> {
         replace_json(&writer.dir.join("plan.json"), plan)?;
         Ok(writer)
