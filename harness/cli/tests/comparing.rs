@@ -181,6 +181,11 @@ fn too_few_pairs_are_inconclusive_which_only_strict_calls_a_failure() {
         (&true.into(), &2.into()),
         "{found:#}"
     );
+    if cfg!(debug_assertions) {
+        let told =
+            found["preflight"].to_string().contains("debug") && read(markdown).contains("pre-flight: ");
+        assert!(told, "a build for tests is remarked upon: {}", found["preflight"]);
+    }
     let order = found["design"]["order"].as_array().expect("blocks");
     let (first, mut second) = (order[0].clone(), order[1].clone());
     second.as_array_mut().expect("a block").reverse();

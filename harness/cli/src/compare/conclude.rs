@@ -9,6 +9,7 @@ use plimsoll_results::{
 
 use super::arms::Source;
 use super::request::Request;
+use crate::measure::preflight;
 
 /// `ok` unless something was not.
 pub(super) fn status(document: &mut ComparisonDocument, failure: Option<(Status, String)>) {
@@ -29,6 +30,8 @@ pub(super) fn arms(
     trials: Vec<Vec<Option<TrialSummary>>>,
     runs: Vec<RunDocument>,
 ) {
+    // Of trials that were stored it would be of another day.
+    document.preflight = runs.first().map(|run| run.preflight.clone()).unwrap_or_default();
     let mut runs = runs.into_iter();
     for (arm, trials) in request.arms.iter().zip(trials) {
         let trials: Vec<_> = trials.iter().flatten().collect();
@@ -77,28 +80,41 @@ pub(super) fn remarks(document: &mut ComparisonDocument, request: &Request<'_>) 
         document.notices.push("unpaired: drift of the machine between the arms is not controlled".to_owned());
         document.notices.extend(unlike(request));
     }
-    let unfit = unfit(document);
+    if request.must_be_fit {
+        judge_fitness(document);
+    }
     for arm in &document.arms {
         for (verdict, trials) in &arm.verdicts {
             let clause = format!("{}: {verdict} in {trials} of {} trials", arm.name, arm.trials);
             document.status_reasons.push(clause);
         }
     }
-    let regressed = document.verdict == Some(ComparisonVerdict::Regressed);
-    if request.must_be_fit && unfit && document.status == Status::Ok && !regressed {
-        document.status = Status::Invalid;
-        document
-            .status_reasons
-            .insert(0, "in most trials of an arm the load was not what was asked for".to_owned());
-    }
+    document.status_reasons.extend(preflight::remarks(&document.preflight));
 }
 
-/// The generator was the limit, or the rate was not met, in more than half of an arm's trials.
-fn unfit(document: &ComparisonDocument) -> bool {
-    let limits = [Verdict::RateNotMet, Verdict::GeneratorBound].map(|verdict| verdict.to_string());
-    document.arms.iter().any(|arm| {
-        limits.iter().any(|limit| arm.verdicts.get(limit).is_some_and(|trials| 2 * trials > arm.trials))
-    })
+/// Verdicts that no gate is passed with: of such trials the figures are not those of the load that was asked for. Steal is
+/// not among them, since it hits both arms of a pair alike.
+static UNFIT: [Verdict; 3] = [Verdict::RateNotMet, Verdict::GeneratorBound, Verdict::NotSteady];
+
+/// Nothing is judged by an arm most of whose trials have such a verdict; a regression that was found in spite of it stands.
+fn judge_fitness(document: &mut ComparisonDocument) {
+    let reasons: Vec<String> = document.arms.iter().flat_map(unfit).collect();
+    let regressed = document.verdict == Some(ComparisonVerdict::Regressed);
+    if !reasons.is_empty() && document.status == Status::Ok && !regressed {
+        document.status = Status::Invalid;
+    }
+    document.status_reasons.extend(reasons);
+}
+
+/// What most trials of an arm say against themselves.
+fn unfit(arm: &ComparedArm) -> Vec<String> {
+    let of = |verdict: &Verdict| arm.verdicts.get(&verdict.to_string()).copied().unwrap_or_default();
+    let most = UNFIT.iter().filter(|verdict| 2 * of(verdict) > arm.trials);
+    let told = most.map(|verdict| {
+        let (name, trials, what) = (&arm.name, of(verdict), verdict.explain());
+        format!("{name} is not fit to judge by: in {trials} of {} trials {what}", arm.trials)
+    });
+    told.collect()
 }
 
 /// How stored trials differ from what runs now.
@@ -123,4 +139,46 @@ fn unlike(request: &Request<'_>) -> Vec<String> {
         }
     }
     notices
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_results::{Design, Exit};
+
+    use super::*;
+
+    /// A gate whose candidate has `verdict` in so many of eight trials.
+    fn judged(verdict: &Verdict, trials: u32, found: ComparisonVerdict) -> ComparisonDocument {
+        let arm = |name: &str| ComparedArm { name: name.to_owned(), trials: 8, ..ComparedArm::default() };
+        let verdicts = BTreeMap::from([(verdict.to_string(), trials)]);
+        let mut document = ComparisonDocument {
+            status: Status::Ok,
+            status_reasons: Vec::new(),
+            verdict: Some(found),
+            arms: vec![arm("reference"), ComparedArm { verdicts, ..arm("candidate") }],
+            ..ComparisonDocument::unfinished("x", Design::default())
+        };
+        judge_fitness(&mut document);
+        document
+    }
+
+    #[test]
+    fn b2_no_gate_is_passed_by_trials_that_were_never_steady_or_bound_by_the_generator() {
+        use ComparisonVerdict::{Equivalent, Regressed};
+        let unsteady = judged(&Verdict::NotSteady, 5, Equivalent);
+        assert_eq!((unsteady.status, unsteady.exit(false)), (Status::Invalid, Exit::Invalid));
+        let said = "candidate is not fit to judge by: in 5 of 8 trials the load had not become steady when measuring began";
+        assert_eq!(unsteady.status_reasons, [said]);
+        for verdict in [Verdict::RateNotMet, Verdict::GeneratorBound] {
+            assert_eq!(judged(&verdict, 8, Equivalent).status, Status::Invalid, "{verdict}");
+        }
+        let regressed = judged(&Verdict::NotSteady, 8, Regressed);
+        assert_eq!(regressed.exit(false), Exit::Regression, "found in spite of it");
+        assert_eq!(regressed.status_reasons.len(), 1, "and it is said");
+        for passes in
+            [judged(&Verdict::NotSteady, 4, Equivalent), judged(&Verdict::StealAffected, 8, Equivalent)]
+        {
+            assert_eq!((passes.exit(false), passes.status_reasons.len()), (Exit::Pass, 0));
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use plimsoll_results::stats::ComparisonVerdict;
 use plimsoll_results::{ArmComparison, ComparisonDocument, MetricComparison, Status};
 
-use super::words::{change, design, durability, interval, left_out, remark, title, value};
+use super::words::{change, design, durability, interval, left_out, preflight, remark, title, value};
 use crate::card::CardStyle;
 
 const TITLE: usize = 31;
@@ -29,6 +29,7 @@ pub fn comparison_table(document: &ComparisonDocument, style: CardStyle) -> Stri
     lines.push(String::new());
     let remarks = document.status_reasons.iter().chain(&document.notices);
     lines.extend(remarks.map(|remark| paint.tone(YELLOW, &format!("  notice  {remark}"))));
+    lines.extend(preflight(document).map(|found| paint.tone(FAINT, &format!("  {found}"))));
     lines.extend(document.bundle.iter().map(|path| format!("  bundle  {path}")));
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
@@ -126,7 +127,7 @@ impl Paint {
 mod tests {
     use super::super::{comparison_csv, comparison_markdown};
     use super::*;
-    use plimsoll_results::{ComparedArm, Design, MinEffects, TrialSummary, Trials, compare};
+    use plimsoll_results::{Check, ComparedArm, Design, MinEffects, TrialSummary, Trials, compare};
 
     fn document(slower_by: f64) -> ComparisonDocument {
         let trial = |cpu_ns: f64| {
@@ -188,6 +189,16 @@ mod tests {
         for text in [comparison_table(&unequal, CardStyle::default()), comparison_markdown(&unequal)] {
             let (warning, figures) = (text.find("NOT EQUAL").unwrap(), text.find("broker CPU").unwrap());
             assert!(warning < figures && text.contains("acks: all (a), 1 (b)"), "{text}");
+        }
+    }
+
+    #[test]
+    fn b1_what_pre_flight_found_stands_in_table_and_summary() {
+        let mut document = document(1.0);
+        document.preflight =
+            vec![Check::warn("swap", "1.00 GB in use", "x"), Check::refuse("steal", "25 %", "y")];
+        for text in [comparison_table(&document, CardStyle::default()), comparison_markdown(&document)] {
+            assert!(text.contains("pre-flight: swap (1.00 GB in use)\n"), "{text}");
         }
     }
 

@@ -16,6 +16,7 @@ pub use self::design::{ComparedArm, Design, durability_differences};
 pub use self::metric::{ArmComparison, LeftOut, MetricComparison, ShiftPoint};
 pub use self::writer::ComparisonWriter;
 use crate::composite::{Composite, CompositeDocument};
+use crate::doctor::Check;
 use crate::machine::{Machine, ToolBuild};
 use crate::stats::ComparisonVerdict;
 use crate::status::{Exit, Status};
@@ -54,6 +55,9 @@ pub struct ComparisonDocument {
     /// Name of the workload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<String>,
+    /// What the examination of the machine before the first trial found that is not as it should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preflight: Vec<Check>,
     /// Where it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
@@ -98,6 +102,7 @@ impl ComparisonDocument {
             comparisons: Vec::new(),
             notices: Vec::new(),
             workload: None,
+            preflight: Vec::new(),
             machine: None,
             tool: None,
             started_at: None,

@@ -50,6 +50,7 @@ fn full() -> ComparisonDocument {
     document.durability_differences = vec!["acks: all (a), 1 (b)".into()];
     document.notices = vec!["n".into()];
     document.workload = Some("hello".into());
+    document.preflight = vec![Check::warn("n", "f", "a")];
     document.machine = Some(full_machine());
     document.tool = Some(full_tool());
     document.started_at = Some("t".into());
