@@ -1,5 +1,7 @@
 //! The terminal card: what a run found, in at most 24 lines.
 
+mod stages;
+
 use plimsoll_results::{Cost, ProcessCost, QuantileSet, RunDocument, Status, VerifyCounts};
 
 use crate::strip::{LEGEND, strip};
@@ -38,6 +40,7 @@ pub fn card(document: &RunDocument, style: CardStyle) -> String {
     head.extend(labelled("durability", &document.durability.to_string(), width).into_iter().map(Line::plain));
     let mut body = vec![Line::plain(rate(document))];
     body.extend(latency(document, width));
+    body.extend(stages(document, width));
     body.extend(cost(&document.cost));
     body.extend(verify(&document.verify, width));
     body.extend(payload(document, width));
@@ -193,6 +196,12 @@ fn latency(document: &RunDocument, width: usize) -> Vec<Line> {
         last.text += "   – too little to say";
     }
     lines
+}
+
+/// Where the mean response time goes, where somebody counted that.
+fn stages(document: &RunDocument, width: usize) -> Option<Line> {
+    let parts = stages::parts(document.stages.as_ref()?, width.saturating_sub(LABEL))?;
+    Some(Line::plain(label("stages", &parts)).spare(3))
 }
 
 /// Something was measured, but not enough for p99 or p99.9.
