@@ -59,7 +59,8 @@
   };
 
   const prepare = (id, css) => {
-    const option = structuredClone(options[chosen.get(id) ?? id]);
+    // Of another choice only what is not as in the first is stored.
+    const option = structuredClone({ ...options[id], ...options[chosen.get(id) ?? id] });
     const meta = option.plimsoll;
     delete option.plimsoll;
     const color = (name) => css.getPropertyValue(name).trim();

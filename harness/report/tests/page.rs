@@ -38,9 +38,9 @@ fn loads_nothing(page: &str) {
 }
 
 #[test]
-fn c2_under_three_megabytes_with_many_trials() {
+fn c2_under_three_megabytes_with_many_trials_and_a_tenth_to_spare() {
     for page in [html(&support::synthetic(50)).unwrap(), comparison_page(&support::compared(25)).unwrap()] {
-        assert!(page.len() < 3_000_000, "{} bytes", page.len());
+        assert!(page.len() < 2_700_000, "{} bytes", page.len());
     }
 }
 

@@ -10,7 +10,7 @@ mod view;
 use minijinja::value::Serde;
 use minijinja::{Environment, HtmlEscape, Value, context};
 use serde::Serialize;
-use serde_json::Map;
+use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
 pub use self::comparison::comparison_page;
@@ -109,9 +109,7 @@ impl Shared {
     /// Leaves out what has nothing to draw.
     pub(crate) fn of(figures: &[Figure]) -> Result<Self, ReportError> {
         let drawn = || figures.iter().filter(|figure| figure.choices.iter().any(|it| it.chart.has_values()));
-        let charts = drawn().flat_map(|figure| &figure.choices).map(|choice| &choice.chart);
-        let options: Map<String, serde_json::Value> =
-            charts.map(|chart| (chart.id.clone(), echarts_option(chart))).collect();
+        let options: Map<String, Json> = drawn().flat_map(options).collect();
         Ok(Self {
             figures: drawn().filter_map(|figure| FigureView::new(figure, &options)).collect(),
             data: for_script(&serde_json::to_string(&options)?),
@@ -121,6 +119,24 @@ impl Shared {
             notice: ECHARTS_NOTICE.trim().replace(" (https://www.apache.org/)", ""),
         })
     }
+}
+
+/// The charts of a figure, which share their axes: the first one whole, of each other what is not as in the first. The
+/// page's script puts them together again.
+fn options(figure: &Figure) -> Vec<(String, Json)> {
+    let mut charts = figure.choices.iter().map(|choice| &choice.chart);
+    let Some(first) = charts.next().map(|chart| (chart.id.clone(), echarts_option(chart))) else {
+        return Vec::new();
+    };
+    let others = charts.map(|chart| {
+        let mut option = echarts_option(chart);
+        if let Some(parts) = option.as_object_mut() {
+            parts.retain(|name, part| first.1.get(name) != Some(&*part));
+        }
+        (chart.id.clone(), option)
+    });
+    let others: Vec<_> = others.collect();
+    std::iter::once(first).chain(others).collect()
 }
 
 /// A figure as the template places it: what its first choice shows, until another one is chosen.
@@ -137,7 +153,7 @@ struct FigureView {
 }
 
 impl FigureView {
-    fn new(figure: &Figure, options: &Map<String, serde_json::Value>) -> Option<Self> {
+    fn new(figure: &Figure, options: &Map<String, Json>) -> Option<Self> {
         let chart = &figure.choices.first()?.chart;
         let height_of = |choice: &Choice| options.get(&choice.chart.id)?["plimsoll"]["height_px"].as_f64();
         let mut height_px = figure.choices.iter().filter_map(height_of).fold(0.0, f64::max);
@@ -171,6 +187,27 @@ mod tests {
     fn commands_in_texts_are_code_and_everything_is_escaped() {
         assert_eq!(code("use `a <b>` here").to_string(), "use <code>a &lt;b&gt;</code> here");
         assert_eq!(code("a ` alone").to_string(), "a ` alone");
+    }
+
+    #[test]
+    fn of_another_choice_only_what_is_different_is_stored_and_nothing_is_lost() {
+        use crate::chart::{Axis, Chart, Color, Panel, Scale, Series};
+        let chart = |id: &str, top: f64| {
+            let axis = || Axis::between("time", Scale::Seconds, 0.0, 9.0);
+            let line = Series::line("p50", Color::First, vec![(1.0, Some(top))]);
+            let panels = vec![Panel::lines("latency", axis(), vec![line], 1.0)];
+            let (title, question, captions) = Default::default();
+            let (marks, bands, y_toggle) = Default::default();
+            Chart { id: id.to_owned(), title, question, captions, x: axis(), panels, marks, bands, y_toggle }
+        };
+        let charts = [chart("time-1", 1.0), chart("time-2", 2.0)];
+        let choices = charts.iter().map(|chart| Choice { name: chart.id.clone(), chart: chart.clone() });
+        let stored = options(&Figure { choices: choices.collect() });
+        let keys = |at: usize| stored[at].1.as_object().unwrap().keys().collect::<Vec<_>>();
+        assert_eq!(keys(1), ["series"]);
+        let mut whole = stored[0].1.clone();
+        whole.as_object_mut().unwrap().extend(stored[1].1.as_object().unwrap().clone());
+        assert_eq!((stored[0].1.clone(), whole), (echarts_option(&charts[0]), echarts_option(&charts[1])));
     }
 
     #[test]
