@@ -12,6 +12,7 @@ mod compare;
 mod corpus;
 mod doctor;
 mod exit;
+mod export;
 mod find;
 mod gate;
 mod interrupt;

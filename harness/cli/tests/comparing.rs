@@ -1,6 +1,8 @@
 //! `compare`, `gate` and `calibrate` from outside: documents, files and exit codes. Trials run on the null target or
 //! were stored, so that every verdict here follows from the figures and not from this machine.
 
+#[path = "support/null.rs"]
+mod null;
 mod support;
 
 use std::path::Path;
@@ -8,79 +10,32 @@ use std::path::Path;
 use plimsoll_results::{Acks, BundleWriter, Durability, RunDocument, Status, TrialSummary, Verdict};
 use serde_json::Value;
 
+use null::Place;
 use support::{code, document, output_of, text};
 
-/// A second on the server that acknowledges and discards.
-const NULL: &str = r#"
-schema = "workload/1"
-name = "nothing"
-[systems.null]
-kind = "null"
-[consume]
-mode = "none"
-[payload]
-kind = "random"
-size = "100B"
-pool = "1MiB"
-[load]
-rate = "2_000/s"
-[phases]
-warmup = "100ms"
-measure = "1s"
-drain = "2s"
-[verify]
-level = "off"
-"#;
-
-struct Place {
-    dir: tempfile::TempDir,
+/// Eight stored trials around `cpu_ns` per record, one permille apart, acknowledged as the null target does.
+fn stored(place: &Place, parent: &str, cpu_ns: f64) -> String {
+    stored_with(place, parent, cpu_ns, Acks::Leader)
 }
 
-impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        std::fs::write(dir.path().join("null.toml"), NULL).expect("written");
-        Self { dir }
+fn stored_with(place: &Place, parent: &str, cpu_ns: f64, acks: Acks) -> String {
+    let root = place.dir.path().join(parent);
+    let mut bundle = BundleWriter::create(&root, "stored", jiff::Timestamp::now()).expect("a bundle");
+    for number in 0..8u8 {
+        let mut trial = TrialSummary::new(Status::Ok, Vec::new(), vec![Verdict::StealAffected]);
+        trial.put("broker_cpu_ns_per_record", Some(cpu_ns * (1.0 + f64::from(number) / 1_000.0)));
+        bundle.begin_trial().and_then(|folder| folder.summary(&trial)).expect("a trial");
     }
+    let durability = Durability { acks, rf: 1, min_isr: 1, ..Durability::default() };
+    let mut document = RunDocument { status: Status::Ok, durability, ..RunDocument::unfinished("") };
+    let path = bundle.finish(&mut document, jiff::Timestamp::now()).expect("finished");
+    path.to_str().expect("utf-8").to_owned()
+}
 
-    fn path(&self, name: &str) -> String {
-        self.dir.path().join(name).to_str().expect("utf-8").to_owned()
-    }
-
-    /// The binary with its results in this place; `null.toml` stands for the workload here.
-    fn run(&self, arguments: &[&str]) -> std::process::Output {
-        let (workload, output, state) = (self.path("null.toml"), self.path("runs"), self.path("state"));
-        let arguments = arguments.iter().map(|word| if *word == "null.toml" { &workload } else { *word });
-        let arguments: Vec<&str> = arguments.chain(["--output", &output]).collect();
-        let mut command = support::plimsoll(&arguments);
-        command.env("XDG_STATE_HOME", state).env_remove("GITHUB_STEP_SUMMARY");
-        command.output().expect("runs")
-    }
-
-    /// Eight stored trials around `cpu_ns` per record, one permille apart, acknowledged as the null target does.
-    fn stored(&self, parent: &str, cpu_ns: f64) -> String {
-        self.stored_with(parent, cpu_ns, Acks::Leader)
-    }
-
-    fn stored_with(&self, parent: &str, cpu_ns: f64, acks: Acks) -> String {
-        let root = self.dir.path().join(parent);
-        let mut bundle = BundleWriter::create(&root, "stored", jiff::Timestamp::now()).expect("a bundle");
-        for number in 0..8u8 {
-            let mut trial = TrialSummary::new(Status::Ok, Vec::new(), vec![Verdict::StealAffected]);
-            trial.put("broker_cpu_ns_per_record", Some(cpu_ns * (1.0 + f64::from(number) / 1_000.0)));
-            bundle.begin_trial().and_then(|folder| folder.summary(&trial)).expect("a trial");
-        }
-        let durability = Durability { acks, rf: 1, min_isr: 1, ..Durability::default() };
-        let mut document = RunDocument { status: Status::Ok, durability, ..RunDocument::unfinished("") };
-        let path = bundle.finish(&mut document, jiff::Timestamp::now()).expect("finished");
-        path.to_str().expect("utf-8").to_owned()
-    }
-
-    fn baseline(&self, name: &str, cpu_ns: f64) {
-        let stored = self.stored("before", cpu_ns);
-        std::fs::create_dir_all(self.path("runs/baselines")).expect("made");
-        std::fs::rename(stored, self.path(&format!("runs/baselines/{name}"))).expect("renamed");
-    }
+fn keep_baseline(place: &Place, name: &str, cpu_ns: f64) {
+    let stored = stored(place, "before", cpu_ns);
+    std::fs::create_dir_all(place.path("runs/baselines")).expect("made");
+    std::fs::rename(stored, place.path(&format!("runs/baselines/{name}"))).expect("renamed");
 }
 
 fn verdict(document: &Value) -> &str {
@@ -90,8 +45,8 @@ fn verdict(document: &Value) -> &str {
 #[test]
 fn stored_runs_are_judged_by_their_trials_and_the_exit_code_says_how() {
     let place = Place::new();
-    let (one, same) = (place.stored("runs", 1_000.0), place.stored("runs", 1_000.2));
-    let (slower, faster) = (place.stored("runs", 1_050.0), place.stored("runs", 950.0));
+    let (one, same) = (stored(&place, "runs", 1_000.0), stored(&place, "runs", 1_000.2));
+    let (slower, faster) = (stored(&place, "runs", 1_050.0), stored(&place, "runs", 950.0));
     for (other, word, exit) in [(&same, "equivalent", 0), (&slower, "regressed", 2), (&faster, "improved", 0)]
     {
         let output = place.run(&["compare", &one, other, "--strict", "--json"]);
@@ -114,7 +69,7 @@ fn stored_runs_are_judged_by_their_trials_and_the_exit_code_says_how() {
 fn b7_arms_of_unequal_durability_are_refused_before_anything_is_measured() {
     let place = Place::new();
     let (all, leader) =
-        (place.stored_with("runs", 1_000.0, Acks::All), place.stored_with("runs", 1_000.0, Acks::Leader));
+        (stored_with(&place, "runs", 1_000.0, Acks::All), stored_with(&place, "runs", 1_000.0, Acks::Leader));
     let measured =
         ["compare", "null.toml", "--arm", "produce.acks=all", "--arm", "produce.acks=1", "-r", "1"];
     let brokers = ["compare", "hello", "--arm", "plimsoll.durability=fsync", "-r", "1"];
@@ -203,7 +158,7 @@ fn too_few_pairs_are_inconclusive_which_only_strict_calls_a_failure() {
 #[test]
 fn a_gate_fails_on_a_confirmed_regression_and_writes_its_summary() {
     let place = Place::new();
-    place.baseline("fast", 1.0);
+    keep_baseline(&place, "fast", 1.0);
     let summary = place.path("summary.md");
     let output =
         place.run(&["gate", "null.toml", "--baseline", "fast", "-r", "3", "--json", "--summary", &summary]);
@@ -230,7 +185,7 @@ fn a_gate_against_itself_is_paired_and_finds_no_regression_in_one_pair() {
 #[test]
 fn a_gate_does_not_pass_when_the_generator_was_the_limit() {
     let place = Place::new();
-    place.baseline("slow", 1e9);
+    keep_baseline(&place, "slow", 1e9);
     let output = place.run(&[
         "gate",
         "null.toml",

@@ -1,63 +1,17 @@
 //! `sweep` from outside: points, document, files, exit codes, and going on after a crash. Trials run on the null target.
 
+#[path = "support/null.rs"]
+mod null;
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use null::{NULL, Place};
 use support::{code, document, output_of, text};
-
-/// A second on the server that acknowledges and discards.
-const NULL: &str = r#"
-schema = "workload/1"
-name = "nothing"
-[systems.null]
-kind = "null"
-[consume]
-mode = "none"
-[payload]
-kind = "random"
-size = "100B"
-pool = "1MiB"
-[load]
-rate = "2_000/s"
-[phases]
-warmup = "100ms"
-measure = "1s"
-drain = "2s"
-[verify]
-level = "off"
-"#;
-
-struct Place {
-    dir: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        std::fs::write(dir.path().join("null.toml"), NULL).expect("written");
-        Self { dir }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.dir.path().join(name).to_str().expect("utf-8").to_owned()
-    }
-
-    /// The binary with its results in this place; `null.toml` stands for the workload here.
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
-        let (workload, output) = (self.path("null.toml"), self.path("runs"));
-        let arguments = arguments.iter().map(|word| if *word == "null.toml" { &workload } else { *word });
-        support::plimsoll(&arguments.chain(["--output", &output]).collect::<Vec<_>>())
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("runs")
-    }
-}
 
 fn names(document: &Value) -> Vec<&str> {
     let rows = document["rows"].as_array().expect("rows").iter();

@@ -1,5 +1,7 @@
 //! Trials from outside: what they say of themselves, how they end, and that they can be repeated.
 
+#[path = "support/null.rs"]
+mod null;
 mod support;
 
 use std::path::Path;
@@ -7,50 +9,12 @@ use std::process::Output;
 
 use serde_json::Value;
 
+use null::Place;
 use support::{code, document, output_of, text};
 
-/// A second on the server that acknowledges and discards.
-const NULL: &str = r#"
-schema = "workload/1"
-name = "nothing"
-[systems.null]
-kind = "null"
-[consume]
-mode = "none"
-[payload]
-kind = "random"
-size = "100B"
-pool = "1MiB"
-[load]
-rate = "5_000/s"
-[phases]
-warmup = "100ms"
-measure = "1s"
-drain = "20s"
-[verify]
-level = "off"
-"#;
-
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        std::fs::write(dir.path().join("null.toml"), NULL).expect("written");
-        Self(dir)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().expect("utf-8").to_owned()
-    }
-
-    /// The binary under `--json`; `null.toml` stands for the workload here.
-    fn run(&self, arguments: &[&str]) -> Output {
-        let (workload, output, state) = (self.path("null.toml"), self.path("runs"), self.path("state"));
-        let named = arguments.iter().map(|word| if *word == "null.toml" { &workload } else { *word });
-        let arguments: Vec<&str> = named.chain(["--json", "--output", &output]).collect();
-        support::plimsoll(&arguments).env("XDG_STATE_HOME", state).output().expect("runs")
-    }
+/// The binary under `--json`.
+fn run(place: &Place, arguments: &[&str]) -> Output {
+    place.run(&[arguments, &["--json"]].concat())
 }
 
 const BRIEF: [&str; 7] = [
@@ -75,7 +39,7 @@ fn every_end_of_a_run_has_its_exit_code_and_its_status() {
         (&["run", "null.toml", "--set", "load.rat=1/s"], 64, "failed"),
         (&["run", "null.toml", "--preflight", "maybe"], 64, "failed"),
     ] {
-        let output = place.run(arguments);
+        let output = run(&place, arguments);
         let found = document(&output);
         assert_eq!((code(&output), &found["status"]), (exit, &Value::from(status)), "{found:#}");
         let silent = found["status_reasons"].as_array().is_none_or(Vec::is_empty);
@@ -87,7 +51,7 @@ fn every_end_of_a_run_has_its_exit_code_and_its_status() {
 fn a_seeded_slowdown_is_found_in_pairs_and_ends_with_2() {
     let place = Place::new();
     let slow = "systems.null.spin_per_record=100us";
-    let output = place.run(&["gate", "null.toml", "--against", "as-is", "--arm", slow, "-r", "7"]);
+    let output = run(&place, &["gate", "null.toml", "--against", "as-is", "--arm", slow, "-r", "7"]);
     let found = document(&output);
     assert_eq!((&found["verdict"], code(&output)), (&"regressed".into(), 2), "{found:#}");
     assert_eq!((&found["design"]["paired"], &found["design"]["pairs"]), (&true.into(), &7.into()));
@@ -96,14 +60,14 @@ fn a_seeded_slowdown_is_found_in_pairs_and_ends_with_2() {
 #[test]
 fn the_lock_of_a_run_repeats_it_under_the_same_identity() {
     let place = Place::new();
-    let first = document(&place.run(&["run", "null.toml", "--no-ceiling", "--set", "load.rate=3_000/s"]));
+    let first = document(&run(&place, &["run", "null.toml", "--no-ceiling", "--set", "load.rate=3_000/s"]));
     let lock = Path::new(first["bundle"].as_str().expect("a bundle")).join("workload.lock.toml");
-    let again = document(&place.run(&["run", lock.to_str().expect("utf-8"), "--no-ceiling"]));
+    let again = document(&run(&place, &["run", lock.to_str().expect("utf-8"), "--no-ceiling"]));
     let asked =
         |run: &Value| (run["config_hash"].clone(), run["seeds"].clone(), run["load"]["intended"].clone());
     assert_eq!(asked(&first), asked(&again));
     assert!(first["config_hash"].as_str().is_some_and(|hash| !hash.is_empty()));
-    let other = document(&place.run(&["run", "null.toml", "--no-ceiling"]));
+    let other = document(&run(&place, &["run", "null.toml", "--no-ceiling"]));
     assert_ne!(first["config_hash"], other["config_hash"], "another rate is another workload");
 }
 
@@ -111,7 +75,7 @@ fn the_lock_of_a_run_repeats_it_under_the_same_identity() {
 #[test]
 fn b7_against_a_target_without_latency_the_harness_shows_its_own_floor() {
     let place = Place::new();
-    let output = place.run(&["run", "null.toml", "--no-ceiling", "--set", "phases.measure=12s"]);
+    let output = run(&place, &["run", "null.toml", "--no-ceiling", "--set", "phases.measure=12s"]);
     let run = document(&output);
     assert_eq!((code(&output), &run["status"]), (0, &"ok".into()), "{run:#}");
     let latency = &run["latency"];

@@ -9,7 +9,6 @@ pub(crate) mod page;
 mod progress;
 mod table;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,9 +46,10 @@ pub(crate) fn run(options: &CodecsOptions) -> anyhow::Result<Exit> {
     let remarks = remarks(&machine);
     let results = Results { compared: &compared, plan: &plan, machine: &machine, remarks: &remarks, started };
     let report = bundle::write(&options.output, &results)?;
-    export(options, &compared)?;
+    let json = serde_json::to_string_pretty(&compared.rows)?;
+    options.export.write(|| table::markdown(&compared), || table::csv(&compared), &json)?;
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&compared.rows)?);
+        println!("{json}");
         eprintln!("report: {}", report.display());
     } else {
         print!("{}", table::text(&compared));
@@ -109,21 +109,4 @@ fn dry_run(options: &CodecsOptions, plan: &Plan, inputs: &[Input], bytes_each: u
         println!("{rows} rows; rounds for {seconds:.1} s on each set of records, seed {}", plan.seed);
     }
     Ok(Exit::Pass)
-}
-
-fn export(options: &CodecsOptions, compared: &Compared) -> anyhow::Result<()> {
-    let json = || serde_json::to_string_pretty(&compared.rows).map_err(anyhow::Error::from);
-    let save = |path: &Path, text: String| {
-        std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
-    };
-    if let Some(path) = &options.export_csv {
-        save(path, table::csv(compared))?;
-    }
-    if let Some(path) = &options.export_markdown {
-        save(path, table::markdown(compared))?;
-    }
-    if let Some(path) = &options.export_json {
-        save(path, json()?)?;
-    }
-    Ok(())
 }

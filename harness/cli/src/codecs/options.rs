@@ -10,6 +10,8 @@ use plimsoll_load::corpus::Framing;
 use plimsoll_load::workload::Size;
 use plimsoll_log::records::{Codec, CodecId, ParseCodecError};
 
+use crate::export::ExportOptions;
+
 /// Time for all timed rounds of `--quick`: with what stands around them less than 50 seconds.
 const QUICK_S: f64 = 20.0;
 const USUAL_S: f64 = 120.0;
@@ -71,15 +73,8 @@ pub(crate) struct CodecsOptions {
     /// Where result bundles go.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(super) output: PathBuf,
-    /// Writes the rows as CSV too.
-    #[arg(long, value_name = "FILE")]
-    pub(super) export_csv: Option<PathBuf>,
-    /// Writes the tables as Markdown too.
-    #[arg(long, value_name = "FILE")]
-    pub(super) export_markdown: Option<PathBuf>,
-    /// Writes the rows as JSON too.
-    #[arg(long, value_name = "FILE")]
-    pub(super) export_json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) export: ExportOptions,
     /// One JSON document on stdout: an array of rows.
     #[arg(long)]
     pub(crate) json: bool,

@@ -13,9 +13,6 @@ mod request;
 mod revision;
 mod session;
 
-use std::path::Path;
-
-use anyhow::Context;
 use plimsoll_report::{comparison_csv, comparison_markdown, comparison_table};
 use plimsoll_results::{ComparisonDocument, Exit, Status};
 
@@ -45,9 +42,7 @@ pub(crate) fn present(
     common: &CommonOptions,
 ) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(document)? + "\n";
-    export(trials.export_markdown.as_deref(), || comparison_markdown(document))?;
-    export(trials.export_csv.as_deref(), || comparison_csv(document))?;
-    export(trials.export_json.as_deref(), || json.clone())?;
+    trials.export.write(|| comparison_markdown(document), || comparison_csv(document), &json)?;
     if common.json {
         print!("{json}");
     } else {
@@ -60,10 +55,4 @@ pub(crate) fn present(
 pub(crate) fn exit(document: &ComparisonDocument, strict: bool) -> Exit {
     let alone = document.arms.len() == 1 && document.status == Status::Ok;
     if alone { Exit::Pass } else { document.exit(strict) }
-}
-
-/// Writes a file that was asked for.
-pub(crate) fn export(path: Option<&Path>, text: impl FnOnce() -> String) -> anyhow::Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    std::fs::write(path, text()).with_context(|| format!("{} cannot be written", path.display()))
 }

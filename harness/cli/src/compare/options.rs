@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::export::ExportOptions;
 use crate::options::CommonOptions;
 
 /// Compares two or more arms in pairs of trials.
@@ -108,13 +109,6 @@ pub(crate) struct TrialOptions {
     /// The machine profile made by `calibrate`, instead of the one in the user's state directory.
     #[arg(long, value_name = "FILE")]
     pub(crate) profile: Option<PathBuf>,
-    /// Writes the result as a Markdown table.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) export_markdown: Option<PathBuf>,
-    /// Writes the result as comma-separated values.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) export_csv: Option<PathBuf>,
-    /// Writes the result as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) export_json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) export: ExportOptions,
 }

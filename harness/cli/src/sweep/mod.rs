@@ -13,7 +13,6 @@ mod systems;
 use plimsoll_report::{sweep_csv, sweep_markdown, sweep_table};
 use plimsoll_results::Exit;
 
-use crate::compare::export;
 use crate::measure::style;
 use options::SweepOptions;
 use request::Request;
@@ -25,9 +24,7 @@ pub(crate) fn run(options: &SweepOptions) -> anyhow::Result<Exit> {
     }
     let document = session::execute(&request)?;
     let json = serde_json::to_string_pretty(&document)? + "\n";
-    export(options.export_markdown.as_deref(), || sweep_markdown(&document))?;
-    export(options.export_csv.as_deref(), || sweep_csv(&document))?;
-    export(options.export_json.as_deref(), || json.clone())?;
+    options.export.write(|| sweep_markdown(&document), || sweep_csv(&document), &json)?;
     if options.common.json {
         print!("{json}");
     } else {

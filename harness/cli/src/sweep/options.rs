@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::export::ExportOptions;
 use crate::options::CommonOptions;
 
 /// Measures what each setting does: a matrix of points, one factor at a time around a base.
@@ -42,15 +43,8 @@ pub(crate) struct SweepOptions {
     /// begun with another plan. More blocks than before are no other plan.
     #[arg(long, value_name = "DIR")]
     pub(crate) resume: Option<PathBuf>,
-    /// Writes the result as a Markdown table.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) export_markdown: Option<PathBuf>,
-    /// Writes the result as comma-separated values.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) export_csv: Option<PathBuf>,
-    /// Writes the result as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) export_json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) export: ExportOptions,
     #[command(flatten)]
     pub(crate) common: CommonOptions,
 }
