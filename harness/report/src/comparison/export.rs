@@ -1,12 +1,17 @@
 //! Markdown and comma-separated values.
 
-use plimsoll_results::{ArmComparison, ComparisonDocument, MetricComparison};
+use plimsoll_results::{ArmComparison, ComparisonDocument, MetricComparison, Status};
 
 use super::words::{change, design, durability, interval, left_out, preflight, remark, title, value};
 
 /// A heading, how it was measured, and a table per arm.
 pub fn comparison_markdown(document: &ComparisonDocument) -> String {
-    let word = document.verdict.map_or("no verdict", |verdict| verdict.as_str());
+    let word = match (document.status, document.verdict) {
+        (Status::Ok, Some(verdict)) => verdict.as_str(),
+        (Status::Ok, None) => "no verdict",
+        // Whatever was found is not to be believed.
+        (status, _) => status.as_str(),
+    };
     let workload = document.workload.as_deref().unwrap_or("stored runs");
     let mut text = format!("### {workload}: {word}\n\n{}\n\n", design(document));
     for line in durability(document) {

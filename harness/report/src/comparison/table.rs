@@ -203,6 +203,14 @@ mod tests {
     }
 
     #[test]
+    fn a_summary_of_what_is_invalid_has_that_word_and_no_verdict_above_it() {
+        let mut document = document(0.9);
+        assert!(comparison_markdown(&document).starts_with("### stored runs: IMPROVED\n"));
+        document.status = Status::Invalid;
+        assert!(comparison_markdown(&document).starts_with("### stored runs: invalid\n"));
+    }
+
+    #[test]
     fn exports_hold_every_metric_once() {
         let document = document(1.05);
         let markdown = comparison_markdown(&document);
