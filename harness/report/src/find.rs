@@ -6,6 +6,7 @@ use crate::card::CardStyle;
 use crate::chart::{Chart, Mark};
 use crate::data::FindData;
 use crate::figures::hockey_stick;
+use crate::preflight::preflight;
 use crate::sweep::{SWEEP_HEAD, SWEEP_LEGEND, sweep_cells};
 use crate::text_table::text_table;
 use crate::units::{count, duration_us, or_dash};
@@ -13,6 +14,7 @@ use crate::units::{count, duration_us, or_dash};
 /// Columns of what was tried.
 pub(crate) const LEVELS: [&str; 6] = ["tried", "asked for", "reached", "response p50", "p99", "held"];
 const YELLOW: &str = "33";
+const FAINT: &str = "2";
 
 /// Prints a search. Lines end in `\n`.
 pub fn find_table(document: &FindDocument, style: CardStyle) -> String {
@@ -23,10 +25,13 @@ pub fn find_table(document: &FindDocument, style: CardStyle) -> String {
     if !rows.is_empty() {
         text += &format!("\n{}{SWEEP_LEGEND}\n", text_table(&SWEEP_HEAD, &rows, 2..));
     }
+    let tone = |code: &str, line: String| {
+        if style.color { format!("\x1b[{code}m{line}\x1b[0m\n") } else { format!("{line}\n") }
+    };
     for remark in document.status_reasons.iter().chain(&document.notices) {
-        let line = format!("  notice  {remark}");
-        text += &if style.color { format!("\x1b[{YELLOW}m{line}\x1b[0m\n") } else { format!("{line}\n") };
+        text += &tone(YELLOW, format!("  notice  {remark}"));
     }
+    text.extend(preflight(&document.preflight).map(|found| tone(FAINT, format!("  {found}"))));
     document.bundle.iter().chain(&document.report).for_each(|path| text += &format!("{path}\n"));
     text
 }

@@ -21,6 +21,7 @@ mod figures;
 mod find;
 mod html;
 mod png;
+mod preflight;
 mod side_by_side;
 mod storage;
 mod strip;

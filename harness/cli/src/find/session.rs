@@ -21,6 +21,7 @@ use crate::measure::blocks::{Blocks, OnFailure};
 use crate::measure::document::rank;
 use crate::measure::pairs::status_of;
 use crate::measure::plan::Plan;
+use crate::measure::preflight::{self, Policy};
 use crate::measure::trial;
 use crate::stored::write_report;
 
@@ -50,13 +51,14 @@ pub(super) fn execute(request: &Request<'_>) -> anyhow::Result<FindDocument> {
 }
 
 impl<'a> Session<'a> {
-    /// Lays out the bundle, which says `aborted` from here on.
+    /// Looks at the machine and lays out the bundle, which says `aborted` from here on.
     fn begin(request: &'a Request<'a>) -> anyhow::Result<Self> {
         let started = Timestamp::now();
         let name = &request.plan.workload.name;
         let id = bundle_id(started, &format!("find-{name}"), u64::from(std::process::id()));
         let dir = request.options.common.output.join(&id);
         let machine = request.plan.machine();
+        let preflight = preflight::preflight(&request.plan, &machine)?;
         let slo = request.options.slos.iter().map(ToString::to_string).collect();
         let design = FindDesign {
             hold_s: request.hold.secs_f64(),
@@ -69,6 +71,7 @@ impl<'a> Session<'a> {
             id,
             bundle: Some(dir.display().to_string()),
             workload: Some(name.clone()),
+            preflight,
             machine: Some(machine.clone()),
             tool: Some(tool_build("plimsoll", env!("CARGO_PKG_VERSION"))),
             started_at: Some(started.to_string()),
@@ -175,6 +178,8 @@ impl<'a> Session<'a> {
         let plan = |part: u32| {
             let mut plan = self.request.plan.clone();
             plan.workload = self.request.measured(rate * f64::from(part) / 100.0);
+            // It was looked at before the search, which has kept it busy since.
+            plan.preflight = Policy::Off;
             (format!("{part} %"), plan)
         };
         PARTS.into_iter().map(plan).collect()
@@ -215,6 +220,7 @@ impl<'a> Session<'a> {
                     .to_owned(),
             );
         }
+        self.document.status_reasons.extend(preflight::remarks(&self.document.preflight));
         // The page is made of what is stored.
         self.document.store(&self.dir)?;
         self.document.report = Some(write_report(&self.dir)?.display().to_string());

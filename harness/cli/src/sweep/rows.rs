@@ -13,6 +13,7 @@ use super::request::Request;
 use super::systems;
 use crate::measure::blocks::Blocks;
 use crate::measure::document::rank;
+use crate::measure::preflight;
 
 /// What is known while trials go on: their order.
 pub(super) fn take(document: &mut SweepDocument, blocks: &Blocks<'_>) {
@@ -29,10 +30,12 @@ pub(super) fn conclude(
     let failure = blocks.failure.take();
     let trials: Vec<_> = blocks.arms.iter().map(|arm| arm.summaries.clone()).collect();
     let runs = blocks.end(false)?;
+    document.preflight = runs.first().map(|run| run.preflight.clone()).unwrap_or_default();
     document.rows = rows(request, trials, runs);
     let differ = document.rows.iter().flat_map(|row| row.durability_differences.clone());
     document.durability_differences = differ.collect();
     (document.status, document.status_reasons) = status(document, failure);
+    document.status_reasons.extend(preflight::remarks(&document.preflight));
     document.notices = systems::notices(&request.points, &document.rows);
     document.notices.extend(verdicts(document));
     Ok(())

@@ -2,7 +2,8 @@
 
 use plimsoll_results::{ArmComparison, ComparisonDocument, MetricComparison, Status};
 
-use super::words::{change, design, durability, interval, left_out, preflight, remark, title, value};
+use super::words::{change, design, durability, interval, left_out, remark, title, value};
+use crate::preflight::preflight;
 
 /// A heading, how it was measured, and a table per arm.
 pub fn comparison_markdown(document: &ComparisonDocument) -> String {
@@ -17,7 +18,8 @@ pub fn comparison_markdown(document: &ComparisonDocument) -> String {
     for line in durability(document) {
         text += &format!("- durability: {line}\n");
     }
-    for remark in document.status_reasons.iter().chain(&document.notices).chain(&preflight(document)) {
+    let found = preflight(&document.preflight);
+    for remark in document.status_reasons.iter().chain(&document.notices).chain(&found) {
         text += &format!("- {remark}\n");
     }
     document.comparisons.iter().for_each(|comparison| text += &markdown_table(comparison));

@@ -3,8 +3,9 @@
 use plimsoll_results::stats::ComparisonVerdict;
 use plimsoll_results::{ArmComparison, ComparisonDocument, MetricComparison, Status};
 
-use super::words::{change, design, durability, interval, left_out, preflight, remark, title, value};
+use super::words::{change, design, durability, interval, left_out, remark, title, value};
 use crate::card::CardStyle;
+use crate::preflight::preflight;
 
 const TITLE: usize = 31;
 const VALUE: usize = 11;
@@ -29,7 +30,7 @@ pub fn comparison_table(document: &ComparisonDocument, style: CardStyle) -> Stri
     lines.push(String::new());
     let remarks = document.status_reasons.iter().chain(&document.notices);
     lines.extend(remarks.map(|remark| paint.tone(YELLOW, &format!("  notice  {remark}"))));
-    lines.extend(preflight(document).map(|found| paint.tone(FAINT, &format!("  {found}"))));
+    lines.extend(preflight(&document.preflight).map(|found| paint.tone(FAINT, &format!("  {found}"))));
     lines.extend(document.bundle.iter().map(|path| format!("  bundle  {path}")));
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }

@@ -1,7 +1,7 @@
 //! Phrases that all forms of a comparison share.
 
 use plimsoll_results::stats::{MetricRule, StopReason};
-use plimsoll_results::{ArmComparison, CheckVerdict, ComparisonDocument, MetricComparison};
+use plimsoll_results::{ArmComparison, ComparisonDocument, MetricComparison};
 
 use crate::units::{bytes, count, duration_ns, duration_us, exact, three};
 
@@ -88,13 +88,6 @@ pub(crate) fn durability(document: &ComparisonDocument) -> Vec<String> {
     }
     let differ = document.durability_differences.iter();
     std::iter::once("NOT EQUAL, such figures do not compare".to_owned()).chain(differ.cloned()).collect()
-}
-
-/// What is not as it should be about the machine. What forbids measuring on it is a status reason.
-pub(crate) fn preflight(document: &ComparisonDocument) -> Option<String> {
-    let warned = document.preflight.iter().filter(|check| check.verdict == CheckVerdict::Warn);
-    let found: Vec<String> = warned.map(|check| format!("{} ({})", check.name, check.found)).collect();
-    (!found.is_empty()).then(|| format!("pre-flight: {}", found.join(", ")))
 }
 
 /// Metrics without a comparison, by reason.

@@ -6,11 +6,10 @@ use super::figures_page::{FiguresPage, FiguresRow, FiguresTable, page_of};
 use super::view::facts;
 use super::{ReportError, figures, seed_note};
 use crate::comparison::column_names;
-use crate::comparison::words::{
-    change, design, durability, interval, left_out, preflight, remark, title, value,
-};
+use crate::comparison::words::{change, design, durability, interval, left_out, remark, title, value};
 use crate::data::ComparisonData;
 use crate::figures::{Figure, forests, shift_function};
+use crate::preflight::preflight;
 
 /// Makes the page. Under 3 MB for 50 trials; refers to nothing outside itself.
 pub fn comparison_page(data: &ComparisonData) -> Result<String, ReportError> {
@@ -37,7 +36,11 @@ fn page(data: &ComparisonData) -> FiguresPage {
         } else {
             "NOT EQUAL between the arms".to_owned()
         },
-        remarks: differences.filter(|_| !equal).chain(reasons).chain(preflight(document)).collect(),
+        remarks: differences
+            .filter(|_| !equal)
+            .chain(reasons)
+            .chain(preflight(&document.preflight))
+            .collect(),
         tables: document.comparisons.iter().map(table).collect(),
         details: vec![arms(document)],
         notes: notes(document),

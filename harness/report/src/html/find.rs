@@ -7,6 +7,7 @@ use super::view::facts;
 use super::{ReportError, seed_note};
 use crate::data::FindData;
 use crate::find::{LEVELS, find_curve, level_cells, sentence};
+use crate::preflight::preflight;
 use crate::sweep::{SWEEP_HEAD, SWEEP_LEGEND, sweep_cells};
 
 /// Makes the page. Refers to nothing outside itself.
@@ -16,13 +17,14 @@ pub fn find_page(data: &FindData) -> Result<String, ReportError> {
 
 fn page(data: &FindData) -> FiguresPage {
     let document = &data.document;
+    let said = [&document.status_reasons[..], &document.notices].concat();
     let workload = document.workload.as_deref().unwrap_or("a workload");
     FiguresPage {
         title: format!("{workload}: the largest rate that holds"),
         status: (document.status.to_string(), document.status == Status::Ok),
         sentences: vec![sentence(document) + "."],
         durability: document.durability.to_string(),
-        remarks: [&document.status_reasons[..], &document.notices].concat(),
+        remarks: said.into_iter().chain(preflight(&document.preflight)).collect(),
         tables: vec![table(
             "Parts of the rate, in fresh trials",
             &SWEEP_HEAD,

@@ -7,6 +7,7 @@ use super::view::facts;
 use super::{ReportError, seed_note};
 use crate::chart::Chart;
 use crate::data::SweepData;
+use crate::preflight::preflight;
 use crate::sweep::{SWEEP_HEAD, SWEEP_LEGEND, sweep_basis, sweep_cells, sweep_curve, sweep_ratios};
 
 /// Makes the page. Refers to nothing outside itself.
@@ -27,12 +28,17 @@ fn page(data: &SweepData) -> FiguresPage {
             format!("The base is {}.", base.map_or("unknown", |row| row.key.as_str())),
         ],
         durability: durability(document),
-        remarks: [&document.durability_differences[..], &document.status_reasons, &document.notices].concat(),
+        remarks: remarks(document),
         tables: vec![points(document)],
         details: Vec::new(),
         notes: vec![SWEEP_LEGEND.to_owned(), seed_note(document.design.seed, &document.id)],
         machine: data.machine.as_ref().map(facts::machine).unwrap_or_default(),
     }
+}
+
+fn remarks(document: &SweepDocument) -> Vec<String> {
+    let said = [&document.durability_differences[..], &document.status_reasons, &document.notices].concat();
+    said.into_iter().chain(preflight(&document.preflight)).collect()
 }
 
 fn durability(document: &SweepDocument) -> String {

@@ -5,6 +5,7 @@ use plimsoll_results::{SweepDocument, SweepRow};
 use super::cells::{SWEEP_HEAD, SWEEP_LEGEND, sweep_cells};
 use super::table::sweep_basis;
 use crate::comparison::quoted;
+use crate::preflight::preflight;
 
 /// A heading, how it was measured, and a table.
 pub fn sweep_markdown(document: &SweepDocument) -> String {
@@ -16,7 +17,8 @@ pub fn sweep_markdown(document: &SweepDocument) -> String {
     for difference in &document.durability_differences {
         text += &format!("- \\* not equal: {difference}\n");
     }
-    for remark in document.status_reasons.iter().chain(&document.notices) {
+    let found = preflight(&document.preflight);
+    for remark in document.status_reasons.iter().chain(&document.notices).chain(&found) {
         text += &format!("- {remark}\n");
     }
     text += &format!("\n| {} |\n|---|---{}|\n", SWEEP_HEAD.join(" | "), "|---:".repeat(SWEEP_HEAD.len() - 2));

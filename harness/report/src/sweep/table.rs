@@ -4,6 +4,7 @@ use plimsoll_results::{Status, SweepDocument};
 
 use super::cells::{SWEEP_HEAD, SWEEP_LEGEND, sweep_cells};
 use crate::card::CardStyle;
+use crate::preflight::preflight;
 use crate::text_table::text_table;
 
 /// Columns of words; numbers stand to the right.
@@ -30,6 +31,7 @@ pub fn sweep_table(document: &SweepDocument, style: CardStyle) -> String {
     for remark in document.status_reasons.iter().chain(&document.notices) {
         text += &tone(YELLOW, &format!("  notice  {remark}"));
     }
+    text.extend(preflight(&document.preflight).map(|found| tone(FAINT, &format!("  {found}"))));
     text += &tone(FAINT, SWEEP_LEGEND);
     for path in document.bundle.iter().chain(&document.report) {
         text += &format!("{path}\n");

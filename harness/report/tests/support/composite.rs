@@ -85,6 +85,7 @@ pub(crate) fn found() -> FindData {
         rate: Some(FOUND),
         bracket: Bracket { low: Some(FOUND), high: Some(1.03 * FOUND) },
         burst_rate: Some(1.2 * FOUND),
+        preflight: vec![Check::warn("load_average", "1.31 on 2 cores", "wait")],
         levels: vec![
             level("burst", None, 1.2 * FOUND, None),
             level("hold", Some(FOUND), FOUND, None),

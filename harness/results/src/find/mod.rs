@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 pub use self::search::{Search, SearchRule, Step};
 pub use self::slo::{Level, Slo, SloError, grows};
 use crate::composite::{Composite, CompositeDocument};
+use crate::doctor::Check;
 use crate::machine::{Machine, ToolBuild};
 use crate::run::Durability;
 use crate::status::Status;
@@ -54,6 +55,9 @@ pub struct FindDocument {
     pub durability: Durability,
     /// What the reader should know before believing a figure.
     pub notices: Vec<String>,
+    /// What the examination of the machine before the first trial found that is not as it should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preflight: Vec<Check>,
     /// Where it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
@@ -102,6 +106,7 @@ impl FindDocument {
             design,
             durability: Durability::default(),
             notices: Vec::new(),
+            preflight: Vec::new(),
             machine: None,
             tool: None,
             started_at: None,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use self::writer::{SweepError, SweepPlan, SweepPoint, SweepWriter};
 use crate::comparison::ArmComparison;
 use crate::composite::{Composite, CompositeDocument};
+use crate::doctor::Check;
 use crate::machine::{Machine, ToolBuild};
 use crate::run::{Cost, Durability, QuantileSet, RunDocument, Throughput};
 use crate::stats::StopReason;
@@ -48,6 +49,9 @@ pub struct SweepDocument {
     pub rows: Vec<SweepRow>,
     /// What the reader should know before believing a figure.
     pub notices: Vec<String>,
+    /// What the examination of the machine before the first trial found that is not as it should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preflight: Vec<Check>,
     /// Where it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
@@ -165,6 +169,7 @@ impl SweepDocument {
             durability_differences: Vec::new(),
             rows: Vec::new(),
             notices: Vec::new(),
+            preflight: Vec::new(),
             machine: None,
             tool: None,
             started_at: None,

@@ -34,6 +34,7 @@ fn full() -> FindDocument {
         rows: vec![full_row()],
         durability: full_durability(),
         notices: vec!["n".into()],
+        preflight: vec![Check::warn("n", "f", "a")],
         machine: Some(full_machine()),
         tool: Some(full_tool()),
         started_at: Some("t".into()),

@@ -68,6 +68,7 @@ fn full() -> SweepDocument {
         durability_differences: vec!["acks: 1 (base), all (codec=lz4)".into()],
         rows: vec![SweepRow { name: "base".into(), ..SweepRow::default() }, full_row()],
         notices: vec!["n".into()],
+        preflight: vec![Check::warn("n", "f", "a")],
         machine: Some(full_machine()),
         tool: Some(full_tool()),
         started_at: Some("t".into()),
