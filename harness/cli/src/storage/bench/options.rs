@@ -143,7 +143,7 @@ impl BenchOptions {
     }
 
     fn matrix(&self) -> anyhow::Result<Matrix> {
-        if let Some(bytes) = self.batch.iter().find(|bytes| !BATCH_BYTES.contains(bytes)) {
+        if let Some(bytes) = self.batch.iter().find(|bytes| !BATCH_BYTES.contains::<u64>(bytes)) {
             return Err(UsageError(format!("--batch {bytes}: use 1 KiB to 16 MiB")).into());
         }
         Ok(Matrix {
