@@ -2,7 +2,7 @@
 //!
 //! The aims are those of Kafka's `StripedReplicaPlacer` (`org.apache.kafka.metadata.placement`), in this order: as many
 //! racks as there can be for each partition, even racks, even brokers within a rack, even leaders. Kafka stripes over
-//! shuffled lists and is even on average; here the least loaded is taken, which is even at every step, and [`leaders`] are
+//! shuffled lists and is even on average; here the least loaded is taken, which is even at every step, and `leaders` are
 //! evened out in the end.
 
 mod leaders;
