@@ -143,39 +143,13 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: &[(&str, Option<&[u8]>)],
     ) -> Result<(), BuildError> {
-        self.push_record(timestamp_ms, key, value.map(|whole| [whole, &[]]), headers)
-    }
-
-    /// Appends a record whose value is the two pieces in a row, which need not lie together: a stamp before a payload
-    /// that many records share is copied once and not twice.
-    ///
-    /// # Errors
-    /// As [`BatchBuilder::push`].
-    pub fn push_joined(
-        &mut self,
-        timestamp_ms: i64,
-        key: Option<&[u8]>,
-        value: [&[u8]; 2],
-        headers: &[(&str, Option<&[u8]>)],
-    ) -> Result<(), BuildError> {
-        self.push_record(timestamp_ms, key, Some(value), headers)
-    }
-
-    fn push_record(
-        &mut self,
-        timestamp_ms: i64,
-        key: Option<&[u8]>,
-        value: Option<[&[u8]; 2]>,
-        headers: &[(&str, Option<&[u8]>)],
-    ) -> Result<(), BuildError> {
-        let value_len = value.map(|[head, tail]| head.len().saturating_add(tail.len()));
         let base = if self.is_empty() { timestamp_ms } else { self.base_timestamp };
         let timestamp_delta = timestamp_ms.wrapping_sub(base);
         let body = 1
             + varlong_len(timestamp_delta)
             + varint_len(self.record_count)
             + field_bytes(key)
-            + length_bytes(value_len)
+            + field_bytes(value)
             + headers_bytes(headers);
         let room = (i32::MAX as usize).saturating_sub(self.encoded.len() + 5);
         if body > room || self.record_count == i32::MAX {
@@ -194,24 +168,16 @@ impl BatchBuilder {
         body: i32,
         timestamp_delta: i64,
         key: Option<&[u8]>,
-        value: Option<[&[u8]; 2]>,
+        value: Option<&[u8]>,
         headers: &[(&str, Option<&[u8]>)],
     ) {
         let out = &mut self.encoded;
-        out.reserve(varint_len(body) + body as usize);
         write_varint(out, body);
         out.push(0);
         write_varlong(out, timestamp_delta);
         write_varint(out, self.record_count);
         write_field(out, key);
-        match value {
-            None => write_varint(out, -1),
-            Some([head, tail]) => {
-                write_varint(out, (head.len() + tail.len()) as i32);
-                out.extend_from_slice(head);
-                out.extend_from_slice(tail);
-            }
-        }
+        write_field(out, value);
         write_varint(out, headers.len() as i32);
         for (key, value) in headers {
             write_field(out, Some(key.as_bytes()));
@@ -273,15 +239,10 @@ impl BatchBuilder {
 }
 
 pub(crate) fn field_bytes(field: Option<&[u8]>) -> usize {
-    length_bytes(field.map(<[u8]>::len))
-}
-
-/// Size of a field of this length, with the length before it.
-fn length_bytes(len: Option<usize>) -> usize {
-    match len {
+    match field {
         None => 1,
         // A length beyond 32 bits fails the size check whatever its varint would be.
-        Some(len) => varint_len(i32::try_from(len).unwrap_or(i32::MAX)).saturating_add(len),
+        Some(bytes) => varint_len(i32::try_from(bytes.len()).unwrap_or(i32::MAX)) + bytes.len(),
     }
 }
 

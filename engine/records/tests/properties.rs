@@ -87,20 +87,6 @@ fn with_right_crc(mut bytes: Vec<u8>) -> Bytes {
 
 proptest! {
     #[test]
-    fn a_value_in_two_pieces_is_the_value(
-        codec in codec(), timestamp_ms in 0..4_000_000_000_000i64, key in bytes_field(), value in vec(any::<u8>(), 0..3000),
-        cut in 0..=3000usize,
-    ) {
-        let (head, tail) = value.split_at(cut.min(value.len()));
-        let mut builder = BatchBuilder::new(codec);
-        builder.push_joined(timestamp_ms, key.as_deref(), [head, tail], &[]).unwrap();
-        let joined = builder.finish(&mut Compressor::new()).unwrap();
-        let whole = build(codec, &[(timestamp_ms, key, Some(value.clone()), Vec::new())]);
-        prop_assert_eq!((joined.header(), joined.rest()), (whole.header(), whole.rest()));
-    }
-
-
-    #[test]
     fn records_round_trip_through_every_codec(codec in codec(), records in vec(record(), 1..30)) {
         let batch = build(codec, &records);
         prop_assert_eq!(batch.header().record_count as usize, records.len());

@@ -55,6 +55,7 @@ pub(super) struct Accumulator {
     sticky: usize,
     payload: Ahead,
     keys: KeyStream,
+    value: Vec<u8>,
     compressor: Compressor,
 }
 
@@ -80,6 +81,7 @@ impl Accumulator {
             sticky,
             payload: Ahead::new(payload),
             keys,
+            value: Vec::new(),
             compressor: Compressor::new(),
         }
     }
@@ -114,8 +116,11 @@ impl Accumulator {
         let chosen = if keyless { self.sticky } else { chosen };
         let Some(partition) = self.partitions.get_mut(chosen) else { return Ok(()) };
         let stamp = Stamp { producer: self.producer, sequence: partition.next_sequence(), intended_ns: due };
+        self.value.clear();
+        self.value.extend_from_slice(&stamp.encode_summed(sum));
+        self.value.extend_from_slice(payload);
         let before = partition.open_bytes();
-        partition.push(due, handed, timestamp_ms, key, [&stamp.encode_summed(sum), payload])?;
+        partition.push(due, handed, timestamp_ms, key, &self.value)?;
         self.open_bytes += partition.open_bytes() - before;
         self.heat(chosen);
         Ok(())

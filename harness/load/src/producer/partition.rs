@@ -91,21 +91,21 @@ impl Partition {
         (!self.is_empty()).then(|| self.opened.saturating_add(linger_ns))
     }
 
-    /// Appends a record, its stamp before its payload, to the open batch.
+    /// Appends a stamped record to the open batch.
     pub(super) fn push(
         &mut self,
         due: Nanos,
         handed: Nanos,
         timestamp_ms: i64,
         key: Option<&[u8]>,
-        [stamp, payload]: [&[u8]; 2],
+        value: &[u8],
     ) -> Result<(), BuildError> {
         if self.is_empty() {
             (self.opened, self.first_sequence) = (handed, self.next_sequence);
         }
-        self.builder.push_joined(timestamp_ms, key, [stamp, payload], &[])?;
+        self.builder.push(timestamp_ms, key, Some(value), &[])?;
         self.next_sequence += 1;
-        self.payload_bytes += (stamp.len() + payload.len()) as u64;
+        self.payload_bytes += value.len() as u64;
         match self.runs.last_mut() {
             Some(last) if (last.due, last.handed) == (due, handed) => last.count += 1,
             _ => self.runs.push(Run { due, handed, count: 1 }),
@@ -237,8 +237,8 @@ mod tests {
     fn sealed(count: u64) -> Partition {
         let mut partition = partition(Some(Identity { id: 7, epoch: 1 }));
         for number in 0..count {
-            partition.push(number, number, 0, None, [b"a", b""]).unwrap();
-            partition.push(number, number, 0, None, [b"b", b""]).unwrap();
+            partition.push(number, number, 0, None, b"a").unwrap();
+            partition.push(number, number, 0, None, b"b").unwrap();
             partition.seal(&mut Compressor::new()).unwrap();
         }
         partition
@@ -256,7 +256,7 @@ mod tests {
     fn equal_times_share_a_run_and_others_do_not() {
         let mut partition = partition(None);
         for due in [5, 5, 5, 6] {
-            partition.push(due, 9, 0, None, [b"", b"x"]).unwrap();
+            partition.push(due, 9, 0, None, b"x").unwrap();
         }
         assert_eq!(
             partition.runs,
