@@ -1,36 +1,70 @@
-//! The topics this broker serves, by name and by id.
+//! The topics of the cluster as this broker has applied them, by name and by id, with its own replicas.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use plimsoll_controller::PartitionRecord;
 use plimsoll_wire::{ErrorCode, StrBytes, Uuid};
 
 use crate::config::TopicSettings;
 use crate::partition::Partition;
 
-/// A topic with its open partitions.
-#[derive(Debug)]
+/// A topic at one moment. A change makes a new one, which shares the open partitions.
+#[derive(Clone, Debug)]
 pub(crate) struct Topic {
     pub(crate) name: StrBytes,
     pub(crate) id: Uuid,
     pub(crate) settings: TopicSettings,
-    /// By index; `None` where the log directory could not be opened.
-    pub(crate) partitions: Vec<Option<Arc<Partition>>>,
+    /// By index.
+    pub(crate) partitions: Vec<Slot>,
+}
+
+/// One partition of a topic: what the metadata says of it, and what this broker holds of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) record: Arc<PartitionRecord>,
+    pub(crate) replica: Replica,
+}
+
+/// What this broker holds of a partition.
+#[derive(Clone, Debug)]
+pub(crate) enum Replica {
+    /// It is not assigned to this broker.
+    Elsewhere,
+    /// It is, but its log could not be opened.
+    Offline,
+    /// Its log is open; its disk may have failed since.
+    Open(Arc<Partition>),
+}
+
+impl Replica {
+    /// Whether this broker should hold it and cannot use it.
+    pub(crate) fn is_offline(&self) -> bool {
+        match self {
+            Self::Elsewhere => false,
+            Self::Offline => true,
+            Self::Open(partition) => partition.is_offline(),
+        }
+    }
 }
 
 impl Topic {
-    /// The partition of this index, or why nobody can use it.
+    /// The partition of this index, which this broker leads, or why it cannot be used here.
     pub(crate) fn partition(&self, index: i32) -> Result<&Arc<Partition>, ErrorCode> {
-        let known = usize::try_from(index).ok().and_then(|index| self.partitions.get(index));
-        match known.ok_or(ErrorCode::UnknownTopicOrPartition)? {
-            Some(partition) if !partition.is_offline() => Ok(partition),
-            _ => Err(ErrorCode::KafkaStorageError),
+        let slot = usize::try_from(index).ok().and_then(|index| self.partitions.get(index));
+        match &slot.ok_or(ErrorCode::UnknownTopicOrPartition)?.replica {
+            replica if replica.is_offline() => Err(ErrorCode::KafkaStorageError),
+            Replica::Open(partition) if partition.leads() => Ok(partition),
+            _ => Err(ErrorCode::NotLeaderOrFollower),
         }
     }
 
     /// The partitions whose logs were opened; their disk may have failed since.
     pub(crate) fn opened(&self) -> impl Iterator<Item = &Arc<Partition>> {
-        self.partitions.iter().flatten()
+        self.partitions.iter().filter_map(|slot| match &slot.replica {
+            Replica::Open(partition) => Some(partition),
+            Replica::Elsewhere | Replica::Offline => None,
+        })
     }
 
     /// The partitions whose disk works.
@@ -50,6 +84,7 @@ struct Maps {
 }
 
 impl Catalog {
+    /// Takes a topic in, in the place of what it was before.
     pub(crate) fn insert(&self, topic: Topic) -> Arc<Topic> {
         let topic = Arc::new(topic);
         let mut maps = self.0.write().unwrap_or_else(PoisonError::into_inner);

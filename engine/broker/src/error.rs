@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use plimsoll_controller::ControlError;
+use plimsoll_controller::{ControlError, Lost};
 use plimsoll_io::{FaultKind, IoFault, IoOp, Unavailable};
 use plimsoll_log::{LogError, SideError};
 
@@ -60,6 +60,28 @@ pub enum BrokerError {
         /// The first directory's.
         expected: String,
     },
+    /// The first directory belongs to another cluster than the configuration.
+    #[error(
+        "{} belongs to cluster {found}, but this node is configured as `plimsoll.cluster.id={configured}`; use its own directory or id",
+        path.display()
+    )]
+    OtherClusterId {
+        /// The directory.
+        path: PathBuf,
+        /// The cluster it was formatted for.
+        found: String,
+        /// The one that is configured.
+        configured: String,
+    },
+    /// An empty directory is to belong to a cluster of several nodes, and nobody says which.
+    #[error(
+        "{} is empty, and a node that joins others cannot make up a cluster: set `plimsoll.cluster.id` to the same on all of them",
+        path.display()
+    )]
+    NoClusterId {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Two log directories hold the same partition, and nobody can tell which is the right one.
     #[error(
         "partition {partition} lies in {} and in {}; move the wrong one away",
@@ -95,6 +117,22 @@ pub enum BrokerError {
     /// The metadata log.
     #[error(transparent)]
     Controller(#[from] ControlError),
+    /// This node cannot take part in the quorum any more.
+    #[error("the metadata log in the first log directory {} failed, without which nothing can go on: {reason}", path.display())]
+    QuorumFailed {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The registration was taken from this broker, or never given.
+    #[error("the cluster does not take this node as broker {node_id}: {reason}")]
+    NotRegistered {
+        /// This node.
+        node_id: i32,
+        /// Why.
+        reason: Lost,
+    },
     /// A partition's log.
     #[error("partition {partition} cannot be opened or closed: {source}")]
     Partition {

@@ -1,4 +1,4 @@
-//! The broker as a process: one runtime per core for connections, one for everything else.
+//! The node as a process: one runtime per core for connections, one for the quorum, one for everything else.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
@@ -14,34 +14,49 @@ use tracing::{debug, error, info, warn};
 use crate::broker::Broker;
 use crate::cleaner;
 use crate::config::{Endpoint, Settings};
+use crate::control::{Door, Quorum, attend, hand_over};
 use crate::error::BrokerError;
 use crate::housekeeping::{expire_producers, keep_house};
-use crate::log_dirs::supervise;
+use crate::log_dirs::{LogDirs, supervise};
 use crate::net::ConnectionLimits;
-use crate::telemetry::http::{self, View};
+use crate::telemetry::http::{self, Serving, View};
 use crate::workers::{Arrival, Workers, runtime};
 
-/// A broker that listens but does not serve yet.
+/// A node that listens but does not serve yet.
 #[derive(Debug)]
 pub struct Server {
     settings: Settings,
-    listener: StdListener,
-    address: SocketAddr,
-    http: Option<StdListener>,
+    /// `None` where no broker runs.
+    clients: Option<Listening>,
+    controllers: Listening,
+    http: Option<Listening>,
 }
 
-/// What a broker that serves can be told from outside.
+/// An address that is taken.
+#[derive(Debug)]
+struct Listening {
+    listener: StdListener,
+    address: SocketAddr,
+}
+
+/// What a node that serves can be told from outside.
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
     address: SocketAddr,
+    controller_address: SocketAddr,
     http_address: Option<SocketAddr>,
     stop: Arc<watch::Sender<bool>>,
 }
 
 impl ServerHandle {
-    /// Where it listens.
+    /// Where it listens: for clients, or for controllers where it serves no clients.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where nodes of its cluster reach it.
+    pub fn controller_address(&self) -> SocketAddr {
+        self.controller_address
     }
 
     /// Where it tells of itself, if it does.
@@ -49,7 +64,7 @@ impl ServerHandle {
         self.http_address
     }
 
-    /// Asks it to stop: finish open requests, close every log, leave the clean-shutdown marker.
+    /// Asks it to stop: hand leaderships on, finish open requests, close every log, leave the clean-shutdown marker.
     pub fn stop(&self) {
         self.stop.send_replace(true);
     }
@@ -58,9 +73,14 @@ impl ServerHandle {
 impl Server {
     /// Takes the listening addresses, before anything on disk is touched.
     pub fn bind(settings: Settings) -> Result<Self, BrokerError> {
-        let (listener, address) = bind("listeners", &settings.listener)?;
-        let http = settings.http.as_ref().map(|wanted| bind("plimsoll.http.listener", wanted)).transpose()?;
-        Ok(Self { settings, listener, address, http: http.map(|(listener, _)| listener) })
+        let clients = match settings.cluster.roles.broker {
+            true => Some(Listening::bind("listeners", &settings.listener)?),
+            false => None,
+        };
+        let controllers = Listening::bind("listeners", &settings.cluster.controller_listener)?;
+        let http =
+            settings.http.as_ref().map(|at| Listening::bind("plimsoll.http.listener", at)).transpose()?;
+        Ok(Self { settings, clients, controllers, http })
     }
 
     /// Opens the log directories and serves until it is told to stop. Blocks; `ready` is called once
@@ -71,47 +91,39 @@ impl Server {
     }
 
     async fn serve(self, ready: impl FnOnce(ServerHandle)) -> Result<(), BrokerError> {
-        let advertised = self.advertised();
-        let (stop, stopped) = watch::channel(false);
-        let view = View::new(stopped.clone());
-        let http_address = self.http.as_ref().and_then(|listener| listener.local_addr().ok());
-        if let Some(listener) = self.http {
-            http::serve(listener, view.clone())?;
+        let stop = Arc::new(watch::Sender::new(false));
+        let view = View::new(stop.subscribe());
+        let http_address = self.http.as_ref().map(|http| http.address);
+        if let Some(http) = self.http {
+            http::serve(http.listener, view.clone())?;
         }
-        let broker = Arc::new(Broker::open(self.settings.clone(), advertised).await?);
-        view.opened(&broker);
-        let workers = Workers::start(&broker, &stopped)?;
-        let listener = TcpListener::from_std(self.listener)
-            .map_err(|source| BrokerError::Runtime { what: "the listener cannot be watched", source })?;
-        let stop = Arc::new(stop);
-        ready(ServerHandle { address: self.address, http_address, stop: stop.clone() });
-        info!("serving on {} with the {} backend", self.address, broker.backend());
-        let supervised = async {
-            let ended = supervise(&broker, stopped.clone()).await;
-            // Whatever else runs must end as well.
-            stop.send_replace(true);
-            ended
-        };
-        let ((), (), (), (), supervised) = tokio::join!(
-            accept(listener, workers.doors(), &self.settings, stopped.clone()),
-            keep_house(&broker, &stopped),
-            expire_producers(&broker, stopped.clone()),
-            cleaner::run(&broker, stopped.clone()),
-            supervised
-        );
-        let drained = workers.drain().await;
-        // Writes in flight belong to the runtimes that began them, so those outlive the logs.
-        let closed = broker.close().await;
-        drained.join().await;
-        supervised?;
-        closed?;
-        info!("stopped cleanly");
-        Ok(())
+        let told = self.controllers.told(self.settings.cluster.controller_advertised.as_ref());
+        let controller_address = self.controllers.address;
+        let door = Door { listener: self.controllers.listener, told };
+        let address = self.clients.as_ref().map_or(controller_address, |clients| clients.address);
+        let handle = ServerHandle { address, controller_address, http_address, stop };
+        match self.clients {
+            Some(clients) => serve_clients(self.settings, clients, door, &view, handle, ready).await,
+            None => serve_quorum(&self.settings, door, &view, handle, ready).await,
+        }
+    }
+}
+
+impl Listening {
+    fn bind(key: &'static str, wanted: &Endpoint) -> Result<Self, BrokerError> {
+        let bound = listen(wanted).and_then(|listener| {
+            let address = listener.local_addr()?;
+            Ok(Self { listener, address })
+        });
+        bound.map_err(|source| {
+            let address = format!("{}:{}", wanted.host, wanted.port);
+            BrokerError::Listen { address, key, source }
+        })
     }
 
-    fn advertised(&self) -> Endpoint {
-        let configured = self.settings.advertised.clone();
-        let mut endpoint = configured.unwrap_or_else(|| Endpoint {
+    /// What others are told: what is configured, or what can be known.
+    fn told(&self, configured: Option<&Endpoint>) -> Endpoint {
+        let mut endpoint = configured.cloned().unwrap_or_else(|| Endpoint {
             host: match self.address.ip() {
                 ip if ip.is_unspecified() => host_name(),
                 ip => ip.to_string(),
@@ -123,6 +135,94 @@ impl Server {
         }
         endpoint
     }
+}
+
+/// A broker's life.
+async fn serve_clients(
+    settings: Settings,
+    clients: Listening,
+    door: Door,
+    view: &View,
+    handle: ServerHandle,
+    ready: impl FnOnce(ServerHandle),
+) -> Result<(), BrokerError> {
+    let (stop, advertised) = (handle.stop.clone(), clients.told(settings.advertised.as_ref()));
+    let (broker, follower) = Broker::open(settings, advertised, door).await?;
+    view.opened(Serving::Broker(broker.clone()));
+    let (ending, stopped) = watch::channel(false);
+    let workers = Workers::start(&broker, &stopped)?;
+    let listener = TcpListener::from_std(clients.listener)
+        .map_err(|source| BrokerError::Runtime { what: "the listener cannot be watched", source })?;
+    ready(handle);
+    info!("serving on {} with the {} backend", clients.address, broker.backend());
+    let supervised = async {
+        let ended = tokio::select! {
+            biased;
+            ended = supervise(&broker, stopped.clone()) => ended,
+            ended = attend(&broker, stopped.clone()) => ended,
+        };
+        // Whatever else runs must end as well.
+        ending.send_replace(true);
+        ended
+    };
+    let told_to_stop = async {
+        let (mut asked, mut ended) = (stop.subscribe(), stopped.clone());
+        let handed_over = async {
+            let _asked = asked.wait_for(|stop| *stop).await.is_ok();
+            hand_over(&broker).await;
+        };
+        tokio::select! {
+            biased;
+            _ = ended.wait_for(|stop| *stop) => {}
+            () = handed_over => {}
+        }
+        ending.send_replace(true);
+    };
+    let ((), (), (), (), (), (), supervised) = tokio::join!(
+        accept(listener, workers.doors(), &broker.settings, stopped.clone()),
+        follower.run(stopped.clone()),
+        keep_house(&broker, &stopped),
+        expire_producers(&broker, stopped.clone()),
+        cleaner::run(&broker, stopped.clone()),
+        told_to_stop,
+        supervised
+    );
+    stop.send_replace(true);
+    let drained = workers.drain().await;
+    // Writes in flight belong to the runtimes that began them, so those outlive the logs.
+    let closed = broker.close().await;
+    drained.join().await;
+    supervised?;
+    closed?;
+    info!("stopped cleanly");
+    Ok(())
+}
+
+/// The life of a controller that is no broker.
+async fn serve_quorum(
+    settings: &Settings,
+    door: Door,
+    view: &View,
+    handle: ServerHandle,
+    ready: impl FnOnce(ServerHandle),
+) -> Result<(), BrokerError> {
+    let log_dirs = LogDirs::open(settings)?;
+    let quorum = Arc::new(Quorum::open(settings, log_dirs.first(), door).await?);
+    view.opened(Serving::Controller(quorum.clone()));
+    let mut asked = handle.stop.subscribe();
+    info!("voting on {}", handle.address);
+    ready(handle);
+    let ended = tokio::select! {
+        biased;
+        _ = asked.wait_for(|stop| *stop) => Ok(()),
+        failed = quorum.failed() => Err(failed),
+        stranger = quorum.turned_away() => Err(stranger),
+    };
+    let closed = quorum.close().await;
+    ended?;
+    closed?;
+    info!("stopped cleanly");
+    Ok(())
 }
 
 /// Takes connections and hands them round, until told to stop.
@@ -165,17 +265,6 @@ async fn accept(
             error!("a network thread is gone; the connection from {peer} is dropped");
         }
     }
-}
-
-fn bind(key: &'static str, wanted: &Endpoint) -> Result<(StdListener, SocketAddr), BrokerError> {
-    let bound = listen(wanted).and_then(|listener| {
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    });
-    bound.map_err(|source| {
-        let address = format!("{}:{}", wanted.host, wanted.port);
-        BrokerError::Listen { address, key, source }
-    })
 }
 
 fn listen(wanted: &Endpoint) -> io::Result<StdListener> {

@@ -1,5 +1,6 @@
 //! Configuration to storage: the one place that names backends.
 
+use plimsoll_controller::ControlError;
 use plimsoll_io::{AnyStore, Backend, IoConfig, open_store};
 use plimsoll_log::OpenFiles;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -52,6 +53,7 @@ pub(crate) fn open_files() -> OpenFiles {
 }
 
 /// The store for the metadata log: always the page cache, whose sync is the best understood.
-pub(crate) fn metadata_store() -> Result<AnyStore, BrokerError> {
-    Ok(open_store(&IoConfig { backend: Backend::PageCache, ..IoConfig::default() })?)
+pub(crate) fn metadata_store() -> Result<AnyStore, ControlError> {
+    let config = IoConfig { backend: Backend::PageCache, ..IoConfig::default() };
+    open_store(&config).map_err(|error| ControlError::Stopped(error.to_string()))
 }

@@ -3,11 +3,11 @@
 //! Read in this order. [`Command`]s go in, a new [`Image`] comes out: [`Image::apply`] (`image`) is pure and decides
 //! everything, so it is tested with plain function calls; each change of a partition ends in its `election`.
 //! [`placement`] says where new replicas go, [`Changes`] what differs between two images. A [`Controller`] makes commands
-//! durable before it acts on them. [`LocalController`] (`local`) does so for a single node. [`RaftController`] (`quorum`)
-//! does so for a majority of voters: `raft` is openraft over the project's own segment log, `__cluster_metadata-0`, with
-//! entries and vote synced before each answer; `net` is what nodes say to each other on the listener `CONTROLLER`; `lead` is
-//! what the active controller alone does, with its decisions pure and its loop dull. [`BrokerSession`] keeps a process's
-//! broker registered there.
+//! durable before it acts on them; [`RaftController`] (`quorum`) does so by a majority of voters, of which a single node is
+//! the smallest: `raft` is openraft over the project's own segment log, `__cluster_metadata-0`, with entries and vote
+//! synced before each answer; `net` is what nodes say to each other on the listener `CONTROLLER`; `lead` is what the active
+//! controller alone does, with its decisions pure and its loop dull. [`BrokerSession`] keeps a process's broker registered
+//! there.
 //!
 //! Only committed state is acted on. Signs of life are soft: a new controller begins with none and gives everyone time.
 //! Without a majority nothing changes, proposals fail within a bounded time, and the image stays readable.
@@ -18,7 +18,6 @@ mod command;
 mod damage;
 mod image;
 mod lead;
-mod local;
 mod net;
 pub mod placement;
 mod quorum;
@@ -34,16 +33,16 @@ pub use command::{
 pub use image::{
     BrokerRecord, BrokerState, Changes, Endpoint, Image, NO_LEADER, NodeId, PartitionRecord, TopicRecord,
 };
-pub use local::{LocalController, METADATA_LOG};
 pub use net::frame::{FrameError, reread_frame};
 pub use net::hello::Stranger;
 pub use net::message::{Heartbeat, HeartbeatAnswer};
 use plimsoll_io::IoFault;
 use plimsoll_log::{AppendError, LogError, WaitError};
 pub use quorum::{
-    BrokerSession, BrokerStatus, QuorumConfig, QuorumStatus, RaftController, Registration, Role,
+    BrokerSession, BrokerStatus, Lost, QuorumConfig, QuorumStatus, RaftController, Registration, Role,
 };
 pub use raft::types::Member;
+pub use raft::{METADATA_LOG, reread_log};
 
 /// Proposes metadata changes and shows the committed state.
 pub trait Controller: Send + Sync + 'static {
@@ -84,6 +83,14 @@ pub enum ControlError {
         offset: i64,
         /// What is wrong there; names the file and byte if the log is damaged. Nothing was changed then.
         reason: String,
+    },
+    /// The metadata log was written before there was a quorum. Nothing was changed.
+    #[error(
+        "the metadata log holds a plain command at offset {offset}: it was written by a version without a controller quorum, which this one cannot read; go on with that version, or start with empty log directories"
+    )]
+    WithoutQuorum {
+        /// Offset of the record.
+        offset: i64,
     },
     /// A small file beside the log cannot be read or written.
     #[error(transparent)]

@@ -65,6 +65,17 @@ pub fn write_clean_shutdown(log_dir: &Path, broker_epoch: i64) -> Result<(), IoF
     side_file::write_atomically(&log_dir.join(layout::CLEAN_SHUTDOWN), text.as_bytes())
 }
 
+/// The broker epoch inside the marker, which stays; `None` if there is no marker or it names none.
+pub fn clean_shutdown_epoch(log_dir: &Path) -> Result<Option<i64>, IoFault> {
+    let Some(bytes) = side_file::read_if_present(&log_dir.join(layout::CLEAN_SHUTDOWN))? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let number =
+        text.split_once("\"brokerEpoch\":").map(|(_, rest)| rest.trim_end_matches(['}', '\n']).trim());
+    Ok(number.and_then(|number| number.parse().ok()).filter(|epoch| *epoch >= 0))
+}
+
 /// Removes the marker and says whether it was there. Call it once the logs are open and before the first
 /// append, so that a crash from then on is seen as one.
 pub fn take_clean_shutdown(log_dir: &Path) -> Result<bool, IoFault> {
@@ -110,6 +121,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("temp dir");
         assert!(!take_clean_shutdown(dir.path()).expect("none"));
         write_clean_shutdown(dir.path(), -1).expect("write");
+        assert_eq!(clean_shutdown_epoch(dir.path()).expect("readable"), None, "-1 is no epoch");
+        write_clean_shutdown(dir.path(), 17).expect("write");
+        assert_eq!(clean_shutdown_epoch(dir.path()).expect("readable"), Some(17));
         assert!(take_clean_shutdown(dir.path()).expect("once"));
         assert!(!take_clean_shutdown(dir.path()).expect("gone"));
     }

@@ -79,7 +79,7 @@ pub use compact::{
     Problem as CompactProblem, Throttle,
 };
 pub use config::{Durability, FlushPolicy, LogConfig};
-pub use directory::{MetaProperties, take_clean_shutdown, write_clean_shutdown};
+pub use directory::{MetaProperties, clean_shutdown_epoch, take_clean_shutdown, write_clean_shutdown};
 pub use epochs::{EpochCache, EpochEnd, EpochEntry, UNKNOWN as UNKNOWN_EPOCH_END};
 pub use error::{AppendError, LogError, ReadError};
 pub use follower::{OutOfRange, Truncation, follower_out_of_range};

@@ -65,7 +65,7 @@ fn rows(broker: &Broker, resource: &DescribeConfigsResource) -> Result<Vec<Row>,
     let name = &*resource.resource_name;
     match resource.resource_type {
         TOPIC => {
-            let image = broker.image();
+            let image = broker.applied();
             let topic = image
                 .topic(name)
                 .ok_or_else(|| (ErrorCode::UnknownTopicOrPartition, format!("there is no topic `{name}`")))?;
@@ -112,8 +112,10 @@ fn broker_rows(broker: &Broker) -> impl Iterator<Item = Row> + '_ {
         let value = match key.name {
             "plimsoll.storage.backend" => broker.backend().to_string(),
             "advertised.listeners" => {
-                format!("PLAINTEXT://{}:{}", broker.advertised.host, broker.advertised.port)
+                let name = &broker.settings.cluster.listener_name;
+                format!("{name}://{}:{}", broker.advertised.host, broker.advertised.port)
             }
+            "plimsoll.cluster.id" => broker.cluster_id.clone(),
             _ => configured.to_owned(),
         };
         let source = wire_source(broker.settings.source(key.name));

@@ -4,11 +4,9 @@ use plimsoll_wire::ErrorCode;
 use plimsoll_wire::messages::describe_cluster_response::DescribeClusterBroker;
 use plimsoll_wire::messages::{BrokerId, DescribeClusterRequest, DescribeClusterResponse};
 
+use super::cluster::{CLUSTER_OPERATIONS, controller_id, in_service};
 use super::text;
 use crate::broker::Broker;
-
-/// Describe, alter and the like: with no authoriser everybody may do everything.
-const CLUSTER_OPERATIONS: i32 = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
 
 /// The request was not about brokers.
 const BROKERS: i8 = 1;
@@ -24,17 +22,20 @@ pub(super) fn handle(
             .with_error_message(Some(text("this listener serves brokers, endpoint type 1")))
             .with_endpoint_type(BROKERS);
     }
-    let node_id = BrokerId(broker.settings.node_id());
-    let this = DescribeClusterBroker::default()
-        .with_broker_id(node_id)
-        .with_host(text(broker.advertised.host.clone()))
-        .with_port(i32::from(broker.advertised.port));
+    let image = broker.applied();
+    let brokers = in_service(broker, &image).map(|(node_id, record, endpoint)| {
+        DescribeClusterBroker::default()
+            .with_broker_id(BrokerId(node_id))
+            .with_host(text(endpoint.host.clone()))
+            .with_port(i32::from(endpoint.port))
+            .with_rack(record.rack.clone().map(text))
+    });
     let operations =
         if request.include_cluster_authorized_operations { CLUSTER_OPERATIONS } else { i32::MIN };
     DescribeClusterResponse::default()
         .with_endpoint_type(BROKERS)
         .with_cluster_id(text(broker.cluster_id.clone()))
-        .with_controller_id(node_id)
-        .with_brokers(vec![this])
+        .with_controller_id(BrokerId(controller_id(broker, &image)))
+        .with_brokers(brokers.collect())
         .with_cluster_authorized_operations(operations)
 }

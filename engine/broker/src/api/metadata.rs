@@ -1,9 +1,10 @@
 //! Metadata: brokers, topics, partitions; and topics that come to be by being asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use plimsoll_controller::{ControlError, Image, Refusal};
+use plimsoll_controller::{ControlError, Image, NO_LEADER, NodeId, Refusal};
 use plimsoll_wire::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
@@ -11,25 +12,31 @@ use plimsoll_wire::messages::{BrokerId, MetadataRequest, MetadataResponse, Topic
 use plimsoll_wire::{ErrorCode, StrBytes, Uuid};
 use tracing::error;
 
+use super::cluster::{CLUSTER_OPERATIONS, controller_id, in_service};
 use super::text;
-use crate::broker::{Broker, TopicChangeError};
-use crate::catalog::Topic;
+use crate::broker::Broker;
+use crate::catalog::{Slot, Topic};
 
 /// Read, write, create, delete, alter, describe, describe and alter configs: nobody is refused anything.
 const TOPIC_OPERATIONS: i32 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
 
-/// Cluster-level operations, for versions 8 to 10.
-const CLUSTER_OPERATIONS: i32 = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
+/// How long a topic that is made by being asked for may take to be there; afterwards the client asks again.
+const CREATE_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn handle(broker: &Broker, version: i16, request: MetadataRequest) -> MetadataResponse {
-    let node_id = BrokerId(broker.settings.node_id());
     let topics = answer_topics(broker, version, &request).await;
-    let this = MetadataResponseBroker::default()
-        .with_node_id(node_id)
-        .with_host(text(broker.advertised.host.clone()))
-        .with_port(i32::from(broker.advertised.port));
-    let response =
-        MetadataResponse::default().with_brokers(vec![this]).with_controller_id(node_id).with_topics(topics);
+    let image = broker.applied();
+    let brokers = in_service(broker, &image).map(|(node_id, record, endpoint)| {
+        let row = MetadataResponseBroker::default()
+            .with_node_id(BrokerId(node_id))
+            .with_host(text(endpoint.host.clone()))
+            .with_port(i32::from(endpoint.port));
+        if version >= 1 { row.with_rack(record.rack.clone().map(text)) } else { row }
+    });
+    let response = MetadataResponse::default()
+        .with_brokers(brokers.collect())
+        .with_controller_id(BrokerId(controller_id(broker, &image)))
+        .with_topics(topics);
     let response = match version {
         0 | 1 => response,
         _ => response.with_cluster_id(Some(text(broker.cluster_id.clone()))),
@@ -79,11 +86,21 @@ async fn by_name(broker: &Broker, name: &StrBytes, may_create: bool) -> Result<A
     if !may_create {
         return Err(ErrorCode::UnknownTopicOrPartition);
     }
-    match broker.create_topic(name, broker.settings.count("num.partitions"), BTreeMap::new()).await {
-        Ok(topic) => Ok(topic),
-        // Another connection was faster; its topic appears once its logs are open.
-        Err(TopicChangeError::Control(ControlError::Refused(Refusal::TopicExists(_)))) => {
+    let partitions = broker.settings.count("num.partitions");
+    let replicas = i16::try_from(broker.settings.int("default.replication.factor")).unwrap_or(i16::MAX);
+    let created = match broker.place_replicas(partitions, replicas) {
+        Ok(assignment) => {
+            broker.create_topic(name, assignment, BTreeMap::new(), CREATE_LIMIT).await.map(drop)
+        }
+        Err(refused) => Err(refused),
+    };
+    match created {
+        // Here, or about to be.
+        Ok(()) | Err(ControlError::Refused(Refusal::TopicExists(_))) => {
             broker.catalog.by_name(name).ok_or(ErrorCode::LeaderNotAvailable)
+        }
+        Err(ControlError::Refused(Refusal::InvalidReplicationFactor { .. })) => {
+            Err(ErrorCode::InvalidReplicationFactor)
         }
         Err(failed) => {
             error!("topic {name} could not be created: {failed}");
@@ -93,18 +110,22 @@ async fn by_name(broker: &Broker, name: &StrBytes, may_create: bool) -> Result<A
 }
 
 fn described(broker: &Broker, topic: &Topic, operations: Option<i32>) -> MetadataResponseTopic {
-    let node_id = BrokerId(broker.settings.node_id());
-    let partitions = (0_i32..).zip(&topic.partitions).map(|(index, partition)| {
-        let offline = partition.as_ref().is_none_or(|partition| partition.is_offline());
-        let here = vec![node_id];
+    let (image, own) = (broker.applied(), broker.settings.node_id());
+    let serving: BTreeSet<NodeId> = in_service(broker, &image).map(|(node_id, ..)| node_id).collect();
+    let ids = |ids: &[NodeId]| ids.iter().map(|id| BrokerId(*id)).collect::<Vec<_>>();
+    let partitions = (0_i32..).zip(&topic.partitions).map(|(index, Slot { record, replica })| {
+        let is_offline = |id: &NodeId| !serving.contains(id) || (*id == own && replica.is_offline());
+        let leader = Some(record.leader).filter(|leader| !is_offline(leader));
+        let offline: Vec<_> = record.replicas.iter().copied().filter(is_offline).collect();
+        let code = if leader.is_some() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
         MetadataResponsePartition::default()
-            .with_error_code(if offline { ErrorCode::LeaderNotAvailable.code() } else { 0 })
+            .with_error_code(code.code())
             .with_partition_index(index)
-            .with_leader_id(if offline { BrokerId(-1) } else { node_id })
-            .with_leader_epoch(partition.as_ref().map_or(-1, |partition| partition.leader_epoch()))
-            .with_replica_nodes(here.clone())
-            .with_isr_nodes(here.clone())
-            .with_offline_replicas(if offline { here } else { Vec::new() })
+            .with_leader_id(BrokerId(leader.unwrap_or(NO_LEADER)))
+            .with_leader_epoch(record.leader_epoch)
+            .with_replica_nodes(ids(&record.replicas))
+            .with_isr_nodes(ids(&record.isr))
+            .with_offline_replicas(ids(&offline))
     });
     MetadataResponseTopic::default()
         .with_name(Some(TopicName(topic.name.clone())))

@@ -1,5 +1,6 @@
 //! Requests to answers: one file per API, one table of what each may do.
 
+mod cluster;
 mod configs;
 mod coordinator;
 mod delete_records;
@@ -9,6 +10,7 @@ mod list_offsets;
 mod metadata;
 mod produce;
 mod producer_id;
+mod refused;
 mod remembered;
 mod session;
 mod topics;

@@ -275,7 +275,7 @@ fn append_failed(error: &AppendError) -> PartitionProduceResponse {
         }
         AppendError::TooLarge { .. } => ErrorCode::RecordListTooLarge,
         AppendError::Corrupt(_) => ErrorCode::CorruptMessage,
-        AppendError::Closed => ErrorCode::NotLeaderOrFollower,
+        AppendError::Closed | AppendError::StaleEpoch { .. } => ErrorCode::NotLeaderOrFollower,
         _ => ErrorCode::KafkaStorageError,
     };
     said(code, &error.to_string())

@@ -18,7 +18,7 @@ pub(super) async fn handle(broker: &Broker, request: InitProducerIdRequest) -> I
         Some(_) => return failed(ErrorCode::CoordinatorNotAvailable),
         None => {}
     }
-    match broker.producer_ids.next(&broker.controller, broker.settings.node_id()).await {
+    match broker.producer_ids.next(broker.quorum.controller(), broker.settings.node_id()).await {
         Ok(id) => InitProducerIdResponse::default().with_producer_id(ProducerId(id)).with_producer_epoch(0),
         Err(error) => {
             tracing::error!("no producer id can be handed out: {error}");

@@ -25,7 +25,8 @@ impl Broker {
                 failed => outcome = outcome.and(failed),
             }
         }
-        self.controller.close().await?;
+        self.session.end();
+        self.quorum.close().await?;
         for dir in clean {
             outcome = outcome.and(dir.leave_clean(self.broker_epoch));
         }

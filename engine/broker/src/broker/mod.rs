@@ -1,87 +1,94 @@
-//! The broker's state, shared by all connections: opened ([`recover`]), changed by topics that come and go ([`topics`]),
-//! noted down from time to time ([`checkpoints`]), closed ([`close`]).
+//! The broker's state, shared by all connections: opened, changed by what clients have proposed ([`topics`]) once it is
+//! committed ([`crate::control`]), noted down from time to time ([`checkpoints`]), closed ([`close`]).
 
 mod checkpoints;
 mod close;
-mod recover;
 mod topics;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use plimsoll_controller::{Controller, Image, LocalController, METADATA_LOG};
+use plimsoll_controller::{BrokerSession, Image, METADATA_LOG};
 use plimsoll_io::{Backend, SegmentStore};
-use plimsoll_log::{Marks, OpenFiles};
-use tokio::sync::Mutex;
+use plimsoll_log::OpenFiles;
+use tokio::sync::watch;
 use tokio::task::JoinError;
 
 use crate::api::FetchSessions;
 use crate::catalog::Catalog;
 use crate::config::{Endpoint, Settings};
+use crate::control::{Door, Follower, Quorum, register, tell_recovery};
 use crate::error::BrokerError;
 use crate::log_dirs::LogDirs;
 use crate::producer_ids::ProducerIds;
 use crate::storage;
 use crate::telemetry::Telemetry;
-use recover::tell_recovery;
-pub(crate) use topics::TopicChangeError;
 
 /// How many partitions are opened or closed side by side: enough that their syncs share the file system's commits.
-const SIDE_BY_SIDE_MAX: usize = 64;
+pub(crate) const SIDE_BY_SIDE_MAX: usize = 64;
 
 /// Everything a request may touch.
 #[derive(Debug)]
-pub struct Broker {
+pub(crate) struct Broker {
     pub(crate) settings: Settings,
     pub(crate) cluster_id: String,
     pub(crate) advertised: Endpoint,
-    pub(crate) controller: LocalController,
+    pub(crate) quorum: Arc<Quorum>,
+    pub(crate) session: BrokerSession,
+    /// Of this process's registration.
+    pub(crate) broker_epoch: i64,
     pub(crate) catalog: Catalog,
+    /// The image that the catalog shows.
+    pub(crate) applied: watch::Sender<Arc<Image>>,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) telemetry: Telemetry,
     log_dirs: LogDirs,
     /// Sealed segments kept open, over all partitions.
     open_files: OpenFiles,
-    broker_epoch: i64,
-    /// One topic is made or removed at a time, so that the metadata and the directories agree.
-    changing_topics: Mutex<()>,
 }
 
 impl Broker {
-    /// Locks and opens the log directories, replays the metadata, recovers every partition.
+    /// Locks and opens the log directories, takes part in the quorum, registers, and recovers every partition that is
+    /// assigned to this broker, as which it is in service on return. What follows the metadata from then on is returned
+    /// too, and must run.
     ///
     /// `advertised` is what clients are told. Must run inside a current-thread runtime with a local set.
-    pub async fn open(settings: Settings, advertised: Endpoint) -> Result<Self, BrokerError> {
+    pub(crate) async fn open(
+        settings: Settings,
+        advertised: Endpoint,
+        door: Door,
+    ) -> Result<(Arc<Self>, Follower), BrokerError> {
         let log_dirs = LogDirs::open(&settings)?;
-        let first = log_dirs.first().clone();
-        let cluster_id = first.cluster_id().to_owned();
-        let controller = LocalController::open(storage::metadata_store()?, first.path()).await?;
-        controller.set_observer(Arc::new(move |marks: &Marks| {
-            marks.fault.iter().for_each(|fault| first.fail(fault.clone()));
-        }));
-        tell_recovery(METADATA_LOG, controller.recovery());
-        let broker_epoch = controller.register(settings.node_id()).await?;
+        let cluster_id = log_dirs.first().cluster_id().to_owned();
+        let quorum = Arc::new(Quorum::open(&settings, log_dirs.first(), door).await?);
+        tell_recovery(METADATA_LOG, quorum.controller().recovery());
+        let registry = register(&quorum, &settings, &log_dirs, &advertised).await?;
         let slots = settings.count("max.incremental.fetch.session.cache.slots");
         let broker = Self {
             cluster_id,
             advertised,
-            controller,
+            quorum,
+            session: registry.session,
+            broker_epoch: registry.broker_epoch,
             catalog: Catalog::default(),
+            applied: watch::Sender::default(),
             producer_ids: ProducerIds::default(),
             fetch_sessions: FetchSessions::new(slots),
             telemetry: Telemetry::default(),
             log_dirs,
             open_files: storage::open_files(),
-            broker_epoch,
-            changing_topics: Mutex::new(()),
             settings,
         };
-        broker.recover().await?;
-        Ok(broker)
+        let broker = Arc::new(broker);
+        let mut follower = Follower::new(&broker);
+        follower.begin(&registry.image).await?;
+        follower.until_in_service().await?;
+        Ok((broker, follower))
     }
 
     /// The backend that really runs.
-    pub fn backend(&self) -> Backend {
+    pub(crate) fn backend(&self) -> Backend {
         self.log_dirs.first().store().backend()
     }
 
@@ -89,9 +96,20 @@ impl Broker {
         &self.log_dirs
     }
 
-    /// The metadata as committed.
-    pub(crate) fn image(&self) -> Arc<Image> {
-        self.controller.image()
+    pub(crate) fn open_files(&self) -> &OpenFiles {
+        &self.open_files
+    }
+
+    /// The metadata as this broker has made it true: what the catalog shows.
+    pub(crate) fn applied(&self) -> Arc<Image> {
+        self.applied.borrow().clone()
+    }
+
+    /// Waits until `holds` is so of what this broker has made true, at most `limit`. Whether it came to that.
+    pub(crate) async fn has_applied(&self, limit: Duration, mut holds: impl FnMut(&Image) -> bool) -> bool {
+        let mut applied = self.applied.subscribe();
+        let held = applied.wait_for(|image| holds(image));
+        matches!(tokio::time::timeout(limit, held).await, Ok(Ok(_)))
     }
 
     /// Forgets producers that have been silent for too long.
@@ -106,6 +124,6 @@ impl Broker {
 }
 
 /// A task of this broker that panicked.
-fn cut_short(what: &'static str, error: JoinError) -> BrokerError {
+pub(crate) fn cut_short(what: &'static str, error: JoinError) -> BrokerError {
     BrokerError::Runtime { what, source: std::io::Error::other(error) }
 }

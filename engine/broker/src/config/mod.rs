@@ -2,8 +2,10 @@
 //!
 //! `keys` is the one table of broker keys; `topic` the one of topic keys. A key that is not in a table
 //! is an error with a suggestion; a key of Kafka's that is known but not enforced is a warning with its
-//! reason, so that nobody believes in a setting that does nothing.
+//! reason, so that nobody believes in a setting that does nothing. `cluster` makes of the listeners and the quorum's keys
+//! what this node is to others.
 
+mod cluster;
 mod keys;
 pub mod properties;
 mod settings;
@@ -12,6 +14,7 @@ mod values;
 
 use std::path::PathBuf;
 
+pub use cluster::{ClusterSettings, Roles};
 pub use keys::{KEYS, Key, Kind, unenforced};
 pub use settings::Settings;
 pub use topic::{TOPIC_KEYS, TopicKey, TopicSettings};

@@ -7,8 +7,8 @@ use plimsoll_io::{Backend, Faults, IoConfig, PageCacheOptions, Preallocation, Ur
 use plimsoll_log::Durability;
 
 use super::keys::{KEYS, Key};
-use super::values::{Endpoint, check_log_dirs, derive_retention, endpoint, http_endpoint, parsed, set};
-use super::{ConfigError, Source, properties};
+use super::values::{Endpoint, check_log_dirs, derive_retention, http_endpoint, parsed, set};
+use super::{ClusterSettings, ConfigError, Source, properties};
 
 /// Everything a broker is told, defaults filled in.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Settings {
     pub listener: Endpoint,
     /// What clients are told, if it differs.
     pub advertised: Option<Endpoint>,
+    /// What this node is to others.
+    pub cluster: ClusterSettings,
     /// Where the broker tells of itself, if it does.
     pub http: Option<Endpoint>,
     /// Which backend is asked for.
@@ -60,11 +62,8 @@ impl Settings {
     fn typed(mut values: BTreeMap<&'static str, (String, Source)>) -> Result<Self, ConfigError> {
         derive_retention(&mut values);
         let text = |name: &str| values.get(name).map_or("", |(value, _)| value.as_str());
-        let listener = endpoint("listeners", text("listeners"))?;
-        let advertised = match text("advertised.listeners") {
-            "" => None,
-            value => Some(endpoint("advertised.listeners", value)?),
-        };
+        let given = values.get("listeners").is_some_and(|(_, source)| *source == Source::Static);
+        let (listener, advertised, cluster) = ClusterSettings::read(&text, given)?;
         let http = http_endpoint("plimsoll.http.listener", text("plimsoll.http.listener"))?;
         let backend = parsed("plimsoll.storage.backend", text("plimsoll.storage.backend"))?;
         let fallback = match text("plimsoll.storage.fallback") {
@@ -78,8 +77,18 @@ impl Settings {
         };
         check_log_dirs(text("log.dirs"))?;
         let faults = None;
-        let settings =
-            Self { listener, advertised, http, backend, fallback, preallocation, durability, faults, values };
+        let settings = Self {
+            listener,
+            advertised,
+            cluster,
+            http,
+            backend,
+            fallback,
+            preallocation,
+            durability,
+            faults,
+            values,
+        };
         settings.check_durability()?;
         settings.check_backend_keys()?;
         Ok(settings)
@@ -241,7 +250,7 @@ mod tests {
         for bad in ["SSL://:9092", "localhost:9092", "PLAINTEXT://host", "PLAINTEXT://host:99999"] {
             assert!(load(&format!("listeners={bad}")).is_err(), "{bad}");
         }
-        assert!(load("listeners=PLAINTEXT://:9092,CONTROLLER://:9093").is_err());
+        assert!(load("listeners=PLAINTEXT://:9092,CONTROLLER://:9093").is_ok());
         let v6 = load("listeners=PLAINTEXT://[::1]:0").expect("address in brackets");
         assert_eq!(v6.listener, Endpoint { host: "::1".into(), port: 0 });
     }

@@ -121,21 +121,18 @@ fn host_and_port(address: &str) -> Result<(String, u16), String> {
     Ok((host.trim_start_matches('[').trim_end_matches(']').to_owned(), port))
 }
 
-/// Parses `PLAINTEXT://host:port`; other listeners (`CONTROLLER://…`) may stand beside it in Kafka's
-/// files and are refused here, since nothing would listen there.
-pub(super) fn endpoint(key: &str, value: &str) -> Result<Endpoint, ConfigError> {
-    let bad = |reason: String| ConfigError::BadValue {
-        place: "configuration".into(),
-        key: key.into(),
-        value: value.into(),
-        reason,
+/// Parses `host:port`.
+pub(super) fn address(text: &str) -> Result<Endpoint, String> {
+    host_and_port(text).map(|(host, port)| Endpoint { host, port })
+}
+
+/// Parses `NAME://host:port,…`.
+pub(super) fn named_addresses(text: &str) -> Result<Vec<(String, Endpoint)>, String> {
+    let one = |entry: &str| {
+        let split = entry.trim().split_once("://");
+        let (name, at) =
+            split.ok_or("write `NAME://host:port`, for instance `PLAINTEXT://localhost:9092`")?;
+        Ok((name.to_owned(), address(at)?))
     };
-    if value.contains(',') {
-        return Err(bad("this version serves one listener; name one `PLAINTEXT://host:port`".into()));
-    }
-    let address = value.trim().strip_prefix("PLAINTEXT://").ok_or_else(|| {
-        bad("the only security protocol here is PLAINTEXT: write `PLAINTEXT://host:port`".into())
-    })?;
-    let (host, port) = host_and_port(address).map_err(bad)?;
-    Ok(Endpoint { host, port })
+    text.split(',').filter(|entry| !entry.trim().is_empty()).map(one).collect()
 }

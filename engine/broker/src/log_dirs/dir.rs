@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use plimsoll_io::{AnyStore, DirectoryLock, IoFault};
 use plimsoll_log::{
-    MetaProperties, OffsetCheckpoint, TopicPartition, encode_id, layout, take_clean_shutdown,
-    write_clean_shutdown,
+    MetaProperties, OffsetCheckpoint, TopicPartition, clean_shutdown_epoch, decode_id, encode_id, layout,
+    take_clean_shutdown, write_clean_shutdown,
 };
 use plimsoll_wire::Uuid;
 use tokio::sync::Notify;
@@ -21,9 +21,10 @@ use crate::partition::Recovery;
 #[derive(Debug)]
 pub(crate) struct LogDir {
     path: PathBuf,
-    cluster_id: String,
-    /// What is to be written into a directory that was empty, once it is sure that it should be.
-    unformatted: Option<MetaProperties>,
+    meta: MetaProperties,
+    directory_id: Uuid,
+    /// It is empty, and `meta` is to be written into it once it is sure that it should be.
+    unformatted: bool,
     store: AnyStore,
     recovery_points: CheckpointFile,
     log_starts: CheckpointFile,
@@ -55,25 +56,31 @@ impl Notes {
 }
 
 impl LogDir {
-    /// Makes the directory if need be and locks it. `cluster_id` is that of the first directory; the first one brings
-    /// its own and is formatted if it is empty. The others are not until [`LogDir::format`].
+    /// Makes the directory if need be and locks it. The first one is formatted if it is empty, the others are not until
+    /// [`LogDir::format`].
     pub(super) fn open(
         path: PathBuf,
-        (node_id, cluster_id): (i32, Option<&str>),
+        node_id: i32,
+        cluster: Belongs<'_>,
         store: AnyStore,
         failed: Arc<Notify>,
     ) -> Result<Self, BrokerError> {
         std::fs::create_dir_all(&path)
             .map_err(|source| BrokerError::LogDir { path: path.clone(), source })?;
         let lock = DirectoryLock::acquire(&path)?;
-        let (cluster_id, unformatted) = identify(&path, node_id, cluster_id)?;
+        let (meta, unformatted) = identify(&path, node_id, cluster)?;
+        let directory_id = decode_id(&meta.directory_id).unwrap_or_else(|| {
+            // Kafka writes nothing else; whatever is there names the directory all the same.
+            Uuid::from_u128(meta.directory_id.bytes().fold(0, |id, byte| (id << 8) ^ u128::from(byte)))
+        });
         Ok(Self {
             recovery_points: CheckpointFile::new(&path, layout::RECOVERY_POINT_CHECKPOINT),
             log_starts: CheckpointFile::new(&path, layout::LOG_START_CHECKPOINT),
             high_watermarks: CheckpointFile::new(&path, layout::HIGH_WATERMARK_CHECKPOINT),
             cleaned: CheckpointFile::new(&path, layout::CLEANER_CHECKPOINT),
             path,
-            cluster_id,
+            meta,
+            directory_id,
             unformatted,
             store,
             fault: OnceLock::new(),
@@ -89,19 +96,21 @@ impl LogDir {
 
     /// Whether it was empty and nothing was written into it yet.
     pub(super) fn is_unformatted(&self) -> bool {
-        self.unformatted.is_some()
+        self.unformatted
     }
 
     /// Makes an empty directory this node's.
     pub(super) fn format(&self) -> Result<(), BrokerError> {
-        let Some(meta) = &self.unformatted else { return Ok(()) };
-        meta.write(&self.path)?;
-        info!("formatted {} for node {} of cluster {}", self.path.display(), meta.node_id, meta.cluster_id);
-        Ok(())
+        if self.unformatted { write(&self.path, &self.meta) } else { Ok(()) }
     }
 
     pub(crate) fn cluster_id(&self) -> &str {
-        &self.cluster_id
+        &self.meta.cluster_id
+    }
+
+    /// `directory.id`: new whenever the disk is.
+    pub(crate) fn directory_id(&self) -> Uuid {
+        self.directory_id
     }
 
     pub(crate) fn store(&self) -> &AnyStore {
@@ -170,6 +179,11 @@ impl LogDir {
         self.heed(self.high_watermarks.write(gather).await)
     }
 
+    /// The broker epoch that the last run left in the clean-shutdown marker, if it stopped cleanly.
+    pub(crate) fn clean_shutdown_epoch(&self) -> Result<Option<i64>, BrokerError> {
+        Ok(clean_shutdown_epoch(&self.path)?)
+    }
+
     /// Leaves the clean-shutdown marker, as the last thing that is done here.
     pub(crate) fn leave_clean(&self, broker_epoch: i64) -> Result<(), BrokerError> {
         Ok(write_clean_shutdown(&self.path, broker_epoch)?)
@@ -186,35 +200,50 @@ impl LogDir {
     }
 }
 
-/// Reads `meta.properties`; returns the cluster id, and what is still to be written into an empty directory. The first
-/// directory, which no cluster id comes with, is formatted here.
-fn identify(
-    path: &Path,
-    node_id: i32,
-    cluster_id: Option<&str>,
-) -> Result<(String, Option<MetaProperties>), BrokerError> {
+/// Which cluster a directory is to belong to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Belongs<'a> {
+    /// The first directory: the configured one, if one is.
+    Configured(Option<&'a str>),
+    /// The first directory of a node that is its own cluster: any, or a new one.
+    ToItself,
+    /// Any other directory: the first one's.
+    WithFirst(&'a str),
+}
+
+/// Reads `meta.properties`, or makes up what is to be in it; says whether that is still to be written. The first directory
+/// is formatted here.
+fn identify(path: &Path, node_id: i32, cluster: Belongs<'_>) -> Result<(MetaProperties, bool), BrokerError> {
     if let Some(meta) = MetaProperties::read(path)? {
-        let path = path.to_path_buf();
-        return match cluster_id {
+        let (path, found) = (path.to_path_buf(), meta.cluster_id.clone());
+        return match cluster {
             _ if meta.node_id != node_id => {
                 Err(BrokerError::OtherNode { path, found: meta.node_id, configured: node_id })
             }
-            Some(expected) if meta.cluster_id != expected => {
-                let expected = expected.to_owned();
-                Err(BrokerError::OtherCluster { path, found: meta.cluster_id, expected })
+            Belongs::WithFirst(expected) if found != expected => {
+                Err(BrokerError::OtherCluster { path, found, expected: expected.to_owned() })
             }
-            _ => Ok((meta.cluster_id, None)),
+            Belongs::Configured(Some(configured)) if found != configured => {
+                Err(BrokerError::OtherClusterId { path, found, configured: configured.to_owned() })
+            }
+            _ => Ok((meta, false)),
         };
     }
-    let meta = MetaProperties {
-        cluster_id: cluster_id.map_or_else(|| encode_id(Uuid::new_v4()), str::to_owned),
-        node_id,
-        directory_id: encode_id(Uuid::new_v4()),
+    let cluster_id = match cluster {
+        Belongs::Configured(None) => return Err(BrokerError::NoClusterId { path: path.to_path_buf() }),
+        Belongs::Configured(Some(id)) | Belongs::WithFirst(id) => id.to_owned(),
+        Belongs::ToItself => encode_id(Uuid::new_v4()),
     };
-    if cluster_id.is_some() {
-        return Ok((meta.cluster_id.clone(), Some(meta)));
+    let meta = MetaProperties { cluster_id, node_id, directory_id: encode_id(Uuid::new_v4()) };
+    if matches!(cluster, Belongs::WithFirst(_)) {
+        return Ok((meta, true));
     }
+    write(path, &meta)?;
+    Ok((meta, false))
+}
+
+fn write(path: &Path, meta: &MetaProperties) -> Result<(), BrokerError> {
     meta.write(path)?;
-    info!("formatted {} for node {node_id} of cluster {}", path.display(), meta.cluster_id);
-    Ok((meta.cluster_id, None))
+    info!("formatted {} for node {} of cluster {}", path.display(), meta.node_id, meta.cluster_id);
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plimsoll_controller::{Image, METADATA_LOG, TopicRecord};
+use plimsoll_controller::{Image, METADATA_LOG, NodeId, TopicRecord};
 use plimsoll_log::{layout, read_topic_id};
 use plimsoll_wire::Uuid;
 use tracing::{info, warn};
@@ -14,8 +14,8 @@ use crate::error::BrokerError;
 const DELETED_SUFFIX: &str = "-delete";
 
 /// The names of the partitions in `dir`. Removes what a crash left of deleted ones. Directories that look like
-/// partitions and that the metadata does not know are set aside under `-stray`, never removed by guess.
-pub(super) fn partitions(dir: &LogDir, image: &Image) -> Result<Vec<String>, BrokerError> {
+/// partitions and that the metadata does not know, or has elsewhere, are set aside under `-stray`, never removed by guess.
+pub(super) fn partitions(dir: &LogDir, image: &Image, node_id: NodeId) -> Result<Vec<String>, BrokerError> {
     let failed = |source| BrokerError::LogDir { path: dir.path().to_path_buf(), source };
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir.path()).map_err(failed)? {
@@ -24,9 +24,11 @@ pub(super) fn partitions(dir: &LogDir, image: &Image) -> Result<Vec<String>, Bro
         if name.ends_with(DELETED_SUFFIX) {
             info!("{name} was being deleted when the broker stopped; it goes now");
             std::fs::remove_dir_all(entry.path()).map_err(failed)?;
-        } else if is_stray(image, &name, &entry.path()) {
+        } else if is_stray(image, node_id, &name, &entry.path()) {
             let aside = stray_name(&name);
-            warn!("{name} belongs to no topic of the metadata; it is kept as {aside}");
+            warn!(
+                "{name} belongs to no partition that the metadata assigns to this broker; it is kept as {aside}"
+            );
             std::fs::rename(entry.path(), dir.path().join(aside)).map_err(failed)?;
         } else if name != METADATA_LOG && layout::parse_partition_dir(&name).is_some() {
             names.push(name);
@@ -55,12 +57,12 @@ fn remove_or_set_aside(path: &Path, aside: &Path) {
     }
 }
 
-/// A partition's directory that the metadata does not know, or knows under another id.
-fn is_stray(image: &Image, name: &str, path: &Path) -> bool {
+/// A partition's directory that the metadata does not know, knows under another id, or assigns to others.
+fn is_stray(image: &Image, node_id: NodeId, name: &str, path: &Path) -> bool {
     let Some((topic, index)) = layout::parse_partition_dir(name) else { return false };
     let here = |record: &TopicRecord| {
         let same_id = read_topic_id(path).ok().flatten().is_none_or(|id| id == record.topic_id);
-        same_id && usize::try_from(index).is_ok_and(|index| index < record.partitions.len())
+        same_id && record.partition(index).is_some_and(|partition| partition.replicas.contains(&node_id))
     };
     name != METADATA_LOG && path.is_dir() && !image.topic(topic).is_some_and(here)
 }

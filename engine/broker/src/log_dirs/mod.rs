@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use plimsoll_controller::Image;
+use plimsoll_controller::{Image, NodeId};
 use plimsoll_log::TopicPartition;
 use tokio::sync::Notify;
 use tracing::error;
@@ -24,6 +24,7 @@ use crate::config::Settings;
 use crate::error::BrokerError;
 use crate::storage;
 pub(crate) use checkpoint_file::CheckpointFile;
+use dir::Belongs;
 pub(crate) use dir::{LogDir, Notes};
 pub(crate) use leftovers::remove_partition;
 pub(crate) use supervise::supervise;
@@ -48,15 +49,20 @@ impl LogDirs {
     pub(crate) fn open(settings: &Settings) -> Result<Self, BrokerError> {
         let failed = Arc::new(Notify::new());
         let mut paths = settings.log_dirs().into_iter();
-        let open = |path, cluster_id: Option<&str>| {
+        let open = |path, cluster: Belongs<'_>| {
             // A backend that cannot run here is found out before anything on disk is touched.
             let store = storage::partition_store(settings)?;
-            LogDir::open(path, (settings.node_id(), cluster_id), store, failed.clone())
+            LogDir::open(path, settings.node_id(), cluster, store, failed.clone())
         };
-        let first = Arc::new(open(paths.next().unwrap_or_default(), None)?);
+        let cluster = match settings.text("plimsoll.cluster.id") {
+            "" if settings.cluster.is_alone(settings.node_id()) => Belongs::ToItself,
+            "" => Belongs::Configured(None),
+            id => Belongs::Configured(Some(id)),
+        };
+        let first = Arc::new(open(paths.next().unwrap_or_default(), cluster)?);
         let (mut others, mut missing) = (Vec::new(), Vec::new());
         for path in paths {
-            match open(path.clone(), Some(first.cluster_id())) {
+            match open(path.clone(), Belongs::WithFirst(first.cluster_id())) {
                 Ok(dir) => others.push(Arc::new(dir)),
                 Err(reason) if reason.is_io() => {
                     error!("{} is offline, and so is what lies in it: {reason}", path.display());
@@ -99,10 +105,11 @@ impl LogDirs {
     }
 
     /// Looks what lies where, and clears what crashes left behind. Fails if a partition lies in two directories.
-    pub(crate) fn find(&self, image: &Image) -> Result<Found, BrokerError> {
+    pub(crate) fn find(&self, image: &Image, node_id: NodeId) -> Result<Found, BrokerError> {
         let mut found = Found::new();
         for dir in self.opened() {
-            let looked = dir.take_notes().and_then(|notes| Ok((notes, leftovers::partitions(dir, image)?)));
+            let looked =
+                dir.take_notes().and_then(|notes| Ok((notes, leftovers::partitions(dir, image, node_id)?)));
             let (notes, names) = match looked {
                 Ok((notes, names)) => (Arc::new(notes), names),
                 Err(failed) if failed.is_io() && !Arc::ptr_eq(dir, &self.first) => {
@@ -129,10 +136,12 @@ impl LogDirs {
 
     /// Formats directories that were empty. Not while a partition is found nowhere: an empty directory may be the mount
     /// point of a disk that is not mounted, and an empty partition in its place would look like lost data.
-    pub(crate) fn format(&self, image: &Image, found: &Found) -> Result<(), BrokerError> {
+    pub(crate) fn format(&self, image: &Image, node_id: NodeId, found: &Found) -> Result<(), BrokerError> {
         let Some(empty) = self.others.iter().find(|dir| dir.is_unformatted()) else { return Ok(()) };
         let named = image.topics().flat_map(|topic| {
-            (0..topic.partitions.len()).map(move |index| format!("{}-{index}", topic.name))
+            let numbered = topic.partitions.iter().enumerate();
+            let here = numbered.filter(|(_, partition)| partition.replicas.contains(&node_id));
+            here.map(move |(index, _)| format!("{}-{index}", topic.name))
         });
         if let Some(partition) = named.into_iter().find(|name| !found.contains_key(name)) {
             return Err(BrokerError::Unmounted { partition, path: empty.path().to_path_buf() });
@@ -151,6 +160,9 @@ impl LogDirs {
 
     /// Where to put `count` new partitions: each goes where the fewest are, those before it counted.
     pub(crate) fn place(&self, count: usize, catalog: &Catalog) -> Vec<Arc<LogDir>> {
+        if count == 0 {
+            return Vec::new();
+        }
         let topics = catalog.all();
         let held = |dir: &Arc<LogDir>| {
             let partitions = topics.iter().flat_map(|topic| topic.opened());

@@ -1,10 +1,11 @@
-//! One partition as its leader sees it: a log, an epoch, and those who wait for it to grow.
+//! One partition as its leader sees it: a log, a role, and those who wait for it to grow.
 
 mod isolation;
 pub mod replication;
 mod residence;
 mod watchers;
 
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,24 +20,30 @@ use plimsoll_wire::Uuid;
 use crate::config::TopicSettings;
 use crate::log_dirs::LogDir;
 pub(crate) use isolation::Isolation;
+use replication::role::Role;
 use residence::Residence;
 pub(crate) use watchers::Watcher;
 use watchers::Watchers;
 
-/// A partition this broker leads.
+/// A partition that is assigned to this broker. It serves clients while this broker leads it.
 ///
 /// One replica holds it, so the high watermark is derived: what is written (in sync with the kernel) or,
 /// under `durability=fsync`, what is durable. Nothing above it is shown to anybody.
 #[derive(Debug)]
 pub struct Partition {
     index: i32,
-    leader_epoch: i32,
+    /// The epoch it leads in, or [`NOT_LEADING`].
+    led_epoch: AtomicI32,
+    role: Mutex<Option<Role>>,
     level: Level,
     log: AnyLog,
     directory: Arc<LogDir>,
     watchers: Arc<Watchers>,
     residence: Arc<Mutex<Residence>>,
 }
+
+/// Stands in the place of a leader epoch while another broker, or none, leads.
+const NOT_LEADING: i32 = -1;
 
 /// Why a partition cannot be opened or closed.
 #[derive(Debug, thiserror::Error)]
@@ -83,13 +90,13 @@ pub(crate) struct Fetched {
 }
 
 impl Partition {
-    /// Opens the log `name` in `directory` and recovers it as needed. A fault of the log takes the whole directory out
-    /// of service.
+    /// Opens the log `name` in `directory` and recovers it as needed; nobody leads it here yet. A fault of the log takes
+    /// the whole directory out of service.
     pub(crate) async fn open(
         directory: Arc<LogDir>,
         name: &str,
         topic_id: Uuid,
-        (index, leader_epoch): (i32, i32),
+        index: i32,
         settings: &TopicSettings,
         recovery: Recovery,
     ) -> Result<(Self, RecoveryReport), PartitionError> {
@@ -106,15 +113,6 @@ impl Partition {
         let (log, report) =
             Log::open(directory.store().clone(), &directory.path().join(name), topic_id, config, hints)
                 .await?;
-        // Each start leads in a new epoch, so a log that knows this one has seen newer metadata.
-        match log.latest_epoch() {
-            Some(latest) if latest.epoch >= leader_epoch => {
-                return Err(PartitionError::OldMetadata { leader_epoch, latest_epoch: latest.epoch });
-            }
-            _ => {}
-        }
-        // The epoch begins at the log end even before its first batch (rule E27).
-        log.assign_leader_epoch(leader_epoch).await?;
         let watchers = Arc::new(Watchers::default());
         let marks = log.marks();
         let residence = Arc::new(Mutex::new(Residence::from(marks.at(level), marks.durable)));
@@ -129,7 +127,8 @@ impl Partition {
             drop(residence);
             observed.wake();
         }));
-        Ok((Self { index, leader_epoch, level, log, directory, watchers, residence }, report))
+        let (led_epoch, role) = (AtomicI32::new(NOT_LEADING), Mutex::default());
+        Ok((Self { index, led_epoch, role, level, log, directory, watchers, residence }, report))
     }
 
     /// Index inside its topic.
@@ -137,9 +136,41 @@ impl Partition {
         self.index
     }
 
-    /// The epoch it leads in.
+    /// The epoch it leads in; -1 while it does not.
     pub fn leader_epoch(&self) -> i32 {
-        self.leader_epoch
+        self.led_epoch.load(Ordering::Acquire)
+    }
+
+    /// Whether this broker leads it.
+    pub(crate) fn leads(&self) -> bool {
+        self.leader_epoch() != NOT_LEADING
+    }
+
+    /// What the metadata made of it last; `None` since the start.
+    pub(crate) fn role(&self) -> Option<Role> {
+        *lock(&self.role)
+    }
+
+    /// Goes on as before, by a newer record.
+    pub(crate) fn go_on(&self, role: Role) {
+        *lock(&self.role) = Some(role);
+    }
+
+    /// Leads in the epoch of `role`, which begins at the log end even before its first batch (rule E27).
+    pub(crate) async fn lead(&self, role: Role) -> Result<(), PartitionError> {
+        self.log.new_generation();
+        self.log.assign_leader_epoch(role.leader_epoch).await?;
+        *lock(&self.role) = Some(role);
+        self.led_epoch.store(role.leader_epoch, Ordering::Release);
+        Ok(())
+    }
+
+    /// Leads no more: whoever waits for records of this broker's is told so.
+    pub(crate) fn give_up(&self, role: Role) {
+        self.led_epoch.store(NOT_LEADING, Ordering::Release);
+        *lock(&self.role) = Some(role);
+        self.log.new_generation();
+        self.watchers.wake();
     }
 
     /// Whether its disk failed.
@@ -184,7 +215,11 @@ impl Partition {
 
     /// Appends a client's validated batch; the order of calls is the order in the log.
     pub(crate) async fn append(&self, batch: Batch) -> Result<AppendTicket, AppendError> {
-        let request = AppendRequest { batch, leader_epoch: self.leader_epoch, origin: Origin::Client };
+        let leader_epoch = self.leader_epoch();
+        if leader_epoch == NOT_LEADING {
+            return Err(AppendError::Closed);
+        }
+        let request = AppendRequest { batch, leader_epoch, origin: Origin::Client };
         let appended = self.log.append(request).await?;
         let upto_offset = appended.last_offset + 1;
         Ok(AppendTicket { appended, upto_offset })
@@ -261,8 +296,8 @@ impl Partition {
     }
 }
 
-fn lock(residence: &Mutex<Residence>) -> MutexGuard<'_, Residence> {
-    residence.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How to recover a log.

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod cleanup;
+mod cluster;
 mod common;
 mod configs;
 mod conversation;

@@ -179,6 +179,31 @@ fn deletion_can_be_switched_off() {
 }
 
 #[test]
+fn a_partition_whose_log_cannot_be_made_is_offline_until_a_restart_finds_room_for_it() {
+    let broker = TestBroker::start(&[]);
+    let in_the_way = broker.data().file("t-0");
+    std::fs::write(&in_the_way, b"no directory").expect("written");
+    let mut client = broker.client();
+    client.create("t", 2, &[]);
+    let sent = batch(&["a"], Codec::None);
+    assert_eq!(client.try_produce("t", 0, &sent).error, ErrorCode::KafkaStorageError);
+    assert_eq!(client.fetch("t", 0, 0).error, ErrorCode::KafkaStorageError);
+    let partitions = client.metadata(Some(&["t"])).topics.remove(0).partitions;
+    assert_eq!(
+        (partitions[0].leader_id.0, partitions[0].error_code, partitions[0].offline_replicas.len()),
+        (-1, ErrorCode::LeaderNotAvailable.code(), 1)
+    );
+    assert_eq!(client.produce("t", 1, &sent), 0, "the other is not concerned");
+    let data = broker.stop();
+    std::fs::remove_file(in_the_way).expect("removed");
+    let broker = data.start(&[]);
+    let mut client = broker.client();
+    assert_eq!((client.produce("t", 0, &sent), client.produce("t", 1, &sent)), (0, 1));
+    assert_eq!(client.delete("t"), 0);
+    assert!(directories_of(&broker, "t-").is_empty());
+}
+
+#[test]
 fn create_topics_says_what_is_wrong_with_each() {
     let broker = TestBroker::start(&["num.partitions=2"]);
     let mut client = broker.client();

@@ -16,7 +16,7 @@ use crate::command::Command;
 use crate::quorum::Node;
 use crate::raft::types::RaftId;
 
-/// How often it looks.
+/// How often it looks, at least.
 const TICK: Duration = Duration::from_millis(50);
 
 /// How often leadership is confirmed.
@@ -34,8 +34,14 @@ struct Turns {
 /// Runs until it is dropped.
 pub(crate) async fn run(node: Arc<Node>) {
     let mut turns = Turns { confirmed: Instant::now(), rebalanced: Instant::now() };
+    let mut elections = node.raft().server_metrics();
     loop {
-        tokio::time::sleep(TICK).await;
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => {}
+            // What a node waits for that starts does not wait for the next turn. Without a sender there is no news.
+            Ok(()) = elections.changed() => {}
+            () = node.sessions().news() => {}
+        }
         take_or_give_up_lead(&node, &mut turns).await;
         if node.sessions().leads() {
             attend_brokers(&node).await;

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tokio::sync::{Notify, watch};
+
 use crate::image::NodeId;
 use crate::net::message::Heartbeat;
 
@@ -65,11 +67,21 @@ pub(crate) struct Sessions {
     started: Instant,
     heard: Mutex<Heard>,
     connections: AtomicU64,
+    /// Whether this node is the active controller, for those who wait for it.
+    leading: watch::Sender<bool>,
+    /// A broker said something that it did not say before.
+    news: Notify,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { started: Instant::now(), heard: Mutex::default(), connections: AtomicU64::new(0) }
+        Self {
+            started: Instant::now(),
+            heard: Mutex::default(),
+            connections: AtomicU64::new(0),
+            leading: watch::Sender::new(false),
+            news: Notify::new(),
+        }
     }
 }
 
@@ -87,6 +99,20 @@ impl Sessions {
         let mut gone_ms = std::mem::take(&mut heard.gone_ms);
         gone_ms.retain(|_, since_ms| now_ms.saturating_sub(*since_ms) < GONE_LATELY_MS);
         *heard = Heard { since_ms: leads.then_some(now_ms), gone_ms, ..Heard::default() };
+        drop(heard);
+        self.leading.send_replace(leads);
+    }
+
+    /// Becomes ready once this node is the active controller.
+    pub(crate) async fn leading(&self) {
+        let mut leading = self.leading.subscribe();
+        // The sender lives as long as `self`.
+        let _ended = leading.wait_for(|leads| *leads).await.is_err();
+    }
+
+    /// Becomes ready when a broker wants what it did not want before, also if that was while nobody waited.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
     }
 
     /// Whether this node is the active controller, as far as it knows.
@@ -101,8 +127,13 @@ impl Sessions {
         let session =
             Session { broker_epoch, heard_ms, connection, closed_ms: None, want_fence, want_shutdown };
         let mut heard = self.lock();
-        heard.sessions.insert(node_id, session);
+        let before = heard.sessions.insert(node_id, session);
         heard.gone_ms.remove(&node_id);
+        drop(heard);
+        let wishes = |session: Session| (session.broker_epoch, session.want_fence, session.want_shutdown);
+        if before.map(wishes) != Some(wishes(session)) {
+            self.news.notify_one();
+        }
     }
 
     /// Nobody listens at this node's address.

@@ -68,9 +68,19 @@ impl Node {
                 }
                 Err(error) => reason = error.to_string(),
             }
-            sleep(LOOK_AGAIN.min(left)).await;
+            self.look_again(LOOK_AGAIN.min(left)).await;
         }
         Err(ControlError::Unavailable { waited_ms: limit.as_millis(), reason })
+    }
+
+    /// Waits before the next try, or until this node is the one to ask.
+    async fn look_again(&self, wait: Duration) {
+        match self.sessions().leads() {
+            true => sleep(wait).await,
+            false => {
+                let _found = timeout(wait, self.sessions().leading()).await.is_ok();
+            }
+        }
     }
 
     /// Asks whoever leads by what this node knows, else by `hint`, else one of the bootstrap servers. A node that was

@@ -14,6 +14,7 @@ use super::node::Node;
 use crate::ControlError;
 use crate::command::{Command, Outcome, Refusal};
 use crate::image::{Endpoint, NodeId};
+use crate::net::hello::Stranger;
 use crate::net::message::Heartbeat;
 
 /// How long after a failure the next try comes.
@@ -50,8 +51,20 @@ pub struct BrokerStatus {
     pub fenced: bool,
     /// It wanted to stop, and may.
     pub should_shut_down: bool,
-    /// Its registration was taken from it, by another process with its id or by hand. The process must end.
-    pub lost: Option<Refusal>,
+    /// Its registration was taken from it, by another process with its id or by hand, or the cluster does not know this
+    /// node as who it says it is. The process must end.
+    pub lost: Option<Lost>,
+}
+
+/// Why a broker cannot be registered any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// The controller does not take its heartbeats.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// Its node is known with another disk.
+    #[error(transparent)]
+    Stranger(Stranger),
 }
 
 /// What the broker wants.
@@ -101,9 +114,16 @@ impl BrokerSession {
     }
 }
 
+impl BrokerSession {
+    /// Heartbeats no more. The controller finds the broker gone, unless it shut down before.
+    pub fn end(&self) {
+        self.task.abort();
+    }
+}
+
 impl Drop for BrokerSession {
     fn drop(&mut self) {
-        self.task.abort();
+        self.end();
     }
 }
 
@@ -116,7 +136,7 @@ struct Attend {
 
 impl Attend {
     async fn run(mut self) {
-        let broker_epoch = self.register().await;
+        let Some(broker_epoch) = self.register().await else { return };
         info!(broker_epoch, "the broker is registered");
         self.report.send_modify(|status| status.broker_epoch = Some(broker_epoch));
         loop {
@@ -124,7 +144,7 @@ impl Attend {
                 Ok(()) => self.node.config().broker_heartbeat_interval,
                 Err(ControlError::Refused(refusal)) => {
                     warn!(%refusal, "the broker lost its registration");
-                    self.report.send_modify(|status| status.lost = Some(refusal.clone()));
+                    self.lost(Lost::Refused(refusal));
                     return;
                 }
                 Err(error) => {
@@ -144,12 +164,21 @@ impl Attend {
         }
     }
 
-    async fn register(&self) -> i64 {
+    fn lost(&self, why: Lost) {
+        self.report.send_modify(|status| status.lost = Some(why));
+    }
+
+    /// The new broker epoch; `None` if this node is not who it says it is.
+    async fn register(&self) -> Option<i64> {
         let node_id = self.node.config().node_id;
         loop {
             match self.node.propose_anywhere(self.registration.command(node_id)).await {
-                Ok(Outcome::Registered { broker_epoch }) => return broker_epoch,
+                Ok(Outcome::Registered { broker_epoch }) => return Some(broker_epoch),
                 Ok(other) => warn!(?other, "a registration was answered strangely"),
+                Err(ControlError::Stranger(stranger)) => {
+                    self.lost(Lost::Stranger(stranger));
+                    return None;
+                }
                 Err(error) => warn!(%error, "the broker could not register yet"),
             }
             sleep(RETRY_AFTER).await;

@@ -157,7 +157,7 @@ impl RaftController {
     }
 
     /// Leaves the quorum for now and closes the metadata log cleanly. Proposals fail from then on.
-    pub async fn close(mut self) -> Result<(), ControlError> {
+    pub async fn close(&self) -> Result<(), ControlError> {
         self.stop_tasks();
         let stopped = self.node.raft.shutdown().await;
         let closed = self.log.close().await;
@@ -193,8 +193,8 @@ impl RaftController {
         task.await.unwrap_or_else(|error| Err(ControlError::Stopped(error.to_string())))
     }
 
-    fn stop_tasks(&mut self) {
-        self.tasks.drain(..).for_each(|task| task.abort());
+    fn stop_tasks(&self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 

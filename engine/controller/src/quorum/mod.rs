@@ -16,7 +16,7 @@ mod propose;
 #[cfg(test)]
 mod tests;
 
-pub use broker::{BrokerSession, BrokerStatus, Registration};
+pub use broker::{BrokerSession, BrokerStatus, Lost, Registration};
 pub use config::{QuorumConfig, Role};
 pub use controller::{QuorumStatus, RaftController};
 pub(crate) use node::Node;

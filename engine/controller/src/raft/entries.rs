@@ -4,7 +4,7 @@
 use plimsoll_log::records::{Batch, BatchBuilder, Codec, Compressor, Decompressor, RecordLimits};
 
 use super::types::Entry;
-use crate::ControlError;
+use crate::{Command, ControlError};
 
 /// A batch of one entry, not yet at its offset.
 pub(super) fn encode(
@@ -27,14 +27,23 @@ pub(super) fn decode(
 ) -> Result<(), ControlError> {
     for record in batch.records(decompressor, RecordLimits::default()) {
         let record = record.map_err(|error| corrupt(batch.header().base_offset, error.to_string()))?;
-        let entry: Entry = serde_json::from_slice(record.value.unwrap_or_default())
-            .map_err(|error| corrupt(record.offset, error.to_string()))?;
+        let value = record.value.unwrap_or_default();
+        let entry: Entry =
+            serde_json::from_slice(value).map_err(|error| not_ours(record.offset, value, &error))?;
         if i64::try_from(entry.log_id.index) != Ok(record.offset) {
             return Err(corrupt(record.offset, format!("it holds entry {}", entry.log_id)));
         }
         entries.push(entry);
     }
     Ok(())
+}
+
+/// A value that is no entry: damage, or what a version wrote whose log held the commands themselves.
+fn not_ours(offset: i64, value: &[u8], error: &serde_json::Error) -> ControlError {
+    match serde_json::from_slice::<Command>(value) {
+        Ok(_) => ControlError::WithoutQuorum { offset },
+        Err(_) => corrupt(offset, error.to_string()),
+    }
 }
 
 /// The log is not what was written.

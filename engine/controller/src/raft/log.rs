@@ -5,19 +5,25 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
-use plimsoll_io::AnyStore;
+use plimsoll_io::{AnyStore, FaultKind};
 use plimsoll_log::records::{Batch, Compressor, Decompressor};
 use plimsoll_log::{
-    AnyLog, AppendRequest, Durability, Level, Log, LogConfig, OpenHints, Origin, RecoveryReport,
+    AnyLog, AppendError, AppendRequest, Appended, Durability, Level, Log, LogConfig, OpenHints, Origin,
+    RecoveryReport,
 };
+use tracing::{debug, warn};
 use uuid::Uuid;
 
 use super::entries::{self, corrupt};
 use super::quorum_state::{self, QuorumState};
 use super::types::{Entry, LogId, Vote};
 use crate::{ControlError, METADATA_LOG, damage};
+
+/// How often a full disk is tried again.
+const ROOM_AGAIN: Duration = Duration::from_millis(200);
 
 /// How much one step of reading takes from the log.
 const READ_BYTES: usize = 1 << 20;
@@ -85,8 +91,15 @@ impl RaftLog {
         quorum_state::read_committed(&self.dir).filter(|committed| Some(*committed) <= self.last)
     }
 
+    /// One that a full disk has no room for costs a restarted node a little patience only.
     pub(super) fn save_committed(&self, committed: LogId) -> Result<(), ControlError> {
-        quorum_state::write_committed(&self.dir, committed).map_err(ControlError::Side)
+        match quorum_state::write_committed(&self.dir, committed) {
+            Err(fault) if fault.kind == FaultKind::NoSpace => {
+                debug!(%fault, "the commit mark could not be written");
+                Ok(())
+            }
+            written => written.map_err(ControlError::Side),
+        }
     }
 
     /// Appends entries that continue the log and waits until they are durable.
@@ -94,16 +107,33 @@ impl RaftLog {
         let mut appended = None;
         for entry in &entries {
             self.begin_at(entry.log_id).await?;
-            let batch = entries::encode(entry, crate::local::now_ms(), &mut self.compressor)?;
+            let batch = entries::encode(entry, now_ms(), &mut self.compressor)?;
             let leader_epoch = i32::try_from(entry.log_id.leader_id.term).unwrap_or(i32::MAX);
             let request = AppendRequest { batch, leader_epoch, origin: Origin::Client };
-            appended = Some(self.log.append(request).await?);
+            appended = Some(self.append_once_there_is_room(request).await?);
         }
         if let Some(appended) = appended {
             self.log.wait(appended.generation, Level::Durable, appended.last_offset + 1).await?;
         }
         self.last = entries.last().map(|entry| entry.log_id).or(self.last);
         Ok(())
+    }
+
+    /// A full disk fails nothing for good: whoever proposed is told that it takes too long, and what is written while there
+    /// is room again is what was asked for then.
+    async fn append_once_there_is_room(&self, request: AppendRequest) -> Result<Appended, ControlError> {
+        let mut told = false;
+        loop {
+            match self.log.append(request.clone()).await {
+                Err(AppendError::NoSpace(fault)) => {
+                    if !std::mem::replace(&mut told, true) {
+                        warn!(%fault, "the metadata log waits for room on its disk");
+                    }
+                    tokio::time::sleep(ROOM_AGAIN).await;
+                }
+                other => return Ok(other?),
+            }
+        }
     }
 
     /// An empty log begins where its first entry says (openraft's suite begins below what was purged); any other has no
@@ -185,6 +215,11 @@ impl RaftLog {
     fn end(&self) -> i64 {
         self.log.marks().accepted
     }
+}
+
+fn now_ms() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The offset of an entry.

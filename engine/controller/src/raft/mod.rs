@@ -22,11 +22,14 @@ use plimsoll_io::AnyStore;
 use plimsoll_log::RecoveryReport;
 use tokio::sync::watch;
 
-use crate::{ControlError, Image, METADATA_LOG};
+use crate::{ControlError, Image};
 use snapshot::Snapshots;
 
 pub(crate) use machine::StateMachine;
 pub(crate) use worker::LogStore;
+
+/// Directory of the metadata log inside a log directory.
+pub const METADATA_LOG: &str = "__cluster_metadata-0";
 
 /// What a node has on its disk.
 pub(crate) struct Opened {
@@ -52,4 +55,20 @@ pub(crate) async fn open(
     }
     let (machine, images) = StateMachine::new(snapshots, stored);
     Ok(Opened { log, machine, images, recovery })
+}
+
+/// Opens the metadata log under `log_dir` as a node does, closes it again, and returns what all of its commands would make
+/// if they were committed. For those who look at logs from outside.
+pub async fn reread_log(store: AnyStore, log_dir: &Path) -> Result<Image, ControlError> {
+    let (_, stored) = Snapshots::open(log_dir)?;
+    let (log, _) = log::RaftLog::open(store, log_dir).await?;
+    let mut image = stored.map(|stored| stored.image).unwrap_or_default();
+    for entry in log.read(0..i64::MAX).await? {
+        if let openraft::EntryPayload::Normal(command) = entry.payload {
+            // A refusal is an answer too, and changes nothing.
+            let _refused = image.apply(&command).is_err();
+        }
+    }
+    log.close().await?;
+    Ok(image)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::View;
+use super::{STARTING, Serving, View};
 use crate::broker::Broker;
 
 /// What keeps the broker from serving all it should.
@@ -15,11 +15,21 @@ pub(super) struct Health {
 pub(super) fn look(view: &View) -> Health {
     let mut why_not = Vec::new();
     if *view.stopped.borrow() {
-        why_not.push("the broker stops".to_owned());
+        why_not.push("the node stops".to_owned());
     }
-    match view.broker() {
-        Some(broker) => why_not.extend(offline(broker)),
-        None => why_not.push("the broker opens its log directories".to_owned()),
+    match view.serving() {
+        Some(serving) => {
+            if serving.quorum().status().leader.is_none() {
+                why_not.push("no active controller is known".to_owned());
+            }
+            if let Serving::Broker(broker) = serving {
+                if broker.session.status().borrow().fenced {
+                    why_not.push("the active controller has fenced this broker".to_owned());
+                }
+                why_not.extend(offline(broker));
+            }
+        }
+        None => why_not.push(STARTING.to_owned()),
     }
     Health { why_not }
 }

@@ -12,6 +12,8 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use super::Serving;
+use super::quorum::QuorumMetrics;
 use crate::broker::Broker;
 use crate::telemetry::{Distribution, Stage};
 
@@ -45,9 +47,12 @@ const BOUNDS_NS: [u64; 22] = [
 ];
 
 /// Everything as it stands now.
-pub(super) fn text(broker: &Arc<Broker>) -> Result<String, fmt::Error> {
+pub(super) fn text(serving: &Serving) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Metrics(broker.clone())));
+    if let Serving::Broker(broker) = serving {
+        registry.register_collector(Box::new(Metrics(broker.clone())));
+    }
+    registry.register_collector(Box::new(QuorumMetrics(serving.clone())));
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)

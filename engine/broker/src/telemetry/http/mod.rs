@@ -6,6 +6,7 @@
 mod health;
 mod listener;
 mod metrics;
+mod quorum;
 mod stages;
 
 use std::net::TcpListener as StdListener;
@@ -21,30 +22,49 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::broker::Broker;
+use crate::control::Quorum;
 use crate::error::BrokerError;
 use listener::BoundedListener;
 
 /// What the door can see.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
-    /// Empty until the broker has opened its log directories.
-    broker: Arc<OnceLock<Arc<Broker>>>,
+    /// Empty until the node serves.
+    serving: Arc<OnceLock<Serving>>,
     stopped: watch::Receiver<bool>,
+}
+
+/// What this process is.
+#[derive(Clone, Debug)]
+pub(crate) enum Serving {
+    /// A broker, with its node of the quorum.
+    Broker(Arc<Broker>),
+    /// A node of the quorum alone.
+    Controller(Arc<Quorum>),
+}
+
+impl Serving {
+    fn quorum(&self) -> &Arc<Quorum> {
+        match self {
+            Self::Broker(broker) => &broker.quorum,
+            Self::Controller(quorum) => quorum,
+        }
+    }
 }
 
 impl View {
     pub(crate) fn new(stopped: watch::Receiver<bool>) -> Self {
-        Self { broker: Arc::default(), stopped }
+        Self { serving: Arc::default(), stopped }
     }
 
-    /// The broker has opened its log directories.
-    pub(crate) fn opened(&self, broker: &Arc<Broker>) {
-        // A second call could only bring the same broker.
-        let _first = self.broker.set(broker.clone());
+    /// The node serves.
+    pub(crate) fn opened(&self, serving: Serving) {
+        // A second call could only bring the same.
+        let _first = self.serving.set(serving);
     }
 
-    fn broker(&self) -> Option<&Arc<Broker>> {
-        self.broker.get()
+    fn serving(&self) -> Option<&Serving> {
+        self.serving.get()
     }
 }
 
@@ -65,7 +85,7 @@ pub(crate) fn serve(listener: StdListener, view: View) -> Result<(), BrokerError
 }
 
 async fn metrics(State(view): State<View>) -> Response {
-    match view.broker().map(metrics::text) {
+    match view.serving().map(metrics::text) {
         Some(Ok(text)) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Some(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
         None => starting(),
@@ -79,15 +99,23 @@ async fn health(State(view): State<View>) -> Response {
 }
 
 async fn stages(State(view): State<View>) -> Response {
-    match view.broker().map(|broker| stages::json(broker)) {
-        Some(Ok(json)) => ([(header::CONTENT_TYPE, JSON)], json).into_response(),
-        Some(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
+    match view.serving() {
+        Some(Serving::Broker(broker)) => match stages::json(broker) {
+            Ok(json) => ([(header::CONTENT_TYPE, JSON)], json).into_response(),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
+        },
+        Some(Serving::Controller(_)) => {
+            (StatusCode::NOT_FOUND, "a controller that is no broker has no stages").into_response()
+        }
         None => starting(),
     }
 }
 
 const JSON: &str = "application/json";
 
+/// What is said before the node serves.
+const STARTING: &str = "the node opens its log directories and waits for the cluster's active controller";
+
 fn starting() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, "the broker opens its log directories").into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, STARTING).into_response()
 }

@@ -82,6 +82,7 @@ fn a_single_node_is_a_quorum_and_closes_cleanly() {
     let Running { runtime, controller } = nodes[0].running.take().expect("it runs");
     let stopped = controller.stopped();
     runtime.block_on(controller.close()).expect("closes");
+    drop(controller);
     runtime.shutdown_timeout(PATIENCE);
     Builder::new_current_thread().build().expect("a runtime").block_on(stopped);
     nodes[0].start();

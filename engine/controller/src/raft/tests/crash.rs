@@ -158,6 +158,23 @@ async fn a_log_that_is_not_ours_or_lost_its_beginning_is_refused() {
     assert!(matches!(open(dir.path()).await, Err(ControlError::Damaged { .. })));
 }
 
+#[tokio::test]
+async fn a_log_of_plain_commands_from_before_there_was_a_quorum_is_refused_and_left_alone() {
+    use plimsoll_log::records::{BatchBuilder, Codec, Compressor};
+    let dir = tempfile::tempdir().expect("a directory");
+    let command = Command::AllocateProducerIds { node_id: 1, count: 1 };
+    let mut builder = BatchBuilder::new(Codec::None);
+    let value = serde_json::to_vec(&command).expect("JSON");
+    builder.push(0, None, Some(&value), &[]).expect("fits");
+    let written = builder.finish(&mut Compressor::new()).expect("builds").to_bytes();
+    let path = segment_path(&dir.path().join(METADATA_LOG), 0, LOG_SUFFIX);
+    std::fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+    std::fs::write(&path, &written).expect("written");
+    let refused = open(dir.path()).await.expect_err("refused");
+    assert!(matches!(refused, ControlError::WithoutQuorum { offset: 0 }), "{refused}");
+    assert!(std::fs::read(&path).expect("readable").starts_with(&written), "nothing of it is gone");
+}
+
 /// The process is gone after it wrote down that the log begins later, and before it cut it.
 #[tokio::test]
 async fn a_cut_of_the_beginning_that_a_crash_interrupted_is_ended() {
