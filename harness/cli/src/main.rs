@@ -7,6 +7,7 @@
 mod alias;
 mod broker;
 mod calibrate;
+mod cluster;
 mod codecs;
 mod compare;
 mod corpus;
@@ -22,6 +23,7 @@ mod pages;
 mod storage;
 mod stored;
 mod sweep;
+mod topic;
 
 use std::process::ExitCode;
 
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
             plimsoll_target::follow_parent();
             broker::run(&options)
         }
+        Verb::Cluster { verb } => cluster::run(&verb),
+        Verb::Topic { verb } => topic::run(&verb),
         Verb::Corpus(options) => corpus::run(&options),
         Verb::Codecs(options) => codecs::run(&options),
         Verb::Doctor(options) => doctor::run(&options),

@@ -56,6 +56,18 @@ pub(crate) enum Verb {
     List(crate::stored::ListOptions),
     /// Serves Kafka's protocol on one node.
     Broker(BrokerOptions),
+    /// A cluster of brokers on this machine, in the background; and what any cluster says of itself.
+    Cluster {
+        /// What to do.
+        #[command(subcommand)]
+        verb: crate::cluster::ClusterVerb,
+    },
+    /// Topics of any cluster: made, listed, described, deleted.
+    Topic {
+        /// What to do.
+        #[command(subcommand)]
+        verb: crate::topic::TopicVerb,
+    },
     /// The storage engine alone: measured against the device, its directories read, checked and repaired.
     Storage {
         /// What to do.
@@ -91,6 +103,8 @@ impl Verb {
             Verb::Codecs(options) => options.json,
             Verb::Doctor(options) => options.json,
             Verb::Storage { verb } => verb.wants_json(),
+            Verb::Cluster { verb } => verb.wants_json(),
+            Verb::Topic { verb } => verb.wants_json(),
             Verb::Quick(options) => options.measure.common.json,
             Verb::Run(options) => options.measure.common.json,
             Verb::Sweep(options) => options.common.json,
@@ -121,7 +135,7 @@ pub(crate) struct QuickOptions {
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
     /// A workload file, or the name of a built-in one: hello, small-records, large-batches, acks-all, catch-up,
-    /// codecs, ceiling.
+    /// codecs, ceiling, rf3-acks-all, failover, rolling-restart, slow-follower, add-broker.
     pub(crate) workload: PathBuf,
     #[command(flatten)]
     pub(crate) measure: MeasureOptions,

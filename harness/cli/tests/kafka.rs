@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use plimsoll_client::{ConnectOptions, Connection};
-use plimsoll_target::{Distribution, Java, KafkaOptions, Kind, Target, TargetSpec};
+use plimsoll_target::{Distribution, Java, KafkaOptions, Kind, Layout, Target, TargetSpec};
 use serde_json::Value;
 
 use support::{code, document, output_of, plimsoll, text};
@@ -146,7 +146,12 @@ fn without_java_it_says_what_is_needed() {
 
 fn spec(root: &Path) -> TargetSpec {
     TargetSpec {
-        kind: Kind::Kafka { options: KafkaOptions::default(), data_root: root.to_owned(), keep_data: false },
+        kind: Kind::Kafka {
+            layout: Layout::default(),
+            options: KafkaOptions::default(),
+            data_root: root.to_owned(),
+            keep_data: false,
+        },
         executable: env!("CARGO_BIN_EXE_plimsoll").into(),
         log: root.join("kafka.log"),
         start_timeout: Duration::from_secs(120),

@@ -8,7 +8,7 @@ use plimsoll_client::records::{
     Batch, BatchBuilder, Codec, Compressor, Decompressor, ProducerStamp, RecordLimits,
 };
 use plimsoll_client::{Acks, ConnectOptions, Connection, FetchFrom, FetchSpec, ProduceSpec, TopicRef};
-use plimsoll_target::{Launch, Managed};
+use plimsoll_target::{Cluster, Launch, Layout};
 
 const TOPIC: &str = "t";
 const RECORDS_PER_BATCH: i32 = 10;
@@ -110,12 +110,12 @@ fn launch() -> Launch {
         log: std::path::PathBuf::new(),
         start_timeout: Duration::from_secs(30),
         stop_timeout: Duration::from_secs(10),
+        detached: false,
     }
 }
 
-async fn connect(broker: &Managed) -> Connection {
-    let address = broker.process().address().to_string();
-    Connection::connect(&address, ConnectOptions::default()).await.expect("connects")
+async fn connect(broker: &Cluster) -> Connection {
+    Connection::connect(&broker.bootstrap(), ConnectOptions::default()).await.expect("connects")
 }
 
 async fn rounds(backend: &str, acks: Acks, durability: &str) {
@@ -126,7 +126,7 @@ async fn rounds(backend: &str, acks: Acks, durability: &str) {
         ("log.segment.bytes".to_owned(), "65536".to_owned()),
     ]);
     let root = tempfile::tempdir().expect("a directory");
-    let mut broker = Managed::start(launch(), &config, root.path(), false).expect("starts");
+    let mut broker = Cluster::ours(launch(), Layout::default(), &config, root.path(), false).expect("starts");
     let connection = connect(&broker).await;
     connection.metadata(Some(&[TOPIC]), true).await.expect("creates the topic");
     let (id, _) = connection.init_producer_id(None, Duration::ZERO).await.expect("an id");
@@ -138,14 +138,14 @@ async fn rounds(backend: &str, acks: Acks, durability: &str) {
             None => connect(&broker).await,
         };
         let kill_after = Duration::from_millis(u64::from(40 + 37 * round));
-        let (crashed, ()) = tokio::join!(
+        tokio::join!(
             async {
                 tokio::time::sleep(kill_after).await;
-                broker.kill().expect("killed")
+                broker.node_mut(1).expect("a node").kill().expect("killed");
             },
             producer.run(&live, acks)
         );
-        broker = crashed.restart().expect("restarts");
+        broker.restart(1).expect("restarts");
         let fresh = connect(&broker).await.init_producer_id(None, Duration::ZERO).await.expect("an id").0;
         assert!(fresh > producer.id, "producer id {fresh} was handed out before the crash already");
     }

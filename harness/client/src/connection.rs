@@ -78,6 +78,22 @@ impl Connection {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Connects to the first that answers of several addresses with commas between, as `bootstrap.servers` has them.
+    ///
+    /// # Errors
+    /// That of the last one tried.
+    pub async fn to_any(addresses: &str, options: ConnectOptions) -> Result<Self, ClientError> {
+        let mut addresses = addresses.split(',').map(str::trim).filter(|one| !one.is_empty()).peekable();
+        loop {
+            // An empty list fails as an empty name does.
+            let address = addresses.next().unwrap_or_default();
+            match Self::connect(address, options.clone()).await {
+                Err(_) if addresses.peek().is_some() => {}
+                connected => return connected,
+            }
+        }
+    }
+
     /// The address as given to [`Connection::connect`].
     pub fn address(&self) -> &str {
         &self.shared.address

@@ -104,7 +104,8 @@ impl Connection {
         let by_id = topics.iter().all(TopicRef::has_id);
         let cap = if by_id { i16::MAX } else { LAST_VERSION_BY_NAME };
         let version = self.version_up_to(ApiKey::Produce, cap)?;
-        let extra_wait = spec.broker_timeout;
+        // As in Kafka's client: one limit for the broker's waiting and for ours, whichever is longer.
+        let extra_wait = spec.broker_timeout.saturating_sub(self.options().request_timeout);
         let request = Request::Produce(request(spec, version > LAST_VERSION_BY_NAME));
         let interpret = move |response, asked: &Asked| reply(response, &topics, asked);
         self.start_typed(&request, version, extra_wait, interpret).await

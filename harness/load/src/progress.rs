@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use plimsoll_results::QuantileSet;
 
+use crate::clock::Nanos;
+use crate::timeline::Timeline;
+
 /// Counters that every thread adds to, once per batch.
 #[derive(Debug, Default)]
 pub(crate) struct Counted {
@@ -92,6 +95,11 @@ pub trait Observer {
 
     /// Consumers of a backlog or a replay are about to begin, and wait for this to return.
     fn before_reading(&mut self) {}
+
+    /// Comes every few milliseconds while there is load. What is done here delays the borders.
+    fn tick(&mut self, now: Nanos, timeline: &Timeline) {
+        let _ = (now, timeline);
+    }
 
     /// Comes several times a second.
     fn progress(&mut self, progress: &Progress) {

@@ -37,7 +37,7 @@ fn input(mock: &Mock, sets: &[&str]) -> RunInput {
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let workload = Workload::parse("test.toml", BASE, &sets).unwrap();
     let payload = prepare_payload(&workload, &CorpusCache::at("/nowhere")).unwrap();
-    RunInput { workload, bootstrap: mock.address().to_string(), payload }
+    RunInput { workload, bootstrap: mock.bootstrap(), payload }
 }
 
 fn run(script: Script, sets: &[&str]) -> (Outcome, Mock) {
@@ -192,6 +192,24 @@ fn retries_neither_lose_nor_double_nor_reorder() {
     assert!(outcome.load.retries.unwrap() >= 5);
     assert!(outcome.load.errors.contains_key("NOT_LEADER_OR_FOLLOWER"), "{:?}", outcome.load.errors);
     assert!(outcome.load.errors.contains_key("CONNECTION_LOST"), "{:?}", outcome.load.errors);
+}
+
+#[test]
+fn a_leader_that_dies_loses_doubles_and_reorders_nothing_and_its_outage_is_known() {
+    let away = Duration::from_millis(700);
+    let script = Script { die: Some((60, away)), ..Script::default() };
+    let faults = "faults=[{kind=\"kill\",at=\"500ms\"}]";
+    let sets = ["produce.acks=all", "produce.linger=0s", "produce.retry_backoff=5ms", faults];
+    let (outcome, mock) = run(script, &sets);
+    assert_eq!(outcome.status, Status::Ok, "{:?}", outcome.status_reasons);
+    let verify = outcome.verify.as_ref().unwrap();
+    assert_eq!((verify.seen, verify.lost, verify.duplicated, verify.reordered), (4_000, 0, 0, 0));
+    assert!(outcome.consumed.unwrap().complete, "the consumer goes on at the new leader");
+    assert!(outcome.load.errors.contains_key("CONNECTION_LOST"), "{:?}", outcome.load.errors);
+    let from = outcome.timeline.start;
+    let (outage, recovered) = outcome.silences.longest(|_| true, from, u64::MAX).unwrap();
+    assert!(recovered && outage >= away.as_nanos() as u64 - 50_000_000, "{outage}");
+    drop(mock);
 }
 
 #[test]

@@ -217,6 +217,13 @@ impl ProcessUsage {
         }
     }
 
+    /// Adds a later time of the same node, in another process or trial: counters and time add up, the peak stays a peak.
+    #[must_use]
+    pub fn followed_by(self, next: Self) -> Self {
+        let rss_peak_bytes = self.rss_peak_bytes.max(next.rss_peak_bytes);
+        Self { rss_peak_bytes, wall_ns: self.wall_ns + next.wall_ns, ..self.plus(next) }
+    }
+
     /// CPU in percent of one core.
     pub fn cpu_pct(&self) -> Option<f64> {
         (self.wall_ns > 0).then(|| self.cpu_ns as f64 / self.wall_ns as f64 * 100.0)

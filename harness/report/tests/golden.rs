@@ -10,7 +10,7 @@ use plimsoll_report::{
     hockey_stick, percentile_curve, shift_function, stage_waterfalls, svg, svg_file, sweep_curve,
     sweep_ratios, time_series,
 };
-use plimsoll_results::{QuantileSet, Quantiles, RunDocument, Status, Verdict, VerifyCounts, Warning};
+use plimsoll_results::{Fault, QuantileSet, Quantiles, RunDocument, Status, Verdict, VerifyCounts, Warning};
 
 fn golden(name: &str, actual: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
@@ -41,6 +41,29 @@ fn card_of_a_run_that_lost_records() {
         VerifyCounts { acked: 600_000, expected: 600_000, seen: 599_998, lost: 2, ..Default::default() };
     document.load.verdicts = vec![Verdict::RateNotMet];
     golden("card-failed.txt", &card(&document, CardStyle::default()));
+}
+
+#[test]
+fn the_card_says_what_a_fault_cost() {
+    let mut document = support::synthetic(1).document;
+    let fault = Fault {
+        kind: "kill".into(),
+        target: "broker:2".into(),
+        asked: Some("leader".into()),
+        recovered: true,
+        unavailable_ms: 1_340.0,
+        isr_full_ms: Some(9_200.0),
+        ..Fault::default()
+    };
+    document.faults = vec![fault.clone(), Fault { recovered: false, isr_full_ms: None, ..fault }];
+    let card = card(&document, CardStyle::default());
+    for words in [
+        "kill broker:2 (leader): unavailable 1.34 s, in sync again after 9.20 s, lost 0",
+        "kill broker:2 (leader): never recovered, unavailable 1.34 s, not in sync again, lost 0",
+    ] {
+        assert!(card.contains(words), "{card}");
+    }
+    assert!(card.lines().count() <= CARD_LINES_MAX);
 }
 
 #[test]

@@ -45,6 +45,28 @@ pub enum TargetError {
         /// Its log file.
         log: PathBuf,
     },
+    /// No port is free.
+    #[error("no free port was found at {ip}: stop what listens there, or raise the limit of open files")]
+    NoPort {
+        /// Where it should be.
+        ip: std::net::IpAddr,
+    },
+    /// A network of a node could not be made or changed.
+    #[error("the nodes' network: `{command}` failed: {reason}")]
+    Network {
+        /// What was tried.
+        command: String,
+        /// What was said.
+        reason: String,
+    },
+    /// A process's writes could not be limited.
+    #[error("the disk of process {pid} cannot be slowed down: {source}")]
+    SlowDisk {
+        /// Whose.
+        pid: u32,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A signal could not be sent.
     #[error("cannot signal {name} (process {pid}): {source}")]
     Signal {

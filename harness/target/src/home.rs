@@ -8,6 +8,8 @@ use tempfile::TempDir;
 
 use crate::error::TargetError;
 
+const CONFIG: &str = "server.properties";
+
 /// A fresh directory, removed when dropped unless it is to be kept.
 #[derive(Debug)]
 pub(crate) struct Home {
@@ -32,6 +34,36 @@ impl Home {
         Ok(Home { path, temporary })
     }
 
+    /// One that is there already and stays.
+    pub(crate) fn at(path: PathBuf) -> Home {
+        Home { path, temporary: None }
+    }
+
+    /// The home of one node of several, below this one and gone with it.
+    pub(crate) fn below(&self, name: &str) -> Home {
+        Home::at(self.path.join(name))
+    }
+
+    /// This one again, for the only node.
+    pub(crate) fn shared(&self) -> Home {
+        Home::at(self.path.clone())
+    }
+
+    /// The directory itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its configuration.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.file(CONFIG)
+    }
+
+    /// A small file beside it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
     /// Where the broker's data goes.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.path.join("data")
@@ -52,7 +84,7 @@ impl Home {
         let data = self.data_dir();
         let failed = |source| TargetError::Prepare { path: data.clone(), source };
         std::fs::create_dir_all(&data).map_err(failed)?;
-        self.write("server.properties", &text)
+        self.write(CONFIG, &text)
     }
 
     /// Writes a small file beside the configuration.

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -41,6 +42,8 @@ pub struct Launch {
     pub start_timeout: Duration,
     /// How long it may take to end after SIGTERM before it is killed.
     pub stop_timeout: Duration,
+    /// Whether it may outlive this process: then it is not tied to it, and its stdout goes to the log as well.
+    pub detached: bool,
 }
 
 /// How a child ended.
@@ -58,57 +61,70 @@ pub struct Stopped {
 #[derive(Debug)]
 pub struct Process {
     launch: Launch,
-    child: Child,
+    child: Tied,
     announced: Announced,
     began: Instant,
+}
+
+/// A child that was started and is not known to be ready yet. Dropping it kills it.
+///
+/// The thread that starts a child must live as long as the child: that is what [`follow_parent`] is tied to.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    launch: Launch,
+    child: Tied,
+    lines: Option<Receiver<Announced>>,
+    began: Instant,
+}
+
+impl Starting {
+    /// Starts a child that will say `ready` on its stdout.
+    ///
+    /// It gets its own process group, so that Ctrl-C reaches the harness alone, which then stops the child when it no
+    /// longer needs it.
+    pub(crate) fn talking(launch: Launch) -> Result<Starting, TargetError> {
+        let began = Instant::now();
+        let mut child = spawn(&launch, None)?;
+        let lines = child.0.stdout.take().map(|stdout| follow(&launch.name, stdout));
+        Ok(Starting { launch, child, lines, began })
+    }
+
+    /// Starts a child that says nothing of its own accord; its stdout goes to the log.
+    pub(crate) fn silent(launch: Launch) -> Result<Starting, TargetError> {
+        let began = Instant::now();
+        let child = spawn(&launch, Some(&launch.log))?;
+        Ok(Starting { launch, child, lines: None, began })
+    }
+
+    /// Waits for the line with `ready` and its address.
+    pub(crate) fn says_ready(mut self) -> Result<Process, TargetError> {
+        let announced = wait_ready(&self.launch, &mut self.child.0, self.lines.take())?;
+        Ok(self.assume(announced))
+    }
+
+    /// Waits until `answers` is true of `address`.
+    pub(crate) fn answers(
+        mut self,
+        address: SocketAddr,
+        answers: impl Fn(SocketAddr) -> bool,
+    ) -> Result<Process, TargetError> {
+        wait_answer(&self.launch, &mut self.child.0, || answers(address))?;
+        Ok(self.assume(Announced { address, http: None }))
+    }
+
+    /// Takes it as it is, ready or not: where it will serve is known.
+    pub(crate) fn assume(self, announced: Announced) -> Process {
+        Process { launch: self.launch, child: self.child, announced, began: self.began }
+    }
 }
 
 impl Process {
     /// Starts the child and waits for a line with `ready` and its address on its stdout.
     ///
-    /// The child gets its own process group, so that Ctrl-C reaches the harness alone, which then stops
-    /// the child when it no longer needs it.
-    ///
     /// # Errors
     /// [`TargetError`] says whether it could not start, died (with its last words) or was too slow.
     pub fn start(launch: Launch) -> Result<Process, TargetError> {
-        let began = Instant::now();
-        let mut child = spawn(&launch, None)?;
-        let lines = child.stdout.take().map(|stdout| follow(&launch.name, stdout));
-        let ready = wait_ready(&launch, &mut child, lines);
-        Process::if_ready(launch, child, ready, began)
-    }
-
-    /// Starts a child that says nothing of its own accord: it is ready once `answers` is true of `address`.
-    /// Its stdout goes to the log as well.
-    ///
-    /// # Errors
-    /// As [`Process::start`].
-    pub fn start_answering(
-        launch: Launch,
-        address: SocketAddr,
-        answers: impl Fn(SocketAddr) -> bool,
-    ) -> Result<Process, TargetError> {
-        let began = Instant::now();
-        let mut child = spawn(&launch, Some(&launch.log))?;
-        let ready =
-            wait_answer(&launch, &mut child, || answers(address)).map(|()| Announced { address, http: None });
-        Process::if_ready(launch, child, ready, began)
-    }
-
-    fn if_ready(
-        launch: Launch,
-        mut child: Child,
-        ready: Result<Announced, TargetError>,
-        began: Instant,
-    ) -> Result<Process, TargetError> {
-        match ready {
-            Ok(announced) => Ok(Process { launch, child, announced, began }),
-            Err(error) => {
-                end(&mut child);
-                Err(error)
-            }
-        }
+        Starting::talking(launch)?.says_ready()
     }
 
     /// Where it listens.
@@ -128,7 +144,7 @@ impl Process {
 
     /// Its process id, for resource counters.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// Its log file.
@@ -138,7 +154,7 @@ impl Process {
 
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().ok().flatten()
+        self.child.0.try_wait().ok().flatten()
     }
 
     /// Sends SIGTERM, waits for the stop timeout, then kills. A child that has already ended is no error.
@@ -146,18 +162,24 @@ impl Process {
     /// # Errors
     /// Only when the signal cannot be sent.
     pub fn stop(mut self) -> Result<Stopped, TargetError> {
-        let began = Instant::now();
         if self.ended().is_none() {
-            self.signal(Signal::TERM)?;
+            self.ask_to_stop()?;
         }
+        Ok(self.ends())
+    }
+
+    /// Waits for the end of a child that was asked to stop; after the stop timeout it is killed. To ask twice would mean
+    /// to end at once.
+    pub(crate) fn ends(mut self) -> Stopped {
+        let began = Instant::now();
         while began.elapsed() < self.launch.stop_timeout {
             if let Some(status) = self.ended() {
-                return Ok(Stopped { code: status.code(), killed: false, after: began.elapsed() });
+                return Stopped { code: status.code(), killed: false, after: began.elapsed() };
             }
             std::thread::sleep(POLL);
         }
-        end(&mut self.child);
-        Ok(Stopped { code: None, killed: true, after: began.elapsed() })
+        self.child.end();
+        Stopped { code: None, killed: true, after: began.elapsed() }
     }
 
     /// `kill -9`: no goodbye, as in a crash. Returns when the process is gone.
@@ -168,52 +190,99 @@ impl Process {
         if self.ended().is_none() {
             self.signal(Signal::KILL)?;
         }
-        end(&mut self.child);
-        Ok(self.launch.clone())
+        self.child.end();
+        Ok(self.launch)
+    }
+
+    /// Leaves it to itself; returns its process id. It must have been started detached, or it ends with this process.
+    pub(crate) fn leave(self) -> u32 {
+        let pid = self.pid();
+        std::mem::forget(self.child);
+        pid
+    }
+
+    /// Stops it where it is (SIGSTOP): it keeps its sockets and answers nothing.
+    ///
+    /// # Errors
+    /// Only when the signal cannot be sent.
+    pub fn pause(&self) -> Result<(), TargetError> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on after [`Process::pause`].
+    ///
+    /// # Errors
+    /// Only when the signal cannot be sent.
+    pub fn resume(&self) -> Result<(), TargetError> {
+        self.signal(Signal::CONT)
+    }
+
+    /// Asks it to end as an operator would, with SIGTERM, and does not wait.
+    ///
+    /// # Errors
+    /// Only when the signal cannot be sent.
+    pub fn ask_to_stop(&self) -> Result<(), TargetError> {
+        self.signal(Signal::TERM)
     }
 
     fn signal(&self, signal: Signal) -> Result<(), TargetError> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let pid = i32::try_from(self.child.0.id()).ok().and_then(Pid::from_raw);
         let sent = pid.map_or(Err(rustix::io::Errno::SRCH), |pid| kill_process(pid, signal));
         sent.map_err(|source| TargetError::Signal {
             name: self.launch.name.clone(),
-            pid: self.child.id(),
+            pid: self.child.0.id(),
             source: source.into(),
         })
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        end(&mut self.child);
+/// A child that does not outlive its handle.
+#[derive(Debug)]
+struct Tied(Child);
+
+impl Tied {
+    /// Makes sure the child is gone and reaped. Both calls fail only when it already is.
+    fn end(&mut self) {
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
     }
 }
 
-/// Makes sure the child is gone and reaped. Both calls fail only when it already is.
-fn end(child: &mut Child) {
-    let _gone = child.kill();
-    let _reaped = child.wait();
+impl Drop for Tied {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 /// With stdout in a pipe, or in the file `output`.
-fn spawn(launch: &Launch, output: Option<&Path>) -> Result<Child, TargetError> {
+fn spawn(launch: &Launch, output: Option<&Path>) -> Result<Tied, TargetError> {
     let log = appending(&launch.log)?;
     let stdout = output.map_or(Ok(Stdio::piped()), |file| appending(file).map(Stdio::from))?;
-    Command::new(&launch.executable)
+    let mut command = Command::new(&launch.executable);
+    match launch.detached {
+        true => command.env_remove(PARENT_VARIABLE),
+        false => command.env(PARENT_VARIABLE, std::process::id().to_string()),
+    };
+    command
         .args(&launch.arguments)
-        .env(PARENT_VARIABLE, std::process::id().to_string())
         .env(LAYOUT_VARIABLE, "x".repeat(layout_shift()))
         .stdin(Stdio::null())
         .stdout(stdout)
         .stderr(log)
         .process_group(0)
         .spawn()
+        .map(Tied)
         .map_err(|source| TargetError::Spawn { executable: launch.executable.clone(), source })
 }
 
 /// Another length for every start. Not part of the workload's seed: a bias that is drawn again does not repeat.
 fn layout_shift() -> usize {
-    (RandomState::new().build_hasher().finish() % LAYOUT_BYTES) as usize
+    (dice() % LAYOUT_BYTES) as usize
+}
+
+/// A number that is another one each time.
+pub(crate) fn dice() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Opens a log file at its end.
@@ -246,6 +315,7 @@ mod tests {
             log: dir.path().join("log"),
             start_timeout: Duration::from_secs(20),
             stop_timeout: Duration::from_secs(20),
+            detached: false,
         }
     }
 
@@ -307,10 +377,11 @@ mod tests {
         let up = dir.path().join("up");
         let script = format!("echo said; sleep 0.1; touch {}; exec sleep 1000", up.display());
         let address = ([127, 0, 0, 1], 4711).into();
-        let process = Process::start_answering(shell(&script, &dir), address, |_| up.exists()).unwrap();
+        let process =
+            Starting::silent(shell(&script, &dir)).unwrap().answers(address, |_| up.exists()).unwrap();
         assert_eq!(process.address(), address);
         assert_eq!(std::fs::read_to_string(process.log()).unwrap(), "said\n");
-        let gone = Process::start_answering(shell("exit 9", &dir), address, |_| false).unwrap_err();
+        let gone = Starting::silent(shell("exit 9", &dir)).unwrap().answers(address, |_| false).unwrap_err();
         assert!(gone.to_string().contains("exit status: 9"), "{gone}");
     }
 

@@ -28,18 +28,34 @@ pub(crate) async fn first_record(address: &str) -> Result<Instant, String> {
     acknowledged
 }
 
-async fn acknowledged(connection: &Connection) -> Result<Instant, String> {
-    let began = Instant::now();
+/// Of several brokers any may lead; the one that was asked first is tried first.
+async fn acknowledged(asked: &Connection) -> Result<Instant, String> {
+    let (began, mut leader) = (Instant::now(), asked.clone());
     loop {
         let mut builder = BatchBuilder::new(Codec::None);
         builder.push(0, None, Some(b"start"), &[]).map_err(|error| error.to_string())?;
         let batch = builder.finish(&mut Compressor::new()).map_err(|error| error.to_string())?;
         let spec = ProduceSpec::one(Acks::Leader, TopicRef::named(TOPIC), 0, &batch);
-        let reply = connection.produce(spec).await.map_err(told)?;
+        let reply = leader.produce(spec).await.map_err(told)?;
         match reply.value.partitions.first().map(|ack| ack.error()) {
             Some(ErrorCode::None) => return Ok(Instant::now()),
             Some(error) if began.elapsed() > PATIENCE => return Err(error.to_string()),
+            Some(ErrorCode::NotLeaderOrFollower) => leader = leader_of(asked).await?,
             _ => tokio::time::sleep(ASK_AGAIN).await,
+        }
+    }
+}
+
+async fn leader_of(asked: &Connection) -> Result<Connection, String> {
+    let cluster = asked.metadata(Some(&[TOPIC]), false).await.map_err(told)?;
+    let leader = cluster.topic(TOPIC).and_then(|topic| topic.partitions.first()).map(|first| first.leader_id);
+    match leader.and_then(|id| cluster.broker(id)).map(|broker| broker.address()) {
+        Some(address) if address != asked.address() => {
+            Connection::connect(&address, ConnectOptions::default()).await.map_err(told)
+        }
+        _ => {
+            tokio::time::sleep(ASK_AGAIN).await;
+            Ok(asked.clone())
         }
     }
 }

@@ -12,9 +12,9 @@ use std::time::Duration;
 use plimsoll_client::{ClientError, ConfigResource, ConnectOptions, Connection};
 use tempfile::TempDir;
 
+use crate::cluster::{Cluster, Layout};
 use crate::error::TargetError;
-use crate::kafka::{Kafka, KafkaOptions};
-use crate::managed::Managed;
+use crate::kafka::{self, KafkaOptions};
 use crate::process::{Launch, Process, Stopped};
 use crate::serve::{self, Technique};
 use crate::stages::StageDoor;
@@ -27,24 +27,31 @@ pub const HELPER_VERB: &str = "target-helper";
 /// Its word for librdkafka's mock cluster.
 const RDKAFKA_MOCK: &str = "rdkafka-mock";
 
+/// Its word for doing nothing, in a network namespace that somebody else gave it.
+pub(crate) const HOLD: &str = "hold";
+
 /// Its word for becoming another program, which then ends with this one.
 pub(crate) const EXEC: &str = "exec";
 
 /// What kind of target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Our broker as a child process.
+    /// Brokers of ours as child processes.
     Managed {
-        /// Lines of its `server.properties`, over address and data directory.
+        /// How many nodes.
+        layout: Layout,
+        /// Lines of their `server.properties`, over addresses and data directory.
         config: BTreeMap<String, String>,
         /// Below which its fresh data directory is made.
         data_root: PathBuf,
         /// Keep the data directory afterwards.
         keep_data: bool,
     },
-    /// Apache Kafka's broker as a child process.
+    /// Apache Kafka's brokers as child processes.
     Kafka {
-        /// What differs from its defaults.
+        /// How many nodes.
+        layout: Layout,
+        /// What differs from their defaults.
         options: KafkaOptions,
         /// Below which its fresh data directory is made.
         data_root: PathBuf,
@@ -107,10 +114,10 @@ pub struct TargetSpec {
 /// A target that answers. Children are killed and their data removed when it is dropped.
 #[derive(Debug)]
 pub enum Target {
-    /// Our broker.
-    Managed(Managed),
+    /// Brokers of ours.
+    Managed(Cluster),
     /// Apache Kafka's.
-    Kafka(Kafka),
+    Kafka(Cluster),
     /// The null or floor server.
     Small {
         /// Its process.
@@ -137,13 +144,13 @@ impl Target {
     /// [`TargetError`] says what happened and where to look.
     pub fn start(spec: &TargetSpec) -> Result<Target, TargetError> {
         match &spec.kind {
-            Kind::Managed { config, data_root, keep_data } => {
+            Kind::Managed { layout, config, data_root, keep_data } => {
                 let launch = spec.launch("plimsoll broker", vec!["broker".into()]);
-                Managed::start(launch, config, data_root, *keep_data).map(Target::Managed)
+                Cluster::ours(launch, *layout, config, data_root, *keep_data).map(Target::Managed)
             }
-            Kind::Kafka { options, data_root, keep_data } => {
+            Kind::Kafka { layout, options, data_root, keep_data } => {
                 let launch = spec.launch("Apache Kafka", Vec::new());
-                Kafka::start(launch, options, data_root, *keep_data).map(Target::Kafka)
+                Cluster::kafka(launch, *layout, options, data_root, *keep_data).map(Target::Kafka)
             }
             Kind::RdkafkaMock { topics } => {
                 let process = Process::start(spec.small("rdkafka mock cluster", topics.arguments()))?;
@@ -173,44 +180,54 @@ impl Target {
         }
     }
 
-    /// `host:port` to begin with.
+    /// `host:port` to begin with; several with commas between.
     pub fn bootstrap(&self) -> String {
         match self {
-            Target::Managed(managed) => managed.process().address().to_string(),
-            Target::Kafka(kafka) => kafka.process().address().to_string(),
+            Target::Managed(cluster) | Target::Kafka(cluster) => cluster.bootstrap(),
             Target::Small { process, .. } | Target::RdkafkaMock { process } => process.address().to_string(),
             Target::External { bootstrap } => bootstrap.clone(),
         }
     }
 
-    /// The process whose resources count, if it is ours.
-    pub fn pid(&self) -> Option<u32> {
+    /// Its nodes, if they were started here and are brokers.
+    pub fn cluster(&self) -> Option<&Cluster> {
         match self {
-            Target::Managed(managed) => Some(managed.process().pid()),
-            Target::Kafka(kafka) => Some(kafka.process().pid()),
-            Target::Small { process, .. } | Target::RdkafkaMock { process } => Some(process.pid()),
-            Target::External { .. } => None,
+            Target::Managed(cluster) | Target::Kafka(cluster) => Some(cluster),
+            Target::Small { .. } | Target::RdkafkaMock { .. } | Target::External { .. } => None,
         }
     }
 
-    /// Where it tells its stages, if it is a broker of ours and its door is open.
-    pub fn stage_door(&self) -> Option<StageDoor> {
+    /// The same, to hurt them.
+    pub fn cluster_mut(&mut self) -> Option<&mut Cluster> {
         match self {
-            Target::Managed(managed) => managed.process().http_address().map(|address| StageDoor { address }),
-            Target::Kafka(_)
-            | Target::Small { .. }
-            | Target::RdkafkaMock { .. }
-            | Target::External { .. } => None,
+            Target::Managed(cluster) | Target::Kafka(cluster) => Some(cluster),
+            Target::Small { .. } | Target::RdkafkaMock { .. } | Target::External { .. } => None,
         }
     }
 
-    /// Where its files are, if they are ours.
-    pub fn data_dir(&self) -> Option<PathBuf> {
+    /// The processes whose resources count, with the ids of their nodes, if they are ours.
+    pub fn pids(&self) -> Vec<(i32, u32)> {
         match self {
-            Target::Managed(managed) => Some(managed.data_dir()),
-            Target::Kafka(kafka) => Some(kafka.data_dir()),
-            Target::Small { data, .. } => data.as_ref().map(|data| data.path().to_owned()),
-            Target::RdkafkaMock { .. } | Target::External { .. } => None,
+            Target::Managed(cluster) | Target::Kafka(cluster) => cluster.pids(),
+            Target::Small { process, .. } | Target::RdkafkaMock { process } => vec![(1, process.pid())],
+            Target::External { .. } => Vec::new(),
+        }
+    }
+
+    /// Where brokers of ours tell their stages, as far as their doors are open.
+    pub fn stage_doors(&self) -> Vec<StageDoor> {
+        let Target::Managed(cluster) = self else { return Vec::new() };
+        let brokers = cluster.nodes().iter().filter(|node| node.is_broker());
+        let doors = brokers.filter_map(|node| node.process()?.http_address());
+        doors.map(|address| StageDoor { address }).collect()
+    }
+
+    /// Where its files are, if they are ours: one directory per node.
+    pub fn data_dirs(&self) -> Vec<PathBuf> {
+        match self {
+            Target::Managed(cluster) | Target::Kafka(cluster) => cluster.data_dirs(),
+            Target::Small { data, .. } => data.iter().map(|data| data.path().to_owned()).collect(),
+            Target::RdkafkaMock { .. } | Target::External { .. } => Vec::new(),
         }
     }
 
@@ -219,30 +236,29 @@ impl Target {
         !matches!(self, Target::Small { .. })
     }
 
-    /// How it ended, if it is ours and did so by itself.
-    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
-        match self {
-            Target::Managed(managed) => managed.process_mut().ended(),
-            Target::Kafka(kafka) => kafka.process_mut().ended(),
-            Target::Small { process, .. } | Target::RdkafkaMock { process } => process.ended(),
-            Target::External { .. } => None,
-        }
-    }
-
-    /// The configuration in force, read back from a broker; empty for the small servers and the mock cluster, which have
-    /// none to read.
+    /// The configuration in force, read back from every broker; empty for the small servers and the mock cluster, which
+    /// have none to read. A setting that is not the same everywhere stands once for each broker, as `key@id`.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When one does not answer.
     pub async fn effective_config(&self) -> Result<BTreeMap<String, String>, TargetError> {
-        if matches!(self, Target::Small { .. } | Target::RdkafkaMock { .. }) {
-            return Ok(BTreeMap::new());
+        let addresses = match self {
+            Target::Small { .. } | Target::RdkafkaMock { .. } => return Ok(BTreeMap::new()),
+            Target::External { bootstrap } => vec![(-1, bootstrap.clone())],
+            Target::Managed(cluster) | Target::Kafka(cluster) => {
+                let brokers = cluster.nodes().iter().filter(|node| node.is_broker());
+                brokers.map(|node| (node.id(), node.address().to_string())).collect()
+            }
+        };
+        let mut all = Vec::new();
+        for (id, address) in addresses {
+            let read = read_config(&address, id).await;
+            let read = read.map_err(|error| TargetError::Config { address, reason: error.to_string() })?;
+            all.push((id, read));
         }
-        let address = self.bootstrap();
-        let read = read_config(&address).await;
-        let mut config = read.map_err(|error| TargetError::Config { address, reason: error.to_string() })?;
-        if let Target::Kafka(kafka) = self {
-            config.extend(kafka.jvm_config());
+        let mut config = in_one(&all);
+        if let Target::Kafka(cluster) = self {
+            config.extend(kafka::jvm_config(cluster.pids().first().map(|(_, pid)| *pid)));
         }
         Ok(config)
     }
@@ -250,7 +266,7 @@ impl Target {
     /// The release of a system that is not ours, where it is known for certain.
     pub fn version(&self) -> Option<String> {
         match self {
-            Target::Kafka(kafka) => Some(kafka.version().to_owned()),
+            Target::Kafka(_) => Some(kafka::version().to_owned()),
             #[cfg(feature = "rdkafka")]
             Target::RdkafkaMock { .. } => Some(crate::rdkafka_mock::version()),
             #[cfg(not(feature = "rdkafka"))]
@@ -265,15 +281,12 @@ impl Target {
     /// # Errors
     /// [`TargetError::FirstRecord`] when no record is acknowledged.
     pub async fn start_time(&self) -> Result<Option<Duration>, TargetError> {
-        let process = match self {
-            Target::Managed(managed) => managed.process(),
-            Target::Kafka(kafka) => kafka.process(),
-            _ => return Ok(None),
-        };
-        let address = self.bootstrap();
+        let Some(cluster) = self.cluster() else { return Ok(None) };
+        let began = cluster.nodes().iter().filter_map(|node| Some(node.process()?.began())).min();
+        let address = cluster.nodes().first().map(|node| node.address().to_string()).unwrap_or_default();
         let acknowledged = first_record(&address).await;
         let at = acknowledged.map_err(|reason| TargetError::FirstRecord { address, reason })?;
-        Ok(Some(at.duration_since(process.began())))
+        Ok(began.map(|began| at.duration_since(began)))
     }
 
     /// Stops a child gracefully; an external target is left alone.
@@ -282,8 +295,7 @@ impl Target {
     /// Only when it cannot be signalled.
     pub fn stop(self) -> Result<Option<Stopped>, TargetError> {
         match self {
-            Target::Managed(managed) => managed.stop().map(Some),
-            Target::Kafka(kafka) => kafka.stop().map(Some),
+            Target::Managed(cluster) | Target::Kafka(cluster) => cluster.stop().map(Some),
             Target::Small { process, data } => {
                 let stopped = process.stop();
                 drop(data);
@@ -328,6 +340,7 @@ impl TargetSpec {
             log: self.log.clone(),
             start_timeout: self.start_timeout,
             stop_timeout: self.stop_timeout,
+            detached: false,
         }
     }
 
@@ -340,19 +353,40 @@ impl TargetSpec {
     }
 }
 
-async fn read_config(address: &str) -> Result<BTreeMap<String, String>, ClientError> {
-    let connection = Connection::connect(address, ConnectOptions::default()).await?;
-    let cluster = connection.metadata(Some(&[]), false).await?;
-    let broker = cluster.brokers.first().map_or(-1, |broker| broker.id);
+/// Of broker `id`, or of whichever answers if that is -1.
+async fn read_config(address: &str, id: i32) -> Result<BTreeMap<String, String>, ClientError> {
+    let connection = Connection::to_any(address, ConnectOptions::default()).await?;
+    let broker = match id {
+        -1 => connection.metadata(Some(&[]), false).await?.brokers.first().map_or(-1, |broker| broker.id),
+        id => id,
+    };
     let entries = connection.describe_configs(&ConfigResource::Broker(broker)).await?;
     Ok(entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
 }
 
+/// Settings that all brokers share under their own names, the others with the broker's id behind.
+fn in_one(all: &[(i32, BTreeMap<String, String>)]) -> BTreeMap<String, String> {
+    let mut one = BTreeMap::new();
+    for (id, config) in all {
+        for (key, value) in config {
+            let same = all.iter().all(|(_, other)| other.get(key) == Some(value));
+            one.insert(if same { key.clone() } else { format!("{key}@{id}") }, value.clone());
+        }
+    }
+    one
+}
+
 fn check_address(address: &str) -> Result<(), TargetError> {
     let unreachable = |source| TargetError::Unreachable { address: address.to_owned(), source };
-    let resolved = std::net::ToSocketAddrs::to_socket_addrs(address).map_err(unreachable)?;
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for candidate in resolved {
+    let mut candidates = Vec::new();
+    for one in address.split(',') {
+        match std::net::ToSocketAddrs::to_socket_addrs(one.trim()) {
+            Ok(resolved) => candidates.extend(resolved),
+            Err(error) => last = error,
+        }
+    }
+    for candidate in candidates {
         match std::net::TcpStream::connect_timeout(&candidate, Duration::from_secs(5)) {
             Ok(_) => return Ok(()),
             Err(error) => last = error,
@@ -366,7 +400,7 @@ fn check_address(address: &str) -> Result<(), TargetError> {
 pub enum HelperError {
     /// Arguments that no version of the harness gives.
     #[error(
-        "{HELPER_VERB} takes `null ADDRESS SPIN_NS`, `floor ADDRESS SPIN_NS pwrite|mmap|direct DIRECTORY`, `rdkafka-mock REPLICATION PARTITIONS TOPIC…`, `exec PROGRAM …`, got {0:?}"
+        "{HELPER_VERB} takes `null ADDRESS SPIN_NS`, `floor ADDRESS SPIN_NS pwrite|mmap|direct DIRECTORY`, `rdkafka-mock REPLICATION PARTITIONS TOPIC…`, `hold`, `exec PROGRAM …`, got {0:?}"
     )]
     Usage(Vec<String>),
     /// The mock cluster cannot be made.
@@ -403,6 +437,12 @@ pub fn helper(arguments: &[String]) -> Result<(), HelperError> {
             // Returns only when it failed; the tie to the parent outlives it.
             let source = Command::new(program).args(arguments).exec();
             Err(HelperError::Exec { program: (*program).to_owned(), source })
+        }
+        [HOLD] => {
+            println!("ready {LOOPBACK}");
+            loop {
+                std::thread::park();
+            }
         }
         ["null", listen, spin] => Ok(serve::null(address(listen)?, per_record(spin)?)?),
         [RDKAFKA_MOCK, replication, partitions, names @ ..] => {

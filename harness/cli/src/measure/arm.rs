@@ -143,6 +143,9 @@ impl<'a> LiveArm<'a> {
             (document.status, document.status_reasons) = (status, vec![reason]);
         } else {
             let trials = with_latencies(&bundle, trials)?;
+            for event in trials.first().iter().flat_map(|trial| &trial.events) {
+                bundle.event(event)?;
+            }
             let measured = Measured { beside: lost.into_iter().collect(), ..Measured::of_trials(trials) };
             document::fill(&mut document, plan, &measured, records.summary, None);
         }

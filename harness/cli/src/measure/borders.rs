@@ -1,5 +1,7 @@
 //! What was spent in the measured phase: counters read at both of its borders, and what stands against them.
 
+use std::collections::BTreeMap;
+
 use plimsoll_load::Timeline;
 use plimsoll_probe::{
     ProcessError, ProcessSample, ProcessUsage, SyscallCounter, SystemSample, SystemUsage, monotonic_ns,
@@ -8,21 +10,24 @@ use plimsoll_probe::{
 /// A border may be read so much later than it was due, in parts of the phase, before figures suffer from it.
 const LATE_SHARE: f64 = 0.02;
 
+/// A node's id and its process.
+type Member = (i32, u32);
+
 /// Counters at one border of the measured phase.
 #[derive(Debug)]
 pub(super) struct Border {
     at_ns: u64,
-    broker: Option<Result<ProcessSample, ProcessError>>,
+    brokers: BTreeMap<Member, Result<ProcessSample, ProcessError>>,
     client: Result<ProcessSample, ProcessError>,
     system: SystemSample,
 }
 
 impl Border {
-    /// Reads every counter now. `broker` is the target's process if it is ours.
-    pub(super) fn read(broker: Option<u32>, device: Option<(u32, u32)>) -> Self {
+    /// Reads every counter now. `brokers` are the target's processes as far as they are ours.
+    pub(super) fn read(brokers: &[Member], device: Option<(u32, u32)>) -> Self {
         Self {
             at_ns: monotonic_ns(),
-            broker: broker.map(ProcessSample::read),
+            brokers: brokers.iter().map(|member| (*member, ProcessSample::read(member.1))).collect(),
             client: ProcessSample::read(std::process::id()),
             system: SystemSample::read(device),
         }
@@ -37,30 +42,34 @@ pub(super) struct Borders {
     syscalls: Option<Syscalls>,
     /// Of the target and of this process, between the borders.
     calls: (Option<u64>, Option<u64>),
+    /// What processes spent that ended between the borders.
+    ended: Vec<(i32, Result<ProcessUsage, ProcessError>)>,
 }
 
 /// System calls of both sides.
 #[derive(Debug)]
 struct Syscalls {
-    broker: Option<Result<SyscallCounter, String>>,
+    brokers: Vec<Result<SyscallCounter, String>>,
     client: Result<SyscallCounter, String>,
 }
 
 impl Syscalls {
     /// Begins counting, where the kernel lets it.
-    fn begin(broker: Option<u32>) -> Self {
-        Self { broker: broker.map(SyscallCounter::of), client: SyscallCounter::of(std::process::id()) }
+    fn begin(brokers: &[Member]) -> Self {
+        let brokers = brokers.iter().map(|(_, pid)| SyscallCounter::of(*pid)).collect();
+        Self { brokers, client: SyscallCounter::of(std::process::id()) }
     }
 
-    /// Calls so far, of the target and of this process.
+    /// Calls so far, of the target and of this process. A process that has ended keeps its count.
     fn counts(&mut self) -> (Option<u64>, Option<u64>) {
         let count = |counter: &mut Result<SyscallCounter, String>| counter.as_mut().ok()?.count();
-        (self.broker.as_mut().and_then(count), count(&mut self.client))
+        let brokers = self.brokers.iter_mut().map(count).sum::<Option<u64>>();
+        (brokers.filter(|_| !self.brokers.is_empty()), count(&mut self.client))
     }
 
     /// Why a side has no count.
     fn unavailable(&self) -> Option<&str> {
-        let broker = self.broker.as_ref().and_then(|counter| counter.as_ref().err());
+        let broker = self.brokers.iter().find_map(|counter| counter.as_ref().err());
         broker.or(self.client.as_ref().err()).map(String::as_str)
     }
 }
@@ -68,8 +77,10 @@ impl Syscalls {
 /// What was spent between the borders. What is missing or inexact has a remark that says why.
 #[derive(Debug, Default)]
 pub(super) struct Usage {
-    /// The target's process; `None` for somebody else's.
+    /// The target's processes together; `None` for somebody else's.
     pub(super) broker: Option<ProcessUsage>,
+    /// Each node of the target.
+    pub(super) nodes: BTreeMap<i32, ProcessUsage>,
     /// This process.
     pub(super) client: Option<ProcessUsage>,
     pub(super) system: Option<SystemUsage>,
@@ -80,24 +91,45 @@ pub(super) struct Usage {
 
 impl Borders {
     /// The measured phase begins. What reading the counters costs comes before it.
-    pub(super) fn begin(&mut self, broker: Option<u32>, device: Option<(u32, u32)>) {
-        self.syscalls = Some(Syscalls::begin(broker));
-        self.before = Some(Border::read(broker, device));
+    pub(super) fn begin(&mut self, brokers: &[Member], device: Option<(u32, u32)>) {
+        self.syscalls = Some(Syscalls::begin(brokers));
+        self.before = Some(Border::read(brokers, device));
         // Of the calls between here and there only the readings' own are too many.
         self.calls = self.syscalls.as_mut().map(Syscalls::counts).unwrap_or_default();
     }
 
-    /// It ends.
-    pub(super) fn end(&mut self, broker: Option<u32>, device: Option<(u32, u32)>) {
+    /// It ends, for the processes that are still there.
+    pub(super) fn end(&mut self, device: Option<(u32, u32)>) {
         let now = self.syscalls.as_mut().map(Syscalls::counts).unwrap_or_default();
         let more = |now: Option<u64>, then: Option<u64>| Some(now?.saturating_sub(then?));
         self.calls = (more(now.0, self.calls.0), more(now.1, self.calls.1));
-        self.after = Some(Border::read(broker, device));
+        let members = self.before.iter().flat_map(|before| before.brokers.keys().copied());
+        let members: Vec<Member> = members.collect();
+        self.after = Some(Border::read(&members, device));
+    }
+
+    /// A process is about to end in between: what it spent is read while it can be.
+    pub(super) fn leaves(&mut self, node: i32, pid: u32) {
+        if let Some(before) = self.before.as_mut().filter(|_| self.after.is_none())
+            && let Some(sample) = before.brokers.remove(&(node, pid))
+        {
+            self.ended.push((node, between(&sample, &ProcessSample::read(pid))));
+        }
+    }
+
+    /// A process has come in between.
+    pub(super) fn joins(&mut self, node: i32, pid: u32) {
+        if let Some(before) = self.before.as_mut().filter(|_| self.after.is_none()) {
+            before.brokers.insert((node, pid), ProcessSample::read(pid));
+            if let Some(syscalls) = &mut self.syscalls {
+                syscalls.brokers.push(SyscallCounter::of(pid));
+            }
+        }
     }
 
     /// The differences over the measured phase of `timeline`.
     pub(super) fn usage(self, timeline: &Timeline) -> Usage {
-        let (Some(before), Some(after)) = (self.before, self.after) else {
+        let (Some(before), Some(after)) = (&self.before, &self.after) else {
             let remarks = vec!["costs are unknown: the load ended before its measured phase".to_owned()];
             return Usage { remarks, ..Usage::default() };
         };
@@ -109,21 +141,37 @@ impl Borders {
                 None
             }
         };
-        let broker = before.broker.zip(after.broker).and_then(|(from, to)| told("target", between(from, to)));
+        let to_the_end = before
+            .brokers
+            .iter()
+            .filter_map(|(member, from)| Some((member.0, between(from, after.brokers.get(member)?))));
+        let parts: Vec<(i32, Result<ProcessUsage, ProcessError>)> =
+            self.ended.iter().cloned().chain(to_the_end).collect();
+        let parts: Option<Vec<(i32, ProcessUsage)>> =
+            parts.into_iter().map(|(node, usage)| Some((node, told("target", usage)?))).collect();
+        let mut nodes = BTreeMap::new();
+        for (node, usage) in parts.into_iter().flatten() {
+            nodes
+                .entry(node)
+                .and_modify(|sum: &mut ProcessUsage| *sum = sum.followed_by(usage))
+                .or_insert(usage);
+        }
+        let broker = nodes.values().copied().reduce(ProcessUsage::plus);
         let broker = broker.map(|usage| ProcessUsage { syscalls: self.calls.0, ..usage });
-        let client = told("client", between(before.client, after.client));
+        let client = told("client", between(&before.client, &after.client));
         let client = client.map(|usage| ProcessUsage { syscalls: self.calls.1, ..usage });
         let uncounted = self.syscalls.as_ref().and_then(Syscalls::unavailable).map(str::to_owned);
         let system = Some(SystemUsage::between(&before.system, &after.system));
-        Usage { broker, client, system, remarks, uncounted }
+        Usage { broker, nodes, client, system, remarks, uncounted }
     }
 }
 
 fn between(
-    before: Result<ProcessSample, ProcessError>,
-    after: Result<ProcessSample, ProcessError>,
+    before: &Result<ProcessSample, ProcessError>,
+    after: &Result<ProcessSample, ProcessError>,
 ) -> Result<ProcessUsage, ProcessError> {
-    ProcessUsage::between(&before?, &after?)
+    let read = |sample: &Result<ProcessSample, ProcessError>| sample.clone();
+    ProcessUsage::between(&read(before)?, &read(after)?)
 }
 
 /// Costs per record divide what was spent between the readings by what was done between the borders.
@@ -147,7 +195,8 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn here(broker: Option<u32>) -> Border {
-        Border::read(broker, None)
+        let members: Vec<Member> = broker.map(|pid| (1, pid)).into_iter().collect();
+        Border::read(&members, None)
     }
 
     fn usage(before: Option<Border>, after: Option<Border>) -> Usage {
@@ -162,11 +211,30 @@ mod tests {
         assert!(whole.broker.is_some() && whole.client.is_some() && whole.remarks.is_empty(), "{whole:?}");
         let somebody_elses = usage(Some(here(None)), Some(here(None)));
         assert!(somebody_elses.broker.is_none() && somebody_elses.remarks.is_empty(), "{somebody_elses:?}");
-        let gone = usage(Some(here(own)), Some(here(Some(u32::MAX))));
+        let mut lost = here(own);
+        lost.brokers.values_mut().for_each(|sample| *sample = ProcessSample::read(u32::MAX));
+        let gone = usage(Some(here(own)), Some(lost));
         assert!(gone.broker.is_none() && gone.client.is_some());
         assert!(gone.remarks[0].starts_with("the target's costs are unknown: cannot read"), "{gone:?}");
         let unfinished = usage(None, None);
         assert!(unfinished.remarks[0].contains("before its measured phase"), "{unfinished:?}");
+    }
+
+    #[test]
+    fn what_a_node_spent_before_and_after_its_restart_adds_up() {
+        let own = std::process::id();
+        let mut borders = Borders { before: Some(here(Some(own))), ..Borders::default() };
+        borders.leaves(1, own);
+        borders.joins(1, own);
+        borders.joins(2, own);
+        let from = borders.before.as_ref().map_or(0, |border| border.at_ns);
+        borders.end(None);
+        let usage = borders.usage(&Timeline::new(from - SECOND, SECOND, SECOND));
+        assert_eq!(usage.nodes.keys().copied().collect::<Vec<_>>(), [1, 2]);
+        let (one, two) = (usage.nodes[&1], usage.nodes[&2]);
+        assert_eq!(one.rss_peak_bytes, two.rss_peak_bytes, "the peak of a node is not a sum");
+        let both = usage.broker.expect("known");
+        assert_eq!(both.rss_peak_bytes, Some(2 * one.rss_peak_bytes.expect("known")));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What the trials of a run cost together.
 
+use std::collections::BTreeMap;
+
 use plimsoll_probe::{ProcessUsage, SystemUsage};
-use plimsoll_results::{Cost, Pressure, Psi, Warning};
+use plimsoll_results::{Cost, Pressure, ProcessCost, Psi, Warning};
 
 use super::measured::Trial;
 
@@ -31,6 +33,7 @@ pub(super) fn cost(trials: &[Trial]) -> Cost {
         fsyncs_per_s: each(fsyncs, seconds),
         steal_pct: trials.iter().filter_map(|trial| trial.steal_pct).max_by(f64::total_cmp),
         psi: psi(trials),
+        nodes: nodes(trials, trials.first().map_or(0, |trial| trial.measured.acked)),
         broker_cpu_s_per_gb: broker.filter(|_| payload > 0).map(|usage| usage.cpu_ns as f64 / payload as f64),
     }
 }
@@ -49,14 +52,13 @@ pub(super) fn uncounted(trials: &[Trial]) -> Option<Warning> {
 fn all(trials: &[Trial], side: impl Fn(&Trial) -> Option<&ProcessUsage>) -> Option<ProcessUsage> {
     let mut usages = trials.iter().map(side);
     let first = *usages.next()??;
-    usages.try_fold(first, |sum, usage| usage.map(|usage| over_trials(sum, *usage)))
+    usages.try_fold(first, |sum, usage| usage.map(|usage| sum.followed_by(*usage)))
 }
 
-/// Adds a later trial: counters and time add up, the peak stays a peak.
-fn over_trials(sum: ProcessUsage, next: ProcessUsage) -> ProcessUsage {
-    let peak = sum.rss_peak_bytes.max(next.rss_peak_bytes);
-    let wall_ns = sum.wall_ns + next.wall_ns;
-    ProcessUsage { rss_peak_bytes: peak, wall_ns, ..sum.plus(next) }
+/// Each node of a cluster in the first trial; of one node there is nothing to add.
+fn nodes(trials: &[Trial], records: u64) -> BTreeMap<String, ProcessCost> {
+    let first = trials.first().map(|trial| &trial.nodes).filter(|nodes| nodes.len() > 1);
+    first.into_iter().flatten().map(|(id, usage)| (id.to_string(), usage.cost(records))).collect()
 }
 
 /// Shares of all trials' phases together: each weighs by its length.

@@ -77,6 +77,7 @@ pub(crate) fn fill(
         document.cost.bytes_written_per_payload_byte = None;
     }
     document.phases = trials.first().map(|trial| trial.phases.clone()).unwrap_or_default();
+    document.faults = trials.iter().flat_map(|trial| trial.faults.clone()).collect();
     document.files = trials.first().map(|trial| trial.files.clone());
     document.comparisons = measured.comparisons.clone();
     let sent = |count: fn(&Trial) -> u64| trials.iter().map(count).sum::<u64>();

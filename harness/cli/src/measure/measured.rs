@@ -6,7 +6,8 @@ use plimsoll_load::recorder::Counters;
 use plimsoll_load::run::{Outcome, TopicInForce};
 use plimsoll_probe::{ProcessUsage, SystemUsage};
 use plimsoll_results::{
-    Canary, DataFiles, Latency, LatencySeries, Load, PhaseSpan, Status, Throughput, VerifyCounts,
+    Canary, DataFiles, Event, Fault, Latency, LatencySeries, Load, PhaseSpan, Status, Throughput,
+    VerifyCounts,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,9 @@ pub(crate) struct Trial {
     pub(crate) topic: Option<TopicInForce>,
     /// The target's processes, over the measured phase; `None` for somebody else's.
     pub(crate) broker: Option<ProcessUsage>,
+    /// Each of the target's nodes.
+    #[serde(default)]
+    pub(crate) nodes: BTreeMap<i32, ProcessUsage>,
     /// This process, over the measured phase.
     pub(crate) client: Option<ProcessUsage>,
     pub(crate) system: Option<SystemUsage>,
@@ -45,6 +49,12 @@ pub(crate) struct Trial {
     /// The target's segment files.
     #[serde(default)]
     pub(crate) files: DataFiles,
+    /// What was done to the target, and what came of it.
+    #[serde(default)]
+    pub(crate) faults: Vec<Fault>,
+    /// What happened on the run's clock.
+    #[serde(default)]
+    pub(crate) events: Vec<Event>,
     /// Interval histograms, the platform's hiccups among them. A gigabyte over many trials: whoever runs many lets go of
     /// them and reads `latency.hlog` at the end.
     #[serde(skip)]
@@ -68,6 +78,7 @@ impl Trial {
             topic: outcome.topic,
             series: outcome.series,
             broker: None,
+            nodes: BTreeMap::new(),
             client: None,
             system: None,
             uncounted: None,
@@ -77,6 +88,8 @@ impl Trial {
             canary: Canary::default(),
             start_ms: None,
             files: DataFiles::default(),
+            faults: Vec::new(),
+            events: Vec::new(),
         }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod codecs;
 mod cost;
 pub(crate) mod document;
 pub(crate) mod durability;
+mod faults;
 pub(crate) mod measured;
 mod page_cache;
 pub(crate) mod pairs;
@@ -94,7 +95,13 @@ fn measure(plan: &Plan, options: &MeasureOptions, cancel: &CancelToken) -> anyho
     };
     watch.end();
     match outcome {
-        Ok(measured) => document::fill(&mut document, plan, &measured, summary, ceiling),
+        Ok(measured) => {
+            // The first trial's: one axis of time holds one of them.
+            for event in measured.ours.first().iter().flat_map(|trial| &trial.events) {
+                bundle.event(event)?;
+            }
+            document::fill(&mut document, plan, &measured, summary, ceiling);
+        }
         Err(error) => document::fail(&mut document, &error),
     }
     document.status_reasons.extend(preflight::remarks(&unfit));

@@ -13,10 +13,10 @@ const WARM_PCT: f64 = 95.0;
 /// And one that holds at most so much is cold: the broker goes on writing.
 const COLD_PCT: f64 = 5.0;
 
-/// Watches the files of one trial. Without a data directory of ours nothing is known of them.
+/// Watches the files of one trial. Without data directories of ours nothing is known of them.
 #[derive(Debug)]
 pub(super) struct Files {
-    dir: Option<PathBuf>,
+    dirs: Vec<PathBuf>,
     topics: Vec<String>,
     mode: PageCache,
     /// Segments when measuring began.
@@ -26,11 +26,11 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn new(workload: &Workload, dir: Option<PathBuf>) -> Self {
+    pub(super) fn new(workload: &Workload, dirs: Vec<PathBuf>) -> Self {
         let mode = workload.consume.page_cache;
         let found = DataFiles { page_cache: mode.as_str().to_owned(), ..DataFiles::default() };
         let topics = workload.topic_names();
-        Self { dir, topics, mode, first: BTreeSet::new(), found, remarks: Vec::new() }
+        Self { dirs, topics, mode, first: BTreeSet::new(), found, remarks: Vec::new() }
     }
 
     /// Brings the cache into the state that was asked for, and sees whether it is.
@@ -57,7 +57,8 @@ impl Files {
     pub(super) fn measuring_ended(&mut self) {
         let last = self.segments();
         self.found.resident_pct_after = resident_pct(&last);
-        self.found.segments_rolled = self.dir.is_some().then(|| last.difference(&self.first).count() as u64);
+        self.found.segments_rolled =
+            (!self.dirs.is_empty()).then(|| last.difference(&self.first).count() as u64);
     }
 
     /// What was found, and what the reader should know of it.
@@ -77,7 +78,7 @@ impl Files {
             let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.rsplit_once('-'));
             name.is_some_and(|(topic, _)| self.topics.iter().any(|ours| ours == topic))
         };
-        let partitions = self.dir.iter().flat_map(|dir| entries(dir)).filter(ours);
+        let partitions = self.dirs.iter().flat_map(|dir| entries(dir)).filter(ours);
         let is_log = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log");
         partitions.flat_map(|partition| entries(&partition)).filter(is_log).collect()
     }
@@ -140,7 +141,7 @@ mod tests {
             std::fs::create_dir_all(dir.path().join(partition)).expect("made");
             std::fs::write(dir.path().join(partition).join(name), vec![7; 1 << 20]).expect("written");
         }
-        let files = Files::new(&workload, Some(dir.path().to_owned()));
+        let files = Files::new(&workload, vec![dir.path().to_owned()]);
         (dir, workload, files)
     }
 
@@ -175,12 +176,16 @@ mod tests {
         assert_eq!((found.segments_rolled, remarks.len()), (Some(1), 0));
         let rolling = workload(&["topic.config.\"segment.bytes\"=1048576"]);
         let none = |workload: &Workload| {
-            let mut files = Files::new(workload, Some(dir.path().to_owned()));
+            let mut files = Files::new(workload, vec![dir.path().to_owned()]);
             files.measuring_begins();
             files.measuring_ended();
             files.end(workload).1.len()
         };
         assert_eq!((none(&rolling), none(&quiet)), (1, 0));
-        assert_eq!(Files::new(&quiet, None).end(&quiet).0.segments_rolled, None, "somebody else's files");
+        assert_eq!(
+            Files::new(&quiet, Vec::new()).end(&quiet).0.segments_rolled,
+            None,
+            "somebody else's files"
+        );
     }
 }

@@ -7,16 +7,17 @@ use plimsoll_broker::config::{KEYS, Settings};
 use plimsoll_io::{Backend, probe_io_uring};
 use plimsoll_load::payload::{CorpusVerdict, Origin, Payload};
 use plimsoll_load::workload::{
-    BUILT_IN, ConsumeMode, Framing, PayloadKind, System, SystemKind, Technique, Topic, Workload,
+    BUILT_IN, ConsumeMode, FaultKind, Framing, PayloadKind, System, SystemKind, Technique, Topic, Workload,
     WorkloadError,
 };
 use plimsoll_probe::tool_build;
 use plimsoll_results::{IoUring, Machine};
-use plimsoll_target::{Distribution, Java, KafkaOptions, Kind, MockTopics, TargetSpec};
+use plimsoll_target::{Distribution, Java, KafkaOptions, Kind, Layout, MockTopics, TargetSpec};
 
 use crate::exit::UsageError;
 use crate::options::{CommonOptions, MeasureOptions};
 
+use super::faults;
 use super::preflight::Policy;
 use super::system;
 
@@ -112,12 +113,16 @@ impl Plan {
         check_backend(&workload)?;
         check_kafka(&workload)?;
         check_built(&workload)?;
+        let data_root = options.data_dir.clone().unwrap_or_else(std::env::temp_dir);
+        if !options.dry_run {
+            faults::check_possible(&workload, &data_root)?;
+        }
         Ok(Self {
             workload,
             against: None,
             pairs: 0,
             preflight: options.preflight,
-            data_root: options.data_dir.clone().unwrap_or_else(std::env::temp_dir),
+            data_root,
             executable: std::env::current_exe().context("the path of this program is not known")?,
             broker: changes.broker.clone(),
         })
@@ -157,10 +162,14 @@ impl Plan {
         let (_, system) = workload.chosen();
         let data_root = self.data_root.clone();
         let kind = match system.kind {
-            SystemKind::Managed => {
-                Kind::Managed { config: system.config.clone(), data_root, keep_data: system.keep_data }
-            }
+            SystemKind::Managed => Kind::Managed {
+                layout: layout(workload),
+                config: system.config.clone(),
+                data_root,
+                keep_data: system.keep_data,
+            },
             SystemKind::ManagedKafka => Kind::Kafka {
+                layout: layout(workload),
                 options: KafkaOptions {
                     config: system.config.clone(),
                     jvm_options: system.jvm_options.clone(),
@@ -253,6 +262,13 @@ impl Plan {
             "workload": self.workload,
         })
     }
+}
+
+/// Nodes get networks of their own only where one is to be cut off: a cable more is in every latency.
+fn layout(workload: &Workload) -> Layout {
+    let System { brokers, controllers, .. } = *workload.chosen().1;
+    let networks = workload.faults.iter().any(|fault| fault.kind == FaultKind::Isolate);
+    Layout { brokers, controllers, networks }
 }
 
 /// Formatting its directory and starting a JVM takes longer than starting the others.

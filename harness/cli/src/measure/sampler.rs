@@ -1,10 +1,11 @@
 //! Watches one trial: counters at the borders of the measured phase, hiccups second by second.
 
-use plimsoll_load::{Observer, Progress, Stage};
-use plimsoll_probe::{HiccupMeter, monotonic_ns};
+use plimsoll_load::{Observer, Progress, Stage, Timeline};
+use plimsoll_probe::{HiccupMeter, Monitor, monotonic_ns};
 use plimsoll_results::Histogram;
 
 use super::borders::Borders;
+use super::faults::Injector;
 use super::page_cache::Files;
 use super::progress::Watch;
 use super::stages::StageWatch;
@@ -15,8 +16,12 @@ pub(super) type HiccupSecond = (u64, u64, Histogram);
 /// Passes everything on to whoever watches.
 pub(super) struct Sampler<'a> {
     watch: &'a mut Watch,
-    broker: Option<u32>,
+    monitor: &'a Monitor,
+    /// Ids and processes of the target's nodes when it was started.
+    brokers: Vec<(i32, u32)>,
     device: Option<(u32, u32)>,
+    /// What is done to them.
+    pub(super) injector: Option<Injector<'a>>,
     meter: HiccupMeter,
     pub(super) borders: Borders,
     pub(super) stages: StageWatch,
@@ -29,16 +34,19 @@ pub(super) struct Sampler<'a> {
 impl<'a> Sampler<'a> {
     pub(super) fn new(
         watch: &'a mut Watch,
-        broker: Option<u32>,
+        monitor: &'a Monitor,
+        brokers: Vec<(i32, u32)>,
         device: Option<(u32, u32)>,
-        stages: StageWatch,
-        files: Files,
+        (stages, files): (StageWatch, Files),
+        injector: Option<Injector<'a>>,
     ) -> anyhow::Result<Self> {
         let (meter, borders) = (HiccupMeter::start()?, Borders::default());
         Ok(Self {
             watch,
-            broker,
+            monitor,
+            brokers,
             device,
+            injector,
             meter,
             borders,
             stages,
@@ -64,13 +72,16 @@ impl Observer for Sampler<'_> {
             Stage::Measure => {
                 // What looking costs the broker is not in the phase's figures.
                 self.stages.begin();
-                self.borders.begin(self.broker, self.device);
+                self.borders.begin(&self.brokers, self.device);
                 self.files.measuring_begins();
                 let _before_the_phase = self.meter.take();
                 self.second_from_ns = Some(monotonic_ns());
             }
             Stage::Drain => {
-                self.borders.end(self.broker, self.device);
+                self.borders.end(self.device);
+                if let Some(injector) = &mut self.injector {
+                    injector.load_ended(&mut self.borders);
+                }
                 self.end_second();
                 self.second_from_ns = None;
                 self.files.measuring_ended();
@@ -82,6 +93,14 @@ impl Observer for Sampler<'_> {
 
     fn before_reading(&mut self) {
         self.files.prepare();
+    }
+
+    fn tick(&mut self, now: u64, timeline: &Timeline) {
+        let Some(injector) = &mut self.injector else { return };
+        injector.tick(now, timeline, &mut self.borders);
+        if let Some(pids) = injector.changed_pids() {
+            self.monitor.set_brokers(pids);
+        }
     }
 
     fn progress(&mut self, progress: &Progress) {

@@ -5,7 +5,8 @@ use plimsoll_load::workload::{System, SystemKind, Workload};
 
 use crate::exit::UsageError;
 
-/// Chooses the system of a kind, the workload's own if it has one, or the cluster at an address.
+/// Chooses the system of a kind, the workload's own if it has one, or the cluster at an address. One that the workload
+/// does not have gets as many nodes as the one it would measure.
 pub(super) fn choose(
     workload: &mut Workload,
     target: Option<SystemKind>,
@@ -41,16 +42,21 @@ fn of_kind(workload: &mut Workload, kind: SystemKind) -> anyhow::Result<()> {
             "systems.{} is of another kind, so that `--target` cannot mean it",
             kind.as_str()
         ))),
-        None => use_system(workload, kind.as_str(), System { kind, ..System::default() }),
+        None => {
+            let System { brokers, controllers, .. } = *workload.chosen().1;
+            let nodes = matches!(kind, SystemKind::Managed | SystemKind::ManagedKafka);
+            let (brokers, controllers) = if nodes { (brokers, controllers) } else { (1, 0) };
+            use_system(workload, kind.as_str(), System { kind, brokers, controllers, ..System::default() });
+        }
     }
     Ok(())
 }
 
 /// Whether a dotted key begins with a section or key of workload files; none of Kafka's does.
 pub(super) fn is_of_workload(key: &str) -> bool {
-    const SECTIONS: [&str; 16] = [
+    const SECTIONS: [&str; 20] = [
         "schema", "name", "about", "seed", "driver", "system", "systems", "topic", "produce", "consume",
-        "keys", "payload", "load", "phases", "verify", "matrix",
+        "keys", "payload", "load", "phases", "verify", "matrix", "faults", "rf", "acks", "min_isr",
     ];
     SECTIONS.contains(&key.split('.').next().unwrap_or(key))
 }
@@ -92,6 +98,9 @@ mod tests {
         choose(&mut fresh, Some(SystemKind::ManagedKafka), None).expect("chosen");
         assert_eq!(fresh.chosen().1.kind, SystemKind::ManagedKafka);
         assert!(fresh.check().is_ok() && fresh.systems.len() == 2, "{:?}", fresh.systems);
+        let mut three = workload("[systems.ours]\nbrokers = 3\n[topic]\nreplication = 3\n");
+        choose(&mut three, Some(SystemKind::ManagedKafka), None).expect("chosen");
+        assert!(three.chosen().1.brokers == 3 && three.check().is_ok(), "{:?}", three.systems);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use plimsoll_results::{Canary, LatencyInterval, Metric, Phase, TrialWriter, atta
 use plimsoll_target::Target;
 
 use super::borders::Usage;
+use super::faults::{Aftermath, ClusterWatch, Injector, aftermath};
 use super::measured::Trial;
 use super::page_cache::Files;
 use super::plan::Plan;
@@ -38,22 +39,29 @@ pub(crate) fn measure(
 ) -> anyhow::Result<Trial> {
     prewarm(plan.data_root(), workload.phases.prewarm.0)?;
     let (canary, unsettled) = before(plan.data_root());
-    let target = Target::start(&plan.target(workload, folder.path().join("target.log")))?;
+    let mut target = Target::start(&plan.target(workload, folder.path().join("target.log")))?;
     let (start_ms, no_start) = start_ms(&target)?;
     let version = target.version();
     let (effective_config, unread) = effective_config(&target)?;
     let device = device_of(plan.data_root()).ok();
-    let monitor = Monitor::start(Duration::from_secs(1), target.pid().into_iter().collect(), device)?;
-    let stages = StageWatch::at(target.stage_door());
-    let files = Files::new(workload, target.data_dir());
-    let mut sampler = Sampler::new(watch, target.pid(), device, stages, files)?;
+    let brokers = target.pids();
+    let pids = brokers.iter().map(|(_, pid)| *pid).collect();
+    let monitor = Monitor::start(Duration::from_secs(1), pids, device)?;
+    let seen = (StageWatch::at(target.stage_doors()), Files::new(workload, target.data_dirs()));
     let input =
         RunInput { workload: workload.clone(), bootstrap: target.bootstrap(), payload: payload.clone() };
+    let injector = injector(&mut target, &input)?;
+    let mut sampler = Sampler::new(watch, &monitor, brokers, device, seen, injector)?;
     let ran = execute(&input, &mut sampler, cancel);
-    let Sampler { borders, hiccups, stages, files, .. } = sampler;
+    let Sampler { borders, hiccups, stages, files, injector, .. } = sampler;
+    let aftermath = match (&ran, injector) {
+        (Ok(outcome), Some(injector)) => aftermath(injector, outcome),
+        _ => Aftermath::default(),
+    };
     let samples = monitor.finish();
     let stopped = target.stop()?;
     let mut outcome = ran?;
+    outcome.status_reasons.extend(aftermath.remarks);
     outcome.status_reasons.extend(unread.into_iter().chain(unsettled).chain(no_start));
     // The small servers have nothing to finish and end by the signal itself.
     let finishes = matches!(workload.chosen().1.kind, SystemKind::Managed | SystemKind::ManagedKafka);
@@ -63,7 +71,7 @@ pub(crate) fn measure(
             .status_reasons
             .push(format!("the target {how} when it was stopped; see its log in the bundle"));
     }
-    let Usage { broker, client, system, remarks, uncounted } = borders.usage(&outcome.timeline);
+    let Usage { broker, nodes, client, system, remarks, uncounted } = borders.usage(&outcome.timeline);
     outcome.status_reasons.extend(remarks.into_iter().chain(stages.remark()));
     let (files, remarks) = files.end(workload);
     outcome.status_reasons.extend(remarks);
@@ -73,6 +81,9 @@ pub(crate) fn measure(
     write(&mut outcome, &samples, &mut folder)?;
     let trial = Trial {
         broker,
+        nodes,
+        faults: aftermath.faults,
+        events: aftermath.events,
         client,
         system,
         syncs,
@@ -87,6 +98,14 @@ pub(crate) fn measure(
     folder.summary(&trial.summary())?;
     folder.measured(&trial)?;
     Ok(trial)
+}
+
+/// Whoever hurts the target, if the workload wants that.
+fn injector<'a>(target: &'a mut Target, input: &RunInput) -> anyhow::Result<Option<Injector<'a>>> {
+    let wanted = !input.workload.faults.is_empty();
+    let Some(cluster) = target.cluster_mut().filter(|_| wanted) else { return Ok(None) };
+    let watch = ClusterWatch::start(input.bootstrap.clone(), input.workload.topic_names())?;
+    Ok(Some(Injector::new(cluster, watch, &input.workload)))
 }
 
 /// The machine before a trial: quiet, if it gets there soon, and timed. Says so when it does not get quiet.
@@ -118,6 +137,7 @@ pub(crate) fn ceiling(
     workload.load.in_flight = 0;
     workload.consume.mode = ConsumeMode::None;
     workload.verify.level = VerifyLevel::Off;
+    workload.faults.clear();
     workload.phases.warmup = Period(500_000_000);
     workload.phases.warmup_max = workload.phases.warmup;
     workload.phases.measure = Period(1_500_000_000);

@@ -6,11 +6,13 @@ use plimsoll_load::workload::{Matrix, MatrixDesign};
 use plimsoll_results::Factor;
 
 /// Short names of what people vary, with the keys they stand for. `backend` and `target` mean more than one key.
-const NAMES: [(&str, &str); 11] = [
+const NAMES: [(&str, &str); 13] = [
     ("backend", "backend"),
     ("target", "target"),
     ("codec", "produce.codec"),
     ("acks", "produce.acks"),
+    ("rf", "topic.replication"),
+    ("min_isr", "topic.min_insync"),
     ("batch", "produce.batch_bytes"),
     ("linger", "produce.linger"),
     ("size", "payload.size"),

@@ -112,6 +112,14 @@ impl<'a> Iterator for Values<'a> {
     }
 }
 
+/// What comes back to a reader.
+enum Event {
+    /// An answer of a broker.
+    Fetched(i32, Result<Timed<FetchReply>, ClientError>),
+    /// Who leads now.
+    Routes(Result<Routes, RouteError>),
+}
+
 /// Reads partitions, each from its own offset.
 pub(super) struct Reader {
     cluster: Cluster,
@@ -120,8 +128,12 @@ pub(super) struct Reader {
     cursors: BTreeMap<PartitionId, i64>,
     /// Where reading ends, once known.
     stop: Option<BTreeMap<PartitionId, i64>>,
-    fetches: JoinSet<(i32, Result<Timed<FetchReply>, ClientError>)>,
+    events: JoinSet<Event>,
     busy: BTreeSet<i32>,
+    /// Somebody is looking who leads now.
+    rerouting: bool,
+    /// What was found is known to be old.
+    stale: bool,
     decompressor: Decompressor,
     bridge: Bridge,
     /// Failed fetches by Kafka's error name.
@@ -143,8 +155,10 @@ impl Reader {
             consume,
             cursors,
             stop: None,
-            fetches: JoinSet::new(),
+            events: JoinSet::new(),
             busy: BTreeSet::new(),
+            rerouting: false,
+            stale: false,
             decompressor: Decompressor::new(),
             bridge: Bridge::new(),
             errors: BTreeMap::new(),
@@ -172,17 +186,24 @@ impl Reader {
     /// Fetches for a short while and hands what comes to `take`.
     pub(super) async fn step(&mut self, take: &mut impl Take) -> Result<(), ReadError> {
         self.start_fetches().await?;
-        let next = tokio::time::timeout(LOOK, self.fetches.join_next()).await;
-        let Ok(Some(Ok((broker, result)))) = next else {
-            if self.fetches.is_empty() {
-                tokio::time::sleep(LOOK).await;
+        match tokio::time::timeout(LOOK, self.events.join_next()).await {
+            Ok(Some(Ok(Event::Fetched(broker, result)))) => {
+                self.busy.remove(&broker);
+                match result {
+                    Ok(reply) => self.deliver(reply, take).await,
+                    Err(error) => self.recover(broker, error),
+                }
             }
-            return Ok(());
-        };
-        self.busy.remove(&broker);
-        match result {
-            Ok(reply) => self.deliver(reply, take).await,
-            Err(error) => self.recover(broker, error).await,
+            Ok(Some(Ok(Event::Routes(routes)))) => {
+                self.rerouted(routes);
+                Ok(())
+            }
+            _ => {
+                if self.events.is_empty() {
+                    tokio::time::sleep(LOOK).await;
+                }
+                Ok(())
+            }
         }
     }
 
@@ -198,9 +219,9 @@ impl Reader {
             match connection.start_fetch(&spec).await {
                 Ok(pending) => {
                     self.busy.insert(broker);
-                    self.fetches.spawn(async move { (broker, pending.wait().await) });
+                    self.events.spawn(async move { Event::Fetched(broker, pending.wait().await) });
                 }
-                Err(error) => self.recover(broker, error).await?,
+                Err(error) => self.recover(broker, error)?,
             }
         }
         Ok(())
@@ -245,6 +266,8 @@ impl Reader {
                 ErrorCode::None => {}
                 error if error.is_retriable() => {
                     *self.errors.entry(error.name().to_owned()).or_default() += 1;
+                    // Nobody is asked for it before it is known who leads it.
+                    self.routes.leaders.remove(&id);
                     stale = true;
                     continue;
                 }
@@ -266,7 +289,7 @@ impl Reader {
             }
         }
         if stale {
-            self.reroute().await?;
+            self.reroute();
         }
         self.start_fetches().await?;
         for (id, from, batches) in fetched {
@@ -278,7 +301,7 @@ impl Reader {
     }
 
     /// A connection that failed is made again; anything else ends reading.
-    async fn recover(&mut self, broker: i32, error: ClientError) -> Result<(), ReadError> {
+    fn recover(&mut self, broker: i32, error: ClientError) -> Result<(), ReadError> {
         let name = match &error {
             ClientError::Lost { .. } | ClientError::Connect { .. } | ClientError::ConnectTimeout { .. } => {
                 "FETCH_CONNECTION_LOST"
@@ -289,13 +312,36 @@ impl Reader {
         };
         *self.errors.entry(name.to_owned()).or_default() += 1;
         self.routes.connections.remove(&broker);
-        self.reroute().await
+        self.reroute();
+        Ok(())
     }
 
-    async fn reroute(&mut self) -> Result<(), ReadError> {
-        tokio::time::sleep(BACKOFF).await;
-        self.routes = self.cluster.routes(&self.routes).await?;
-        Ok(())
+    /// Looks who leads now, beside the fetches from those who still do. Each partition goes on from its own offset,
+    /// whoever leads it; how long a reader may look is its caller's to say.
+    fn reroute(&mut self) {
+        self.stale = true;
+        if !std::mem::replace(&mut self.rerouting, true) {
+            self.stale = false;
+            let (cluster, old) = (self.cluster.clone(), self.routes.clone());
+            self.events.spawn(async move {
+                tokio::time::sleep(BACKOFF).await;
+                Event::Routes(cluster.reroute(&old).await)
+            });
+        }
+    }
+
+    fn rerouted(&mut self, routes: Result<Routes, RouteError>) {
+        self.rerouting = false;
+        match routes {
+            Ok(mut routes) => {
+                routes.connections.retain(|_, connection| connection.lost().is_none());
+                self.routes = routes;
+            }
+            Err(_nobody_answers) => self.stale = true,
+        }
+        if self.stale || !self.routes.reach(self.cursors.keys()) {
+            self.reroute();
+        }
     }
 }
 
@@ -345,6 +391,12 @@ pub(crate) async fn end_offsets(
             // A leader may be named before it has the partition.
             Err(ReadError::Refused { error, .. })
                 if error.is_retriable() && began.elapsed() < cluster.patience =>
+            {
+                tokio::time::sleep(BACKOFF).await;
+            }
+            // Leaders may change between finding them and asking them.
+            Err(ReadError::Client(error))
+                if error.is_connection_lost() && began.elapsed() < cluster.patience =>
             {
                 tokio::time::sleep(BACKOFF).await;
             }

@@ -1,17 +1,19 @@
 //! What an answer, a failure or new routes do to the loop.
 
+use std::time::Duration;
+
 use plimsoll_client::records::BuildError;
 use plimsoll_client::{ClientError, ErrorCode, PartitionAck, ProduceReply, Timed};
 
 use super::fate::{Fate, fate, leaves_open};
 use super::on_the_wire::OnTheWire;
 use super::partition::Partition;
-use super::worker::{Event, Flight, Loop};
+use super::worker::{ASK_AGAIN, Event, Flight, Loop};
 use super::{ProduceError, ProducerReport};
 use crate::clock::{self, Nanos};
 use crate::recorder::Kind;
 use crate::routes::{RouteError, Routes};
-use crate::verify::Outcome;
+use crate::verify::{Outcome, PartitionId};
 use crate::workload::Acks;
 
 impl Loop {
@@ -50,6 +52,7 @@ impl Loop {
                     self.complain(error.name().to_owned());
                     self.retry(partition, number, at)?;
                     if refresh {
+                        self.unroute(partition);
                         self.refresh();
                     }
                 }
@@ -79,6 +82,7 @@ impl Loop {
         let Some(partition) = self.producer.accumulator.partitions.get_mut(at) else { return };
         let id = partition.id;
         let Some(sealed) = partition.sealed(number) else { return };
+        self.listener.acked(at, wire.acked);
         let scheduled = self.intake.is_scheduled();
         wire.record(sealed, scheduled, &mut self.recorder);
         let records = u64::from(sealed.records);
@@ -111,7 +115,7 @@ impl Loop {
         self.complain(kind_of(&error).to_owned());
         self.last_error = error.to_string();
         // After a timeout the late answer would be out of step with the retry.
-        self.producer.routes.connections.remove(&flight.broker);
+        self.disconnect(flight.broker);
         let now = clock::now();
         for (partition, number) in flight.batches {
             self.retry(partition, number, now)?;
@@ -143,25 +147,76 @@ impl Loop {
         }
     }
 
-    /// Looks for the leaders again, beside the loop: the schedule goes on meanwhile.
-    fn refresh(&mut self) {
-        if !std::mem::replace(&mut self.refreshing, true) {
-            let (cluster, old) = (self.producer.task.cluster.clone(), self.producer.routes.clone());
-            self.events.spawn(async move { Event::Routes(cluster.routes(&old).await) });
+    /// Nothing goes to this broker until it is connected anew; the others go on.
+    fn disconnect(&mut self, broker: i32) {
+        self.producer.routes.connections.remove(&broker);
+        self.routed = false;
+        if self.refreshing {
+            self.disconnected.insert(broker);
         }
     }
 
+    /// Nothing of this partition goes out until somebody has said who leads it now.
+    fn unroute(&mut self, at: usize) {
+        self.routed = false;
+        if let Some(leader) = self.producer.leaders.get_mut(at) {
+            *leader = -1;
+        }
+    }
+
+    /// Looks for the leaders again, beside the loop: the schedule goes on meanwhile, and so do all whose leader is known.
+    fn refresh(&mut self) {
+        self.refresh_after(Duration::ZERO);
+    }
+
+    fn refresh_after(&mut self, pause: Duration) {
+        if !std::mem::replace(&mut self.refreshing, true) {
+            self.disconnected.clear();
+            let (cluster, old) = (self.producer.task.cluster.clone(), self.producer.routes.clone());
+            self.events.spawn(async move {
+                tokio::time::sleep(pause).await;
+                Event::Routes(cluster.reroute(&old).await)
+            });
+        }
+    }
+
+    /// Takes what was found, and asks again as long as a partition has no leader that answers. How long is a matter of
+    /// `produce.delivery_timeout` alone.
     fn rerouted(&mut self, routes: Result<Routes, RouteError>) -> Result<(), ProduceError> {
         self.refreshing = false;
         match routes {
-            Ok(routes) => {
+            Ok(mut routes) => {
+                // Given up meanwhile, or lost.
+                let given_up = std::mem::take(&mut self.disconnected);
+                routes
+                    .connections
+                    .retain(|broker, connection| !given_up.contains(broker) && connection.lost().is_none());
+                let partitions = &self.producer.accumulator.partitions;
                 let leader = |partition: &Partition| routes.leaders.get(&partition.id).copied().unwrap_or(-1);
-                self.producer.leaders = self.producer.accumulator.partitions.iter().map(leader).collect();
+                self.producer.leaders = partitions.iter().map(leader).collect();
+                self.routed = routes.reach(partitions.iter().map(|partition| &partition.id));
                 self.producer.routes = routes;
-                Ok(())
             }
-            Err(source) => Err(ProduceError::Route { producer: self.producer.task.producer, source }),
+            Err(error) => {
+                self.routed = false;
+                self.last_error = error.to_string();
+            }
         }
+        if !self.routed {
+            self.check_delivery(clock::now())?;
+            let pause = self.producer.task.workload.produce.retry_backoff.std().max(ASK_AGAIN);
+            self.refresh_after(pause);
+        }
+        Ok(())
+    }
+
+    /// Records that wait for a leader are given up as late as those that were sent in vain.
+    fn check_delivery(&self, now: Nanos) -> Result<(), ProduceError> {
+        let expires_after = self.producer.task.workload.produce.delivery_timeout.0;
+        let partitions = self.producer.accumulator.partitions.iter();
+        let waited = |partition: &Partition| partition.oldest().map(|opened| now.saturating_sub(opened));
+        let expired = partitions.map(waited).position(|waited| waited > Some(expires_after));
+        expired.map_or(Ok(()), |at| Err(self.expired(at)))
     }
 
     fn refused(
@@ -228,7 +283,10 @@ impl Loop {
             self.intake.abandon(now, &mut self.recorder);
         }
         self.recorder.finish();
+        let ids: Vec<PartitionId> =
+            self.producer.accumulator.partitions.iter().map(|partition| partition.id).collect();
         ProducerReport {
+            silences: self.listener.end(&ids, self.timeline.get().end.min(now)),
             sends: self.sends,
             errors: self.errors,
             unsettled: self.outstanding,

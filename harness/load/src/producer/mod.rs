@@ -32,6 +32,7 @@ use crate::payload::PayloadStream;
 use crate::progress::Counted;
 use crate::recorder::Ledger;
 use crate::routes::{Cluster, RouteError, Routes};
+use crate::silence::Silences;
 use crate::stop::CancelToken;
 use crate::timeline::LiveTimeline;
 use crate::verify::SendLog;
@@ -65,6 +66,8 @@ pub(crate) struct ProducerTask {
 pub(crate) struct ProducerReport {
     /// Outcome of every record.
     pub(crate) sends: SendLog,
+    /// When which partition was not heard of, in a run with faults.
+    pub(crate) silences: Silences,
     /// Failed batches by Kafka's error name.
     pub(crate) errors: BTreeMap<String, u64>,
     /// Records handed over and not settled when it ended.

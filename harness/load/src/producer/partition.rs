@@ -208,6 +208,12 @@ impl Partition {
         freed
     }
 
+    /// When the oldest batch that is not settled was opened.
+    pub(super) fn oldest(&self) -> Option<Nanos> {
+        let sealed = self.unsettled().map(|sealed| sealed.opened).next();
+        sealed.or((!self.is_empty()).then_some(self.opened))
+    }
+
     /// What is left when a run ends: batches sealed and not settled.
     pub(super) fn unsettled(&self) -> impl Iterator<Item = &Sealed> {
         self.line.iter().filter(|sealed| sealed.standing != Standing::Done)

@@ -1,6 +1,6 @@
 //! The loop of one producer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,11 +19,12 @@ use crate::pacer::Pacer;
 use crate::payload::PayloadStream;
 use crate::recorder::Recorder;
 use crate::routes::{RouteError, Routes};
+use crate::silence::Listener;
 use crate::timeline::LiveTimeline;
 use crate::verify::{PartitionId, SendLog};
 
 /// Pause after an answer that asks to come again.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
+pub(super) const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// A producer that is connected and waits for the start.
 pub(crate) struct Producer {
     pub(super) task: ProducerTask,
@@ -102,7 +103,14 @@ pub(super) struct Loop {
     pub(super) recorder: Recorder,
     pub(super) events: JoinSet<Event>,
     pub(super) in_flight: BTreeMap<i32, u32>,
+    /// Somebody is looking who leads now.
     pub(super) refreshing: bool,
+    /// Every partition has a leader that is connected.
+    pub(super) routed: bool,
+    /// Brokers whose connections were given up while somebody was looking.
+    pub(super) disconnected: BTreeSet<i32>,
+    /// When which partition was heard of.
+    pub(super) listener: Listener,
     /// Records handed over and not settled.
     pub(super) outstanding: u64,
     pub(super) sends: SendLog,
@@ -118,6 +126,9 @@ impl Producer {
         let task = &self.task;
         let intake = Intake::of(&task.workload, task.producer, timeline.clone());
         let recorder = Recorder::new(timeline.clone(), task.ledger.clone());
+        // Outages are looked for where somebody causes them.
+        let partitions = if task.workload.faults.is_empty() { 0 } else { self.accumulator.partitions.len() };
+        let listener = Listener::new(timeline.get().start, partitions);
         let mut running = Loop {
             producer: self,
             intake,
@@ -126,6 +137,9 @@ impl Producer {
             events: JoinSet::new(),
             in_flight: BTreeMap::new(),
             refreshing: false,
+            routed: true,
+            disconnected: BTreeSet::new(),
+            listener,
             outstanding: 0,
             sends: SendLog::new(),
             errors: BTreeMap::new(),
@@ -203,7 +217,9 @@ impl Loop {
     fn ended(&self, now: Nanos) -> bool {
         let drain_ns = self.producer.task.workload.phases.drain.0;
         let given_up = self.cancelled_at.is_some_and(|at| now >= at + CANCELLED_DRAIN_NS);
-        let settled = self.exhausted(now) && self.outstanding == 0 && self.events.is_empty();
+        let settled = self.exhausted(now)
+            && self.outstanding == 0
+            && self.in_flight.values().all(|flying| *flying == 0);
         settled || given_up || now >= self.timeline.get().end.saturating_add(drain_ns)
     }
 
@@ -222,8 +238,7 @@ impl Loop {
 
     fn may_send(&self, broker: i32) -> bool {
         let flying = self.in_flight.get(&broker).copied().unwrap_or(0);
-        // While routes are being refreshed nothing goes out on a connection that may be the wrong one.
-        !self.refreshing && flying < self.producer.task.workload.produce.max_in_flight
+        flying < self.producer.task.workload.produce.max_in_flight
     }
 
     /// Sends one request to a broker; false when nothing is ready for it.
@@ -288,7 +303,8 @@ impl Loop {
         let tick = self.producer.task.workload.load.tick.0.max(1);
         let slot = self.intake.next_slot().filter(|_| self.cancelled_at.is_none());
         let room_on_the_wire = self.producer.routes.connections.keys().any(|broker| self.may_send(*broker));
-        let linger = self.producer.accumulator.next_linger().filter(|_| room_on_the_wire);
+        // A batch that waits for a leader is not due before there is one.
+        let linger = self.producer.accumulator.next_linger().filter(|_| room_on_the_wire && self.routed);
         let due = slot.into_iter().chain(linger).min().unwrap_or(Nanos::MAX);
         due.min(now + NAP_NS).max(now + tick)
     }

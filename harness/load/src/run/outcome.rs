@@ -16,6 +16,7 @@ use crate::consumer::{ConsumerReport, ProofError};
 use crate::payload::{CorpusVerdict, PayloadSummary};
 use crate::producer::ProducerReport;
 use crate::recorder::{Counters, Interval, Kind, results};
+use crate::silence::Silences;
 use crate::timeline::Timeline;
 use crate::verify::{Anomaly, LogStarts, PartitionId, SendLog, Sight, Totals, VerifyReport, judge, noticed};
 use crate::workload::{self, Acks, VerifyLevel};
@@ -70,6 +71,10 @@ pub struct Outcome {
     pub steal_pct: Option<f64>,
     /// The first topic as the cluster described it; `None` where nothing could be read.
     pub topic: Option<TopicInForce>,
+    /// When which partition acknowledged nothing, in a run with faults.
+    pub silences: Silences,
+    /// When producers had ended, on the monotonic clock.
+    pub produce_ended: Nanos,
 }
 
 /// What a run knows beside its threads' reports.
@@ -139,6 +144,8 @@ impl Outcome {
             consumed: consumed_sum,
             steal_pct: facts.steal_pct,
             topic: facts.topic.clone(),
+            silences: silences(&produced),
+            produce_ended: facts.produce_ended,
         };
         outcome.judge(facts, &witnessed, &produced, &consumed);
         outcome
@@ -399,6 +406,13 @@ fn counted(facts: &Facts<'_>, witnessed: &VerifyReport, consumed: Option<Consume
         None => "there were no live consumers".to_owned(),
     });
     document
+}
+
+/// A partition is silent while no producer hears of it.
+fn silences(produced: &[ProducerReport]) -> Silences {
+    let mut all = produced.iter().map(|report| &report.silences);
+    let first = all.next().cloned().unwrap_or_default();
+    all.fold(first, Silences::and)
 }
 
 /// What the first group saw.

@@ -38,7 +38,7 @@ impl Topics {
             // It was started with them, and has no request that makes any.
             return Ok(topics);
         }
-        let connection = Connection::connect(bootstrap, ConnectOptions::default()).await?;
+        let connection = Connection::to_any(bootstrap, ConnectOptions::default()).await?;
         let mut refused = None;
         // Any broker may be asked; those that are not the controller say who is or forward it.
         for outcome in connection.create_topics(&wanted(workload), ADMIN_TIMEOUT).await? {
@@ -105,7 +105,7 @@ pub(super) fn keeps_records(workload: &Workload) -> bool {
 /// What the cluster says of the run's first topic; the others are made alike.
 pub(super) async fn in_force(workload: &Workload, bootstrap: &str) -> Result<TopicInForce, ClientError> {
     let name = workload.topic_names().into_iter().next().unwrap_or_default();
-    let connection = Connection::connect(bootstrap, ConnectOptions::default()).await?;
+    let connection = Connection::to_any(bootstrap, ConnectOptions::default()).await?;
     let cluster = connection.metadata(Some(&[name.as_str()]), false).await?;
     let partitions = cluster.topic(&name).map(|topic| topic.partitions.as_slice()).unwrap_or_default();
     let replicas = partitions.iter().map(|partition| partition.replicas.len()).min().unwrap_or_default();
@@ -131,7 +131,7 @@ fn wanted(workload: &Workload) -> Vec<NewTopic> {
 }
 
 async fn delete(names: &[String], bootstrap: &str) -> Result<Vec<TopicOutcome>, ClientError> {
-    let connection = Connection::connect(bootstrap, ConnectOptions::default()).await?;
+    let connection = Connection::to_any(bootstrap, ConnectOptions::default()).await?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     connection.delete_topics(&names, ADMIN_TIMEOUT).await
 }

@@ -77,6 +77,7 @@ impl Watch<'_> {
             if failed || self.cancel.is_cancelled() {
                 self.stop.cancel();
             }
+            self.observer.tick(now, &timeline);
             teller.tell(borders.told, now, &timeline, self.observer);
             std::thread::sleep(nap(&timeline, now));
         }

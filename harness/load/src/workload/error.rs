@@ -125,6 +125,26 @@ pub enum Invalid {
         /// Replication factor.
         replication: i16,
     },
+    /// More replicas than there are brokers.
+    #[error(
+        "topic.replication = {replication}, but system {label} has {brokers}; set systems.{label}.brokers = {replication}, or fewer replicas"
+    )]
+    TooFewBrokers {
+        /// Replication factor.
+        replication: i16,
+        /// The system's label.
+        label: String,
+        /// How many brokers, in words.
+        brokers: String,
+    },
+    /// A fault that cannot be, or that nothing could be seen of.
+    #[error("faults: {kind}: {reason}")]
+    Fault {
+        /// Its kind.
+        kind: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
     /// An unknown codec or level.
     #[error("produce.codec = {codec:?}: {reason}")]
     Codec {
@@ -166,6 +186,8 @@ impl Invalid {
             Invalid::NoSuchSystem { .. } => "system",
             Invalid::NoBootstrap(_) | Invalid::NoEffect { .. } => "systems",
             Invalid::MinInsync { .. } => "topic.min_insync",
+            Invalid::TooFewBrokers { .. } => "topic.replication",
+            Invalid::Fault { .. } => "faults",
             Invalid::Codec { .. } => "produce.codec",
             Invalid::Payload { .. } => "payload.kind",
         }

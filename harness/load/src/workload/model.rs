@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::consume::Consume;
 use super::data::{Keys, Payload};
 use super::driver::Driver;
+use super::fault::Fault;
 use super::load::{Load, Phases, Verify};
 use super::matrix::Matrix;
 use super::produce::Produce;
@@ -62,6 +63,9 @@ pub struct Workload {
     /// When records are due.
     #[serde(default)]
     pub load: Load,
+    /// What happens to the brokers while it is measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
     /// How long each phase lasts.
     #[serde(default)]
     pub phases: Phases,

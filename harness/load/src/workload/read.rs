@@ -15,6 +15,11 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("small-records", include_str!("../../../../workloads/small-records.toml")),
     ("large-batches", include_str!("../../../../workloads/large-batches.toml")),
     ("acks-all", include_str!("../../../../workloads/acks-all.toml")),
+    ("rf3-acks-all", include_str!("../../../../workloads/rf3-acks-all.toml")),
+    ("failover", include_str!("../../../../workloads/failover.toml")),
+    ("rolling-restart", include_str!("../../../../workloads/rolling-restart.toml")),
+    ("slow-follower", include_str!("../../../../workloads/slow-follower.toml")),
+    ("add-broker", include_str!("../../../../workloads/add-broker.toml")),
     ("catch-up", include_str!("../../../../workloads/catch-up.toml")),
     ("codecs", include_str!("../../../../workloads/codecs.toml")),
     ("ceiling", include_str!("../../../../workloads/ceiling.toml")),
@@ -142,7 +147,8 @@ fn assign(table: &mut Table, assignment: &str) -> Result<Workload, WorkloadError
     let (key, value) = assignment
         .split_once('=')
         .ok_or_else(|| fail("no `=`; write key=value, for example load.rate=50_000/s".into(), None))?;
-    let path = key_path(key.trim()).ok_or_else(|| fail(format!("{key:?} is not a dotted key"), None))?;
+    let path =
+        key_path(long(key.trim())).ok_or_else(|| fail(format!("{key:?} is not a dotted key"), None))?;
     let text = Value::String(value.to_owned());
     let parsed = toml::from_str::<Table>(&format!("v = {value}")).ok().and_then(|mut t| t.remove("v"));
     let mut first_refusal = None;
@@ -160,6 +166,16 @@ fn assign(table: &mut Table, assignment: &str) -> Result<Workload, WorkloadError
     let message = first_refusal.map_or_else(String::new, |error| error.message().to_owned());
     let near = suggestion(&message, &known_keys());
     Err(fail(message, near))
+}
+
+/// The key that a short or second name stands for. A file's own key is thus replaced and not given twice.
+fn long(key: &str) -> &str {
+    match key {
+        "rf" | "topic.rf" | "topic.replication_factor" => "topic.replication",
+        "min_isr" => "topic.min_insync",
+        "acks" => "produce.acks",
+        key => key,
+    }
 }
 
 /// `systems.ours.config."log.dirs"` as its parts, by TOML's own rules for quoting.
@@ -229,6 +245,7 @@ mod tests {
             let sets = [&sets[..1], if text.contains("[systems") { &[] } else { &sets[1..] }].concat();
             let Ok(workload) = Workload::parse(name, text, &sets) else { panic!("{name} {sets:?}") };
             let lock = workload.to_lock();
+            assert!(!lock.contains("not written"), "{name}: {lock}");
             let again =
                 Workload::parse("workload.lock.toml", &lock, &[]).unwrap_or_else(|e| panic!("{e}\n{lock}"));
             assert_eq!(again, workload);

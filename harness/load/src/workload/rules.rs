@@ -10,6 +10,11 @@ use super::{Acks, ConsumeMode, LoadMode, PageCache, PayloadKind, Produce, System
 /// The most batches per producer and partition that a broker can tell apart on a retry (KIP-98).
 const IDEMPOTENT_IN_FLIGHT_MAX: u32 = 5;
 
+/// A machine that is not this one has more.
+const BROKERS_MAX: u16 = 100;
+/// Quorums of an even number bear no more losses than the next smaller one.
+const CONTROLLERS: [u16; 4] = [0, 1, 3, 5];
+
 impl Workload {
     /// Checks every rule; the first that does not hold is returned.
     ///
@@ -21,7 +26,9 @@ impl Workload {
         self.check_produce()?;
         self.check_load()?;
         self.check_payload()?;
-        self.check_driver()
+        self.check_driver()?;
+        self.check_replicas()?;
+        self.check_faults()
     }
 
     /// The codec named by `produce.codec`.
@@ -85,6 +92,26 @@ impl Workload {
         match topic.name.is_empty() || topic.name.len() > 200 {
             true => Err(range("topic.name", &topic.name, "1 to 200 characters")),
             false => Ok(()),
+        }
+    }
+
+    /// How many brokers somebody else's cluster has, it says itself; librdkafka's mock has as many as are asked for. The
+    /// small servers keep nothing.
+    fn check_replicas(&self) -> Result<(), Invalid> {
+        let (label, system) = self.chosen();
+        let ours = matches!(system.kind, SystemKind::Managed | SystemKind::ManagedKafka);
+        let enough = i32::from(self.topic.replication) <= i32::from(system.brokers);
+        match !ours || enough {
+            true => Ok(()),
+            false => Err(Invalid::TooFewBrokers {
+                replication: self.topic.replication,
+                label: label.to_owned(),
+                brokers: if system.brokers == 1 {
+                    "one broker".into()
+                } else {
+                    format!("{} brokers", system.brokers)
+                },
+            }),
         }
     }
 
@@ -177,11 +204,21 @@ impl System {
     /// Refuses what would have no effect.
     fn check(&self, label: &str) -> Result<(), Invalid> {
         let kafka = self.kind == SystemKind::ManagedKafka;
+        let nodes = kafka || self.kind == SystemKind::Managed;
+        if !(1..=BROKERS_MAX).contains(&self.brokers) {
+            return Err(range("systems.brokers", self.brokers, "1 to 100"));
+        }
+        if !CONTROLLERS.contains(&self.controllers) {
+            return Err(range("systems.controllers", self.controllers, "0, 1, 3 or 5: an odd number votes"));
+        }
         let only = |key, kinds| Err(Invalid::NoEffect { label: label.to_owned(), key, kinds });
         if !self.jvm_options.is_empty() && !kafka {
             return only("jvm_options", "managed-kafka");
         }
-        if !self.config.is_empty() && !kafka && self.kind != SystemKind::Managed {
+        if (self.brokers, self.controllers) != (1, 0) && !nodes {
+            return only("brokers", "managed, managed-kafka");
+        }
+        if !self.config.is_empty() && !nodes {
             return only("config", "managed, managed-kafka");
         }
         match self.config.keys().any(|key| key.starts_with("plimsoll.")) && kafka {
@@ -225,16 +262,32 @@ mod tests {
         assert_eq!(fault(&["produce.max_in_flight=6"]), Invalid::IdempotentWindow(6));
         assert!(matches!(fault(&["produce.batch_bytes=2MiB"]), Invalid::TooSmallForBatch { .. }));
         assert!(matches!(fault(&["topic.min_insync=2"]), Invalid::MinInsync { .. }));
+        assert!(matches!(fault(&["topic.replication=3"]), Invalid::TooFewBrokers { .. }));
         assert!(matches!(fault(&["produce.codec=brotli"]), Invalid::Codec { .. }));
         assert!(matches!(fault(&["systems.ours.kind=external"]), Invalid::NoBootstrap(_)));
         assert!(matches!(fault(&["payload.kind=file"]), Invalid::Payload { .. }));
         for without_effect in [
             "systems.ours.jvm_options=[\"-Xmx2G\"]",
             "systems.n={kind=\"null\",config={\"a\"=1}}",
+            "systems.n={kind=\"null\",brokers=3}",
             "systems.k={kind=\"managed-kafka\",config={\"plimsoll.durability\"=\"fsync\"}}",
         ] {
             assert!(matches!(fault(&[without_effect]), Invalid::NoEffect { .. }));
         }
+    }
+
+    #[test]
+    fn replicas_need_brokers_and_say_which_key_gives_them() {
+        let told = fault(&["topic.replication=3"]).to_string();
+        assert!(
+            told.contains("system ours has one broker") && told.contains("systems.ours.brokers = 3"),
+            "{told}"
+        );
+        let sets = ["systems.ours.brokers=3", "rf=3", "topic.min_insync=2"].map(str::to_owned);
+        let workload = Workload::parse("w.toml", "schema = \"workload/1\"\n", &sets).expect("a workload");
+        assert_eq!((workload.topic.replication, workload.chosen().1.brokers), (3, 3));
+        let told = fault(&["systems.ours.brokers=0"]).to_string();
+        assert!(told.contains("1 to 100"), "{told}");
     }
 
     #[test]

@@ -14,7 +14,11 @@ use super::units::Period;
 pub struct System {
     /// What kind of target this is.
     pub kind: SystemKind,
-    /// `host:port` of an external cluster; empty for every other kind.
+    /// Brokers of a managed target.
+    pub brokers: u16,
+    /// Nodes of a managed target that are controllers and nothing else; with 0 the brokers are controllers too.
+    pub controllers: u16,
+    /// `host:port` of an external cluster, several with commas between; empty for every other kind.
     pub bootstrap: String,
     /// What reports call an external system; empty means as it names itself.
     pub version_label: String,
@@ -40,6 +44,8 @@ impl Default for System {
     fn default() -> Self {
         System {
             kind: SystemKind::Managed,
+            brokers: 1,
+            controllers: 0,
             bootstrap: String::new(),
             version_label: String::new(),
             technique: Technique::Pwrite,
@@ -126,9 +132,10 @@ pub struct Topic {
     pub count: u32,
     /// Partitions per topic.
     pub partitions: i32,
-    /// Replicas per partition.
+    /// Replicas per partition; `replication_factor` means the same.
+    #[serde(alias = "replication_factor")]
     pub replication: i16,
-    /// `min.insync.replicas`.
+    /// `min.insync.replicas`: with fewer replicas in sync, `acks = "all"` is refused.
     pub min_insync: i16,
     /// Further topic configuration by Kafka's names, such as `"segment.bytes" = "67108864"`.
     #[serde(deserialize_with = "scalars")]

@@ -15,6 +15,9 @@ const COLUMN: usize = 10;
 /// Warnings always get at least this many lines.
 const WARNING_LINES_MIN: usize = 3;
 
+/// Faults that get a line of their own.
+const FAULTS_SHOWN: usize = 3;
+
 /// How to print it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CardStyle {
@@ -43,6 +46,7 @@ pub fn card(document: &RunDocument, style: CardStyle) -> String {
     body.extend(stages(document, width));
     body.extend(cost(&document.cost));
     body.extend(verify(&document.verify, width));
+    body.extend(faults(document, width));
     body.extend(payload(document, width));
     body.extend(comparisons(document));
     let tail: Vec<_> =
@@ -256,6 +260,33 @@ fn verify(verify: &VerifyCounts, width: usize) -> Vec<Line> {
     }
     let tone = if verify.ok { Tone::Good } else { Tone::Bad };
     labelled("verified", &text, width).into_iter().map(|line| Line::plain(line).tone(tone)).collect()
+}
+
+/// One line for each of the first faults, and how many more there are.
+fn faults(document: &RunDocument, width: usize) -> Vec<Line> {
+    let told = document.faults.iter().take(FAULTS_SHOWN).map(|fault| {
+        let asked = fault.asked.as_ref().map(|asked| format!(" ({asked})")).unwrap_or_default();
+        let outage = duration_us(fault.unavailable_ms * 1e3);
+        let ended = if fault.recovered { "unavailable" } else { "never recovered, unavailable" };
+        let whole = match fault.isr_full_ms {
+            Some(ms) => format!("in sync again after {}", duration_us(ms * 1e3)),
+            None => "not in sync again".to_owned(),
+        };
+        let text = format!(
+            "{} {}{asked}: {ended} {outage}, {whole}, lost {}",
+            fault.kind,
+            fault.target,
+            exact(fault.lost)
+        );
+        let tone = if fault.recovered && fault.lost == 0 { Tone::Plain } else { Tone::Bad };
+        (text, tone)
+    });
+    let more = document.faults.len().saturating_sub(FAULTS_SHOWN);
+    let more = (more > 0).then(|| (format!("{more} more in run.json and the report"), Tone::Plain));
+    let lines = told.chain(more).flat_map(|(text, tone)| {
+        labelled("fault", &text, width).into_iter().map(move |line| Line::plain(line).tone(tone))
+    });
+    lines.collect()
 }
 
 fn payload(document: &RunDocument, width: usize) -> Vec<Line> {

@@ -44,18 +44,33 @@ impl Arm {
 /// One fault that was injected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Fault {
-    /// `kill -9`, `pause`, `disk-full`, …
+    /// `kill`, `pause`, `restart`, `isolate`, `slow-disk`, `add-broker`.
     pub kind: String,
-    /// Which broker.
+    /// Which node, as `broker:2`.
     pub target: String,
     /// Milliseconds since the run began.
     pub at_ms: f64,
-    /// The target answered again before the run ended.
+    /// Its partitions were acknowledged again before the run ended.
     pub recovered: bool,
-    /// How long produce requests could not be acknowledged; to the run's end when it never recovered.
+    /// The longest time from the injection on in which one of the partitions that the target led had no record
+    /// acknowledged; to the run's end when it never recovered.
     pub unavailable_ms: f64,
-    /// Acknowledged records lost to it.
+    /// Acknowledged records that the run lost. Of several faults each shows the same: a record does not say which one it
+    /// was lost to.
     pub lost: u64,
+    /// The target as the workload names it, such as `leader`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+    /// How long it lasted in milliseconds, where it has a length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_ms: Option<f64>,
+    /// Partitions whose acknowledgements `unavailable_ms` is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<u32>,
+    /// From the injection until every replica of the run's topics was in sync again, in milliseconds; 0 when none ever
+    /// left. Absent when that did not happen while somebody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isr_full_ms: Option<f64>,
 }
 
 /// The target's segment files, as far as they are ours to look at.

@@ -1,5 +1,7 @@
 //! What a record cost. On a shared machine this is steadier than any latency.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Resources spent in the measured phase. What the kernel did not tell is absent or `null`, never zero.
@@ -43,6 +45,9 @@ pub struct Cost {
     /// Broker user and system CPU seconds per 10^9 payload bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker_cpu_s_per_gb: Option<f64>,
+    /// Each node of a cluster by its id, in the first trial. Per record means per record of the whole cluster.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<String, ProcessCost>,
 }
 
 /// Pressure stall information by resource, of the whole machine.

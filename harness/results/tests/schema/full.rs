@@ -83,6 +83,7 @@ pub(crate) fn full_cost() -> Cost {
         ..Default::default()
     };
     Cost {
+        nodes: std::collections::BTreeMap::from([("1".to_owned(), broker.clone())]),
         broker,
         read_bytes: Some(1),
         device_bytes_written_per_payload_byte: some,

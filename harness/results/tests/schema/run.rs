@@ -39,7 +39,13 @@ fn full() -> RunDocument {
         Quantiles { response: set, schedule: Some(set), hiccup: Some(set), ..Default::default() };
     run.stages = Some(full_stages());
     run.cost = full_cost();
-    run.faults = vec![Fault::default()];
+    run.faults = vec![Fault {
+        asked: Some("leader".into()),
+        for_ms: Some(1.0),
+        partitions: Some(2),
+        isr_full_ms: Some(1.0),
+        ..Fault::default()
+    }];
     run.arm = full_arm();
     run.payload = Some(PayloadSummary {
         unique_bytes: Some(1),
@@ -114,7 +120,13 @@ fn the_stable_names_are_where_scripts_look_for_them() {
         ("/faults/0", "kind target at_ms recovered unavailable_ms lost"),
     ];
     let mut run = RunDocument::unfinished("x");
-    run.faults = vec![Fault::default()];
+    run.faults = vec![Fault {
+        asked: Some("leader".into()),
+        for_ms: Some(1.0),
+        partitions: Some(2),
+        isr_full_ms: Some(1.0),
+        ..Fault::default()
+    }];
     let value = serde_json::to_value(run).unwrap();
     for (parent, names) in contract {
         for name in names.split_whitespace() {

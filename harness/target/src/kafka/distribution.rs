@@ -82,7 +82,7 @@ impl Distribution {
     }
 }
 
-fn version() -> &'static str {
+pub(super) fn version() -> &'static str {
     let names = pinned().filter_map(|(_, name)| name.strip_prefix(BROKER_JAR)?.strip_suffix(".jar"));
     names.last().unwrap_or("unknown")
 }

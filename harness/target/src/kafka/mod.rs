@@ -1,8 +1,8 @@
-//! Apache Kafka's broker as a child process with fresh data, in KRaft with both roles on one node.
+//! Apache Kafka's nodes as child processes with fresh data, in KRaft.
 //!
-//! Everything is Kafka's own: the published jars ([`Distribution`]), its defaults, its JVM flags. Set are only an
-//! address, the data directory, the roles, and one replica for internal topics, as Kafka's own example
-//! configuration for one node has it.
+//! Everything is Kafka's own: the published jars ([`Distribution`]), its defaults, its JVM flags. Set are only
+//! addresses, the data directory, the roles, and as many replicas of internal topics as there are brokers, three at
+//! most, as Kafka's own example configurations have it.
 
 mod distribution;
 mod java;
@@ -10,19 +10,16 @@ mod properties;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
-
-use plimsoll_client::{ConnectOptions, Connection};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 pub use distribution::Distribution;
 pub use java::Java;
 
+use crate::cluster::{Cluster, Layout, Place, Software, answers, log_of};
 use crate::error::TargetError;
 use crate::home::Home;
-use crate::process::{Launch, Process, Stopped, appending};
+use crate::process::{Launch, Process, Starting, Stopped, appending};
 use crate::ready::last_words;
 use crate::target::{EXEC, HELPER_VERB};
 
@@ -39,8 +36,7 @@ const JVM_OPTIONS: &[&str] = &[
 ];
 /// How a JVM ends after SIGTERM, its shutdown hooks having run.
 const AFTER_SIGTERM: i32 = 128 + 15;
-/// A running broker answers at once; a starting one is asked again.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+const LOGGING_FILE: &str = "log4j2.properties";
 
 /// What may differ from Kafka's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,119 +47,169 @@ pub struct KafkaOptions {
     pub jvm_options: Vec<String>,
 }
 
-/// A running Apache Kafka broker. Killed, and its data removed, when dropped.
+/// How Apache Kafka's nodes are made.
 #[derive(Debug)]
-pub struct Kafka {
-    process: Process,
-    home: Home,
-    version: String,
+pub(crate) struct Kafka {
+    launch: Launch,
+    options: KafkaOptions,
+    class_path: OsString,
     java: Java,
+    layout: Layout,
 }
 
-impl Kafka {
-    /// Formats a fresh data directory below `root` and starts a broker on it. `launch` names the harness's own
-    /// executable, which sets the tie to its parent and becomes the JVM; its arguments are filled in.
+impl Cluster {
+    /// Starts Apache Kafka's nodes in `dir`, which they keep, to be left alone with [`Cluster::leave`].
     ///
     /// # Errors
     /// [`TargetError`] says what is missing and how to get it.
-    pub fn start(
+    pub fn kafka_in(
+        mut launch: Launch,
+        layout: Layout,
+        options: &KafkaOptions,
+        dir: &Path,
+    ) -> Result<Cluster, TargetError> {
+        launch.detached = true;
+        let executable = launch.executable.clone();
+        let kafka = Kafka::new(launch, layout, options)?;
+        Cluster::start(Box::new(kafka), layout, &executable, Home::at(dir.to_owned()))
+    }
+
+    /// Formats fresh data directories below `root` and starts Apache Kafka's nodes on them. `launch` names the harness's
+    /// own executable, which sets the tie to its parent and becomes the JVM; its arguments are filled in.
+    ///
+    /// # Errors
+    /// [`TargetError`] says what is missing and how to get it.
+    pub fn kafka(
         launch: Launch,
+        layout: Layout,
         options: &KafkaOptions,
         root: &Path,
         keep: bool,
-    ) -> Result<Kafka, TargetError> {
+    ) -> Result<Cluster, TargetError> {
+        let executable = launch.executable.clone();
+        let kafka = Kafka::new(launch, layout, options)?;
+        Cluster::start(Box::new(kafka), layout, &executable, Home::create(root, keep)?)
+    }
+}
+
+impl Kafka {
+    pub(crate) fn new(launch: Launch, layout: Layout, options: &KafkaOptions) -> Result<Kafka, TargetError> {
         let (java, distribution) = (Java::find()?, Distribution::from_env()?);
         let class_path = distribution.class_path()?;
-        let home = Home::create(root, keep)?;
-        let launch = with_log(launch, &home);
-        let address = free_address()?;
-        let lines = properties::server(&home, address, free_address()?, &options.config);
+        Ok(Kafka { launch, options: options.clone(), class_path, java, layout })
+    }
+
+    /// Class path and logging, which every JVM of a node has.
+    fn jvm(&self, home: &Home) -> Vec<OsString> {
+        let logging = home.file(LOGGING_FILE);
+        vec![OsString::from("-cp"), self.class_path.clone(), properties::logging_flag(&logging)]
+    }
+}
+
+impl Software for Kafka {
+    fn prepare(&self, place: &Place, all: &[&Place], home: &Home) -> Result<Launch, TargetError> {
+        let lines = properties::server(home, place, all, self.layout.brokers, &self.options.config);
         let config = home.write_config(&lines)?;
-        let logging = home.write("log4j2.properties", properties::LOGGING)?;
-        let mut jvm = vec![OsString::from("-cp"), class_path, properties::logging_flag(&logging)];
-        format(&java, &jvm, &config, &launch)?;
+        home.write(LOGGING_FILE, properties::LOGGING)?;
+        let mut jvm = self.jvm(home);
         jvm.extend(JVM_OPTIONS.iter().map(OsString::from));
-        jvm.extend(options.jvm_options.iter().map(OsString::from));
-        let process = Process::start_answering(as_jvm(launch, &java, jvm, &config), address, answers)?;
-        Ok(Kafka { process, home, version: distribution.version().to_owned(), java })
-    }
-
-    /// Its process.
-    pub fn process(&self) -> &Process {
-        &self.process
-    }
-
-    /// The process, to look whether it still runs.
-    pub fn process_mut(&mut self) -> &mut Process {
-        &mut self.process
-    }
-
-    /// Where its data is.
-    pub fn data_dir(&self) -> PathBuf {
-        self.home.data_dir()
-    }
-
-    /// Its release, which the checksums of its jars stand for.
-    pub fn version(&self) -> &str {
-        &self.version
-    }
-
-    /// What no request reads back: `java.version`, and as `jvm.options` the flags of the running process.
-    pub fn jvm_config(&self) -> BTreeMap<String, String> {
-        let mut config = BTreeMap::from([("java.version".to_owned(), self.java.version().to_owned())]);
-        if let Ok(command_line) = std::fs::read(format!("/proc/{}/cmdline", self.process.pid())) {
-            config.insert("jvm.options".to_owned(), java::flags(&String::from_utf8_lossy(&command_line)));
+        jvm.extend(self.options.jvm_options.iter().map(OsString::from));
+        let mut launch = self.launch.clone();
+        launch.log = log_of(&launch.log, place.id, self.layout.is_single(), home);
+        if !self.layout.is_single() {
+            launch.name = format!("{} {}", launch.name, place.id);
         }
-        config
+        Ok(as_jvm(launch, &self.java, jvm, &config))
     }
 
-    /// Stops it as an operator would, with SIGTERM; its data goes with it unless kept.
-    ///
-    /// # Errors
-    /// Only when it cannot be signalled.
-    pub fn stop(self) -> Result<Stopped, TargetError> {
-        let mut stopped = self.process.stop()?;
-        if stopped.code == Some(AFTER_SIGTERM) {
-            stopped.code = Some(0);
+    /// Kafka does not start on a directory that its own tool has not formatted.
+    fn format(&self, nodes: &[(Home, Launch)]) -> Result<(), TargetError> {
+        let begun = nodes.iter().map(|(home, launch)| self.begin_format(home, launch));
+        let begun: Vec<Child> = begun.collect::<Result<_, _>>()?;
+        // Each is waited for, also after one has failed.
+        let waited = begun.into_iter().map(|mut child| child.wait());
+        let ended: Vec<_> = waited.collect();
+        for (status, (_, launch)) in ended.into_iter().zip(nodes) {
+            let status = status.map_err(|source| self.not_spawned(source))?;
+            if !status.success() {
+                return Err(TargetError::Died {
+                    name: "Kafka's storage tool".to_owned(),
+                    status: status.to_string(),
+                    log: launch.log.clone(),
+                    last_words: last_words(&launch.log),
+                });
+            }
         }
-        Ok(stopped)
+        Ok(())
+    }
+
+    fn start(&self, launch: Launch) -> Result<Starting, TargetError> {
+        Starting::silent(launch)
+    }
+
+    fn ready(&self, starting: Starting, place: &Place) -> Result<Process, TargetError> {
+        answers(starting, place)
+    }
+
+    fn judge(&self, mut stopped: Stopped) -> Stopped {
+        // The last nodes of a quorum cannot ask anybody whether they may go (Kafka waits for minutes).
+        let alone = stopped.killed && !self.layout.is_single();
+        if stopped.code == Some(AFTER_SIGTERM) || alone {
+            stopped = Stopped { code: Some(0), killed: false, ..stopped };
+        }
+        stopped
+    }
+
+    /// Kafka's metadata names any broker as the controller; the quorum's own file names the one that leads it.
+    fn active_controller(&self, homes: &[&Home]) -> Option<i32> {
+        let states = homes.iter().filter_map(|home| {
+            std::fs::read_to_string(home.data_dir().join("__cluster_metadata-0/quorum-state")).ok()
+        });
+        let newest =
+            states.filter_map(|state| Some((number(&state, "leaderEpoch")?, number(&state, "leaderId")?)));
+        newest.max().map(|(_, leader)| leader).filter(|leader| *leader >= 0)
     }
 }
 
-fn with_log(mut launch: Launch, home: &Home) -> Launch {
-    if launch.log.as_os_str().is_empty() {
-        launch.log = home.log();
+impl Kafka {
+    fn begin_format(&self, home: &Home, launch: &Launch) -> Result<Child, TargetError> {
+        let started = Command::new(self.java.program())
+            .args(self.jvm(home))
+            .args(["kafka.tools.StorageTool", "format", "--cluster-id", properties::CLUSTER_ID, "--config"])
+            .arg(home.config())
+            .stdin(Stdio::null())
+            .stdout(appending(&launch.log)?)
+            .stderr(appending(&launch.log)?)
+            .spawn();
+        started.map_err(|source| self.not_spawned(source))
     }
-    launch
+
+    fn not_spawned(&self, source: std::io::Error) -> TargetError {
+        TargetError::Spawn { executable: self.java.program().to_owned(), source }
+    }
 }
 
-/// Kafka writes the port into its configuration, so it has to be known before. Nothing holds it until then.
-fn free_address() -> Result<SocketAddr, TargetError> {
-    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    free.map_err(|source| TargetError::Unreachable { address: "127.0.0.1:0".to_owned(), source })
+/// What no request reads back: `java.version`, and as `jvm.options` the flags of the running process.
+pub(crate) fn jvm_config(pid: Option<u32>) -> BTreeMap<String, String> {
+    let mut config = BTreeMap::new();
+    if let Ok(java) = Java::find() {
+        config.insert("java.version".to_owned(), java.version().to_owned());
+    }
+    if let Some(command_line) = pid.and_then(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok()) {
+        config.insert("jvm.options".to_owned(), java::flags(&String::from_utf8_lossy(&command_line)));
+    }
+    config
 }
 
-/// Kafka does not start on a directory that its own tool has not formatted.
-fn format(java: &Java, jvm: &[OsString], config: &Path, launch: &Launch) -> Result<(), TargetError> {
-    let spawn = |source| TargetError::Spawn { executable: java.program().to_owned(), source };
-    let status = Command::new(java.program())
-        .args(jvm)
-        .args(["kafka.tools.StorageTool", "format", "--cluster-id", properties::CLUSTER_ID, "--config"])
-        .arg(config)
-        .stdin(Stdio::null())
-        .stdout(appending(&launch.log)?)
-        .stderr(appending(&launch.log)?)
-        .status()
-        .map_err(spawn)?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(TargetError::Died {
-        name: "Kafka's storage tool".to_owned(),
-        status: status.to_string(),
-        log: launch.log.clone(),
-        last_words: last_words(&launch.log),
-    })
+/// The pinned release, which the checksums of its jars stand for.
+pub(crate) fn version() -> &'static str {
+    distribution::version()
+}
+
+/// A whole number in Kafka's small JSON files.
+fn number(json: &str, key: &str) -> Option<i32> {
+    let (_, rest) = json.split_once(&format!("\"{key}\":"))?;
+    rest.trim_start().split(|c: char| !(c.is_ascii_digit() || c == '-')).next()?.parse().ok()
 }
 
 fn as_jvm(mut launch: Launch, java: &Java, jvm: Vec<OsString>, config: &Path) -> Launch {
@@ -173,13 +219,14 @@ fn as_jvm(mut launch: Launch, java: &Java, jvm: Vec<OsString>, config: &Path) ->
     launch
 }
 
-/// Whether a broker there is registered and not fenced, which is when it names itself.
-fn answers(address: SocketAddr) -> bool {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else { return false };
-    runtime.block_on(async {
-        let options = ConnectOptions::default().with_request_timeout(ANSWER_TIMEOUT);
-        let Ok(connection) = Connection::connect(&address.to_string(), options).await else { return false };
-        connection.metadata(Some(&[]), false).await.is_ok_and(|cluster| !cluster.brokers.is_empty())
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quorums_leader_is_read_from_its_file() {
+        let state = r#"{"leaderId":2,"leaderEpoch":7,"votedId":-1,"data_version":1}"#;
+        assert_eq!((number(state, "leaderId"), number(state, "votedId")), (Some(2), Some(-1)));
+        assert_eq!(number(state, "none"), None);
+    }
 }

@@ -21,7 +21,7 @@ use plimsoll_client::wire::{
 
 use super::connection::append_parts;
 use super::read::FrameBuffer;
-use super::world::World;
+use super::world::{HEIR, World};
 
 /// What the mock does beside working. Produce requests are counted from 1 over all connections.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +34,9 @@ pub struct Script {
     pub refuse: Vec<(u64, ErrorCode)>,
     /// Produce requests that are stored, but whose connection is closed instead of an answer.
     pub hang_up_after_storing: Vec<u64>,
+    /// At this produce request the leader dies: it stores the records and answers nobody any more. After this long a second
+    /// broker leads, with all that was stored. [`Mock::bootstrap`] names both.
+    pub die: Option<(u64, Duration)>,
     /// Batches changed before they are stored: what a faulty broker would do. The argument is the count of
     /// batches stored, from 1; an empty result loses the batch, several results double it.
     pub tamper: Option<fn(u64, Bytes) -> Vec<Bytes>>,
@@ -76,6 +79,7 @@ struct Shared {
 /// A running mock. Dropping it closes its connections.
 pub struct Mock {
     address: SocketAddr,
+    heir: Option<SocketAddr>,
     shared: Arc<Shared>,
 }
 
@@ -93,11 +97,26 @@ impl Mock {
     pub fn start(script: Script) -> io::Result<Mock> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
-        let (world, state, appended) = (World::new(address), Mutex::default(), Condvar::new());
-        let shared = Arc::new(Shared { script, world, state, appended });
-        let serving = Arc::clone(&shared);
-        std::thread::Builder::new().name("mock".into()).spawn(move || accept(&listener, &serving))?;
-        Ok(Mock { address, shared })
+        let second = script.die.map(|_| TcpListener::bind(("127.0.0.1", 0))).transpose()?;
+        let heir = second.as_ref().map(TcpListener::local_addr).transpose()?;
+        let world = World::new(address);
+        let world = match heir {
+            Some(heir) => world.with_heir(heir),
+            None => world,
+        };
+        let shared = Arc::new(Shared { script, world, state: Mutex::default(), appended: Condvar::new() });
+        for (node, listener) in (1..).zip(std::iter::once(listener).chain(second)) {
+            let serving = Arc::clone(&shared);
+            let thread = std::thread::Builder::new().name(format!("mock-{node}"));
+            thread.spawn(move || accept(&listener, node, &serving))?;
+        }
+        Ok(Mock { address, heir, shared })
+    }
+
+    /// Every broker's address, with commas between.
+    pub fn bootstrap(&self) -> String {
+        let all = std::iter::once(self.address).chain(self.heir);
+        all.map(|address| address.to_string()).collect::<Vec<_>>().join(",")
     }
 
     /// Where it listens.
@@ -128,14 +147,16 @@ impl Drop for Mock {
         }
         drop(state);
         // One last connection wakes the accepting thread, which then sees the flag.
-        let _woken = TcpStream::connect(self.address);
+        for address in std::iter::once(self.address).chain(self.heir) {
+            let _woken = TcpStream::connect(address);
+        }
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+fn accept(listener: &TcpListener, node: i32, shared: &Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept() {
         let mut state = shared.state();
-        if state.stopped {
+        if state.stopped || shared.is_dead(node) {
             return;
         }
         state.connections.extend(stream.try_clone());
@@ -143,19 +164,19 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
         std::thread::spawn(move || {
             // A test sees a broken connection at its own end.
-            let _ended = serve(stream, &shared);
+            let _ended = serve(stream, node, &shared);
         });
     }
 }
 
-fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
+fn serve(mut stream: TcpStream, node: i32, shared: &Arc<Shared>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut buffer, mut out) = (FrameBuffer::new(), Vec::new());
     while buffer.fill(&mut stream)? {
         while let Some(frame) = buffer.next_frame()? {
             let request = decode_request(Bytes::copy_from_slice(frame));
             let (header, request) = request.map_err(|error| io::Error::other(error.to_string()))?;
-            let Some(response) = shared.answer(request) else {
+            let Some(response) = shared.answer(request, node).filter(|_| !shared.is_dead(node)) else {
                 return stream.shutdown(Shutdown::Both);
             };
             if let Some(response) = response {
@@ -174,9 +195,33 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The first broker is gone once it does not lead.
+    fn is_dead(&self, node: i32) -> bool {
+        node != HEIR && self.world.leader() != node
+    }
+
+    /// Nobody leads for a while, then the second broker does.
+    fn die(self: &Arc<Self>, after: Duration) {
+        self.world.lead(-1);
+        for connection in self.state().connections.drain(..) {
+            // Fails only when the peer was faster.
+            let _closed = connection.shutdown(Shutdown::Both);
+        }
+        let shared = Arc::clone(self);
+        std::thread::spawn(move || {
+            std::thread::sleep(after);
+            shared.world.lead(HEIR);
+        });
+    }
+
     /// The answer; `Some(None)` for none, `None` to hang up.
-    fn answer(&self, request: Request) -> Option<Option<Response<NoSlice>>> {
+    fn answer(self: &Arc<Self>, request: Request, node: i32) -> Option<Option<Response<NoSlice>>> {
+        let leads = self.world.leader() == node;
         let response = match request {
+            Request::Produce(request) if !leads => Response::Produce(self.not_the_leader(request)),
+            Request::Fetch(request) if !leads => {
+                Response::Fetch(self.read(&State::default(), &request, ErrorCode::NotLeaderOrFollower).0)
+            }
             Request::Produce(request) => {
                 let answered = request.acks != 0;
                 return self.produce(request).map(|response| answered.then_some(Response::Produce(response)));
@@ -187,7 +232,11 @@ impl Shared {
         Some(Some(response))
     }
 
-    fn produce(&self, request: ProduceRequest) -> Option<ProduceResponse> {
+    fn not_the_leader(&self, request: ProduceRequest) -> ProduceResponse {
+        self.store(request, Some(ErrorCode::NotLeaderOrFollower))
+    }
+
+    fn produce(self: &Arc<Self>, request: ProduceRequest) -> Option<ProduceResponse> {
         let mut state = self.state();
         state.produce_requests += 1;
         let number = state.produce_requests;
@@ -201,6 +250,9 @@ impl Shared {
         let refused = self.script.refuse.iter().find(|(at, _)| *at == number).map(|(_, error)| *error);
         let response = self.store(request, refused);
         self.appended.notify_all();
+        if let Some((_, after)) = self.script.die.filter(|(at, _)| *at == number) {
+            self.die(after);
+        }
         (!self.script.hang_up_after_storing.contains(&number)).then_some(response)
     }
 
@@ -244,7 +296,7 @@ impl Shared {
             Instant::now() + Duration::from_millis(u64::from(request.max_wait_ms.max(0).unsigned_abs()));
         let mut state = self.state();
         loop {
-            let (response, empty) = self.read(&state, request);
+            let (response, empty) = self.read(&state, request, ErrorCode::None);
             let left = deadline.saturating_duration_since(Instant::now());
             if !empty || left.is_zero() || state.stopped {
                 return response;
@@ -254,7 +306,12 @@ impl Shared {
         }
     }
 
-    fn read(&self, state: &State, request: &FetchRequest) -> (FetchResponse<NoSlice>, bool) {
+    fn read(
+        &self,
+        state: &State,
+        request: &FetchRequest,
+        error: ErrorCode,
+    ) -> (FetchResponse<NoSlice>, bool) {
         let (mut response, mut empty) = (FetchResponse::default(), true);
         for topic in &request.topics {
             let name = self.name(&topic.name, topic.topic_id);
@@ -266,6 +323,7 @@ impl Shared {
                 let end = state.end(&name, asked.index);
                 partitions.push(PartitionFetchResponse {
                     index: asked.index,
+                    error,
                     high_watermark: end,
                     last_stable_offset: end,
                     log_start_offset: 0,

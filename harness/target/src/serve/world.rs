@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use plimsoll_client::wire::messages::api_versions_response::ApiVersion;
@@ -23,8 +23,10 @@ use plimsoll_client::wire::{Api, ApiKey, ErrorCode, NoSlice, Request, Response, 
 
 use super::produce;
 
-/// The one broker there is.
+/// The first broker, and where there is one only, that.
 const NODE: BrokerId = BrokerId(1);
+/// The one that takes over.
+pub(super) const HEIR: i32 = 2;
 /// Partitions of a topic that is made by being asked for.
 const AUTO_PARTITIONS: i32 = 1;
 /// Topics kept, so that a misguided client cannot fill memory.
@@ -52,6 +54,10 @@ struct Topic {
 /// What the small servers know.
 pub(super) struct World {
     address: SocketAddr,
+    /// Where the second broker is, if there is one.
+    heir: Option<SocketAddr>,
+    /// Who leads everything; -1 while nobody does.
+    leader: AtomicI32,
     topics: Mutex<BTreeMap<String, Topic>>,
     next_producer_id: AtomicI64,
     produce_max: i16,
@@ -60,7 +66,23 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(address: SocketAddr) -> World {
         let (topics, next_producer_id) = (Mutex::default(), AtomicI64::new(1));
-        World { address, topics, next_producer_id, produce_max: produce::MAX_VERSION }
+        let leader = AtomicI32::new(NODE.0);
+        World { address, heir: None, leader, topics, next_producer_id, produce_max: produce::MAX_VERSION }
+    }
+
+    /// The same with a second broker.
+    pub(super) fn with_heir(self, heir: SocketAddr) -> World {
+        World { heir: Some(heir), ..self }
+    }
+
+    /// Who leads now.
+    pub(super) fn leader(&self) -> i32 {
+        self.leader.load(Ordering::Acquire)
+    }
+
+    /// From now on `leader` leads, -1 for nobody. The first broker is gone once it does not.
+    pub(super) fn lead(&self, leader: i32) {
+        self.leader.store(leader, Ordering::Release);
     }
 
     /// The answer to a control request, or `None` for what this server does not do. `end` says where a
@@ -102,26 +124,34 @@ impl World {
     }
 
     fn metadata(&self, request: &MetadataRequest) -> MetadataResponse {
-        let broker = MetadataResponseBroker::default()
-            .with_node_id(NODE)
-            .with_host(self.address.ip().to_string().into())
-            .with_port(i32::from(self.address.port()));
+        let broker = |(id, at): (BrokerId, SocketAddr)| {
+            MetadataResponseBroker::default()
+                .with_node_id(id)
+                .with_host(at.ip().to_string().into())
+                .with_port(i32::from(at.port()))
+        };
+        let first = Some((NODE, self.address)).filter(|_| self.leader() == NODE.0);
+        let brokers = first.into_iter().chain(self.heir.map(|at| (BrokerId(HEIR), at))).map(broker).collect();
+        let leader = BrokerId(self.leader());
+        let described = |name: &str, topic: Topic| described(name, topic, leader);
         let topics = match &request.topics {
             None => self.topics().iter().map(|(name, topic)| described(name, *topic)).collect(),
             Some(asked) => {
-                asked.iter().map(|topic| self.asked(topic.name.as_ref(), topic.topic_id)).collect()
+                asked.iter().map(|topic| self.asked(topic.name.as_ref(), topic.topic_id, leader)).collect()
             }
         };
         MetadataResponse::default()
-            .with_brokers(vec![broker])
+            .with_brokers(brokers)
             .with_cluster_id(Some(StrBytes::from_static_str("plimsoll-target")))
             .with_controller_id(NODE)
             .with_topics(topics)
     }
 
-    fn asked(&self, name: Option<&TopicName>, id: Uuid) -> MetadataResponseTopic {
+    fn asked(&self, name: Option<&TopicName>, id: Uuid, leader: BrokerId) -> MetadataResponseTopic {
         let name = name.map(|name| name.to_string()).or_else(|| self.name_of(id));
-        match name.and_then(|name| self.topic(&name, AUTO_PARTITIONS).map(|topic| described(&name, topic))) {
+        let known = name
+            .and_then(|name| self.topic(&name, AUTO_PARTITIONS).map(|topic| described(&name, topic, leader)));
+        match known {
             Some(topic) => topic,
             None => MetadataResponseTopic::default()
                 .with_error_code(ErrorCode::UnknownTopicOrPartition.code())
@@ -165,11 +195,11 @@ impl World {
     }
 }
 
-fn described(name: &str, topic: Topic) -> MetadataResponseTopic {
+fn described(name: &str, topic: Topic, leader: BrokerId) -> MetadataResponseTopic {
     let partition = |index| {
         MetadataResponsePartition::default()
             .with_partition_index(index)
-            .with_leader_id(NODE)
+            .with_leader_id(leader)
             .with_leader_epoch(0)
             .with_replica_nodes(vec![NODE])
             .with_isr_nodes(vec![NODE])

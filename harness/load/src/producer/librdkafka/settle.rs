@@ -9,6 +9,7 @@ use super::{Loop, NotTaken, ProduceError, ProducerReport};
 use crate::clock::{self, Nanos};
 use crate::librdkafka;
 use crate::recorder::Kind;
+use crate::silence::Silences;
 use crate::verify::Outcome;
 use crate::workload::Acks;
 
@@ -181,6 +182,8 @@ impl Loop {
         self.recorder.finish();
         let sent_once: u64 = self.producer.lanes.iter().map(|lane| lane.next_sequence).sum();
         ProducerReport {
+            // A workload with faults is refused for this driver.
+            silences: Silences::default(),
             sends: self.sends,
             errors: self.errors,
             unsettled: self.producer.held.len() as u64,

@@ -285,9 +285,13 @@ fn faults(doc: &RunDocument) -> Vec<Vec<String>> {
         vec![
             seconds(fault.at_ms),
             fault.kind.clone(),
-            fault.target.clone(),
+            fault
+                .asked
+                .as_ref()
+                .map_or_else(|| fault.target.clone(), |asked| format!("{} ({asked})", fault.target)),
             if fault.recovered { "yes" } else { "no" }.to_owned(),
             duration_us(fault.unavailable_ms * 1e3),
+            or_dash(fault.isr_full_ms, |ms| duration_us(ms * 1e3)),
             exact(fault.lost),
         ]
     };
