@@ -231,10 +231,11 @@ mod tests {
         borders.end(None);
         let usage = borders.usage(&Timeline::new(from - SECOND, SECOND, SECOND));
         assert_eq!(usage.nodes.keys().copied().collect::<Vec<_>>(), [1, 2]);
-        let (one, two) = (usage.nodes[&1], usage.nodes[&2]);
-        assert_eq!(one.rss_peak_bytes, two.rss_peak_bytes, "the peak of a node is not a sum");
+        let peak = |node: i32| usage.nodes[&node].rss_peak_bytes.expect("known");
+        // Both are this process, which may have grown between the readings.
+        assert!(peak(1) < peak(2) * 3 / 2, "the peak of a node is not a sum: {usage:?}");
         let both = usage.broker.expect("known");
-        assert_eq!(both.rss_peak_bytes, Some(2 * one.rss_peak_bytes.expect("known")));
+        assert_eq!(both.rss_peak_bytes, Some(peak(1) + peak(2)));
     }
 
     #[test]
