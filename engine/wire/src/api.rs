@@ -35,7 +35,14 @@ pub const APIS: &[Api] = &[
     api(ApiKey::DeleteRecords, 0, 2, 2),
     api(ApiKey::InitProducerId, 0, 5, 2),
     api(ApiKey::DescribeConfigs, 1, 4, 4),
+    api(ApiKey::CreatePartitions, 0, 3, 2),
+    api(ApiKey::ElectLeaders, 0, 2, 2),
+    api(ApiKey::IncrementalAlterConfigs, 0, 1, 1),
+    api(ApiKey::AlterPartitionReassignments, 0, 1, 0),
+    api(ApiKey::ListPartitionReassignments, 0, 0, 0),
+    api(ApiKey::DescribeQuorum, 0, 2, 0),
     api(ApiKey::DescribeCluster, 0, 2, 0),
+    api(ApiKey::UnregisterBroker, 0, 0, 0),
 ];
 
 const fn api(key: ApiKey, min: i16, max: i16, flexible_from: i16) -> Api {

@@ -10,9 +10,11 @@ use crate::error_code::ErrorCode;
 use crate::fetch::FetchRequest;
 use crate::header::{HeaderStart, RequestHeader};
 use crate::messages::{
-    ApiVersionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, FindCoordinatorRequest, InitProducerIdRequest,
-    ListOffsetsRequest, MetadataRequest,
+    AlterPartitionReassignmentsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+    DescribeQuorumRequest, ElectLeadersRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+    UnregisterBrokerRequest,
 };
 use crate::part::{NoSlice, only_bytes};
 use crate::produce::{
@@ -37,7 +39,14 @@ pub enum Request {
     DeleteRecords(DeleteRecordsRequest),
     InitProducerId(InitProducerIdRequest),
     DescribeConfigs(DescribeConfigsRequest),
+    CreatePartitions(CreatePartitionsRequest),
+    ElectLeaders(ElectLeadersRequest),
+    IncrementalAlterConfigs(IncrementalAlterConfigsRequest),
+    AlterPartitionReassignments(AlterPartitionReassignmentsRequest),
+    ListPartitionReassignments(ListPartitionReassignmentsRequest),
+    DescribeQuorum(DescribeQuorumRequest),
     DescribeCluster(DescribeClusterRequest),
+    UnregisterBroker(UnregisterBrokerRequest),
 }
 
 impl Request {
@@ -55,7 +64,14 @@ impl Request {
             Self::DeleteRecords(_) => ApiKey::DeleteRecords,
             Self::InitProducerId(_) => ApiKey::InitProducerId,
             Self::DescribeConfigs(_) => ApiKey::DescribeConfigs,
+            Self::CreatePartitions(_) => ApiKey::CreatePartitions,
+            Self::ElectLeaders(_) => ApiKey::ElectLeaders,
+            Self::IncrementalAlterConfigs(_) => ApiKey::IncrementalAlterConfigs,
+            Self::AlterPartitionReassignments(_) => ApiKey::AlterPartitionReassignments,
+            Self::ListPartitionReassignments(_) => ApiKey::ListPartitionReassignments,
+            Self::DescribeQuorum(_) => ApiKey::DescribeQuorum,
             Self::DescribeCluster(_) => ApiKey::DescribeCluster,
+            Self::UnregisterBroker(_) => ApiKey::UnregisterBroker,
         }
     }
 
@@ -97,7 +113,20 @@ fn decode_body(reader: &mut Reader, api: &Api, version: i16) -> Result<Request, 
         ApiKey::DeleteRecords => Request::DeleteRecords(control::decode_request(reader, api, version)?),
         ApiKey::InitProducerId => Request::InitProducerId(control::decode_request(reader, api, version)?),
         ApiKey::DescribeConfigs => Request::DescribeConfigs(control::decode_request(reader, api, version)?),
+        ApiKey::CreatePartitions => Request::CreatePartitions(control::decode_request(reader, api, version)?),
+        ApiKey::ElectLeaders => Request::ElectLeaders(control::decode_request(reader, api, version)?),
+        ApiKey::IncrementalAlterConfigs => {
+            Request::IncrementalAlterConfigs(control::decode_request(reader, api, version)?)
+        }
+        ApiKey::AlterPartitionReassignments => {
+            Request::AlterPartitionReassignments(control::decode_request(reader, api, version)?)
+        }
+        ApiKey::ListPartitionReassignments => {
+            Request::ListPartitionReassignments(control::decode_request(reader, api, version)?)
+        }
+        ApiKey::DescribeQuorum => Request::DescribeQuorum(control::decode_request(reader, api, version)?),
         ApiKey::DescribeCluster => Request::DescribeCluster(control::decode_request(reader, api, version)?),
+        ApiKey::UnregisterBroker => Request::UnregisterBroker(control::decode_request(reader, api, version)?),
         other => return Err(WireError::Codec(format!("{other} is in the table but has no decoder"))),
     })
 }
@@ -162,6 +191,13 @@ fn encode_body(request: &Request, writer: &mut Writer<NoSlice>, version: i16) ->
         Request::DeleteRecords(request) => control::encode(request, writer, version),
         Request::InitProducerId(request) => control::encode(request, writer, version),
         Request::DescribeConfigs(request) => control::encode(request, writer, version),
+        Request::CreatePartitions(request) => control::encode(request, writer, version),
+        Request::ElectLeaders(request) => control::encode(request, writer, version),
+        Request::IncrementalAlterConfigs(request) => control::encode(request, writer, version),
+        Request::AlterPartitionReassignments(request) => control::encode(request, writer, version),
+        Request::ListPartitionReassignments(request) => control::encode(request, writer, version),
+        Request::DescribeQuorum(request) => control::encode(request, writer, version),
         Request::DescribeCluster(request) => control::encode(request, writer, version),
+        Request::UnregisterBroker(request) => control::encode(request, writer, version),
     }
 }

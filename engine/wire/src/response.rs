@@ -9,9 +9,11 @@ use crate::error::WireError;
 use crate::error_code::ErrorCode;
 use crate::fetch::FetchResponse;
 use crate::messages::{
-    ApiVersionsResponse, CreateTopicsResponse, DeleteRecordsResponse, DeleteTopicsResponse,
-    DescribeClusterResponse, DescribeConfigsResponse, FindCoordinatorResponse, InitProducerIdResponse,
-    ListOffsetsResponse, MetadataResponse,
+    AlterPartitionReassignmentsResponse, ApiVersionsResponse, CreatePartitionsResponse, CreateTopicsResponse,
+    DeleteRecordsResponse, DeleteTopicsResponse, DescribeClusterResponse, DescribeConfigsResponse,
+    DescribeQuorumResponse, ElectLeadersResponse, FindCoordinatorResponse, IncrementalAlterConfigsResponse,
+    InitProducerIdResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse, MetadataResponse,
+    UnregisterBrokerResponse,
 };
 use crate::part::{NoSlice, Parts, Slice};
 use crate::produce::ProduceResponse;
@@ -33,7 +35,14 @@ pub enum Response<S> {
     DeleteRecords(DeleteRecordsResponse),
     InitProducerId(InitProducerIdResponse),
     DescribeConfigs(DescribeConfigsResponse),
+    CreatePartitions(CreatePartitionsResponse),
+    ElectLeaders(ElectLeadersResponse),
+    IncrementalAlterConfigs(IncrementalAlterConfigsResponse),
+    AlterPartitionReassignments(AlterPartitionReassignmentsResponse),
+    ListPartitionReassignments(ListPartitionReassignmentsResponse),
+    DescribeQuorum(DescribeQuorumResponse),
     DescribeCluster(DescribeClusterResponse),
+    UnregisterBroker(UnregisterBrokerResponse),
 }
 
 impl<S> Response<S> {
@@ -51,7 +60,14 @@ impl<S> Response<S> {
             Self::DeleteRecords(_) => ApiKey::DeleteRecords,
             Self::InitProducerId(_) => ApiKey::InitProducerId,
             Self::DescribeConfigs(_) => ApiKey::DescribeConfigs,
+            Self::CreatePartitions(_) => ApiKey::CreatePartitions,
+            Self::ElectLeaders(_) => ApiKey::ElectLeaders,
+            Self::IncrementalAlterConfigs(_) => ApiKey::IncrementalAlterConfigs,
+            Self::AlterPartitionReassignments(_) => ApiKey::AlterPartitionReassignments,
+            Self::ListPartitionReassignments(_) => ApiKey::ListPartitionReassignments,
+            Self::DescribeQuorum(_) => ApiKey::DescribeQuorum,
             Self::DescribeCluster(_) => ApiKey::DescribeCluster,
+            Self::UnregisterBroker(_) => ApiKey::UnregisterBroker,
         }
     }
 }
@@ -95,7 +111,14 @@ fn encode_body<S: Slice>(
         Response::DeleteRecords(response) => control::encode(&response, writer, version),
         Response::InitProducerId(response) => control::encode(&response, writer, version),
         Response::DescribeConfigs(response) => control::encode(&response, writer, version),
+        Response::CreatePartitions(response) => control::encode(&response, writer, version),
+        Response::ElectLeaders(response) => control::encode(&response, writer, version),
+        Response::IncrementalAlterConfigs(response) => control::encode(&response, writer, version),
+        Response::AlterPartitionReassignments(response) => control::encode(&response, writer, version),
+        Response::ListPartitionReassignments(response) => control::encode(&response, writer, version),
+        Response::DescribeQuorum(response) => control::encode(&response, writer, version),
         Response::DescribeCluster(response) => control::encode(&response, writer, version),
+        Response::UnregisterBroker(response) => control::encode(&response, writer, version),
     }
 }
 
@@ -154,8 +177,25 @@ fn decode_body(mut reader: Reader, api: &Api, version: i16) -> Result<Response<N
         ApiKey::DescribeConfigs => {
             Response::DescribeConfigs(control::decode_response(&reader, api, version)?)
         }
+        ApiKey::CreatePartitions => {
+            Response::CreatePartitions(control::decode_response(&reader, api, version)?)
+        }
+        ApiKey::ElectLeaders => Response::ElectLeaders(control::decode_response(&reader, api, version)?),
+        ApiKey::IncrementalAlterConfigs => {
+            Response::IncrementalAlterConfigs(control::decode_response(&reader, api, version)?)
+        }
+        ApiKey::AlterPartitionReassignments => {
+            Response::AlterPartitionReassignments(control::decode_response(&reader, api, version)?)
+        }
+        ApiKey::ListPartitionReassignments => {
+            Response::ListPartitionReassignments(control::decode_response(&reader, api, version)?)
+        }
+        ApiKey::DescribeQuorum => Response::DescribeQuorum(control::decode_response(&reader, api, version)?),
         ApiKey::DescribeCluster => {
             Response::DescribeCluster(control::decode_response(&reader, api, version)?)
+        }
+        ApiKey::UnregisterBroker => {
+            Response::UnregisterBroker(control::decode_response(&reader, api, version)?)
         }
         other => return Err(WireError::Codec(format!("{other} is in the table but has no decoder"))),
     })

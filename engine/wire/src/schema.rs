@@ -115,6 +115,13 @@ pub(crate) const fn request(key: ApiKey) -> Option<&'static [Field]> {
         ApiKey::InitProducerId => requests::INIT_PRODUCER_ID,
         ApiKey::DescribeConfigs => requests::DESCRIBE_CONFIGS,
         ApiKey::DescribeCluster => requests::DESCRIBE_CLUSTER,
+        ApiKey::CreatePartitions => requests::CREATE_PARTITIONS,
+        ApiKey::ElectLeaders => requests::ELECT_LEADERS,
+        ApiKey::IncrementalAlterConfigs => requests::INCREMENTAL_ALTER_CONFIGS,
+        ApiKey::AlterPartitionReassignments => requests::ALTER_PARTITION_REASSIGNMENTS,
+        ApiKey::ListPartitionReassignments => requests::LIST_PARTITION_REASSIGNMENTS,
+        ApiKey::DescribeQuorum => requests::DESCRIBE_QUORUM,
+        ApiKey::UnregisterBroker => requests::UNREGISTER_BROKER,
         _ => return None,
     })
 }
@@ -132,6 +139,13 @@ pub(crate) const fn response(key: ApiKey) -> Option<&'static [Field]> {
         ApiKey::InitProducerId => responses::INIT_PRODUCER_ID,
         ApiKey::DescribeConfigs => responses::DESCRIBE_CONFIGS,
         ApiKey::DescribeCluster => responses::DESCRIBE_CLUSTER,
+        ApiKey::CreatePartitions => responses::CREATE_PARTITIONS,
+        ApiKey::ElectLeaders => responses::ELECT_LEADERS,
+        ApiKey::IncrementalAlterConfigs => responses::INCREMENTAL_ALTER_CONFIGS,
+        ApiKey::AlterPartitionReassignments => responses::ALTER_PARTITION_REASSIGNMENTS,
+        ApiKey::ListPartitionReassignments => responses::LIST_PARTITION_REASSIGNMENTS,
+        ApiKey::DescribeQuorum => responses::DESCRIBE_QUORUM,
+        ApiKey::UnregisterBroker => responses::UNREGISTER_BROKER,
         _ => return None,
     })
 }

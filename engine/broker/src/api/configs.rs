@@ -13,8 +13,8 @@ use super::text;
 use crate::broker::Broker;
 use crate::config::{KEYS, Kind, Settings, Source, TOPIC_KEYS};
 
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
+pub(super) const TOPIC: i8 = 2;
+pub(super) const BROKER: i8 = 4;
 
 /// Kafka's numbers for where a value comes from.
 const FROM_TOPIC: i8 = 1;

@@ -1,19 +1,25 @@
 //! Requests to answers: one file per API, one table of what each may do.
 
+mod alter_configs;
 mod cluster;
 mod configs;
 mod coordinator;
 mod delete_records;
 mod describe_cluster;
+mod describe_quorum;
+mod elect_leaders;
 mod fetch;
 mod list_offsets;
 mod metadata;
+mod partitions;
 mod produce;
 mod producer_id;
+mod reassignments;
 mod refused;
 mod remembered;
 mod session;
 mod topics;
+mod unregister;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -75,8 +81,29 @@ pub(crate) async fn answer(
         Request::DescribeConfigs(request) => {
             Response::DescribeConfigs(configs::describe(broker, version, &request))
         }
+        Request::CreatePartitions(request) => {
+            Response::CreatePartitions(partitions::create(broker, request).await)
+        }
+        Request::ElectLeaders(request) => {
+            Response::ElectLeaders(elect_leaders::handle(broker, version, request).await)
+        }
+        Request::IncrementalAlterConfigs(request) => {
+            Response::IncrementalAlterConfigs(alter_configs::incremental(broker, request).await)
+        }
+        Request::AlterPartitionReassignments(request) => {
+            Response::AlterPartitionReassignments(reassignments::alter(broker, version, request).await)
+        }
+        Request::ListPartitionReassignments(request) => {
+            Response::ListPartitionReassignments(reassignments::list(broker, &request))
+        }
+        Request::DescribeQuorum(request) => {
+            Response::DescribeQuorum(describe_quorum::handle(broker, version, &request).await)
+        }
         Request::DescribeCluster(request) => {
             Response::DescribeCluster(describe_cluster::handle(broker, version, &request))
+        }
+        Request::UnregisterBroker(request) => {
+            Response::UnregisterBroker(unregister::handle(broker, &request).await)
         }
     };
     Answer::Now(response, trace)

@@ -18,14 +18,14 @@ use crate::broker::Broker;
 use crate::config::TopicSettings;
 
 /// Partitions one topic may have: each costs descriptors and memory on its brokers.
-const PARTITIONS_MAX: usize = 10_000;
+pub(super) const PARTITIONS_MAX: usize = 10_000;
 
 /// How long a client waits that does not say so.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a client waits until what it asked for is true here. It is committed in any case, unless the answer says
 /// otherwise.
-fn patience(timeout_ms: i32) -> Duration {
+pub(super) fn patience(timeout_ms: i32) -> Duration {
     match u64::try_from(timeout_ms) {
         Ok(0) | Err(_) => PATIENCE,
         Ok(timeout_ms) => Duration::from_millis(timeout_ms),
@@ -133,7 +133,7 @@ fn assignment(broker: &Broker, topic: &CreatableTopic) -> Result<Vec<Vec<NodeId>
     broker.place_replicas(partitions, replicas).map_err(refusing)
 }
 
-fn not_so_many(count: impl std::fmt::Display) -> Refusing {
+pub(super) fn not_so_many(count: impl std::fmt::Display) -> Refusing {
     let message = format!("a topic has from 1 to {PARTITIONS_MAX} partitions, not {count}");
     (ErrorCode::InvalidPartitions, message)
 }

@@ -32,7 +32,7 @@ fn ports(count: usize) -> Vec<u16> {
 }
 
 /// Nodes 1 to 3, which serve and vote.
-fn three(more: &[&str]) -> Vec<TestBroker> {
+pub(crate) fn three(more: &[&str]) -> Vec<TestBroker> {
     let ports = ports(3);
     let start = |node_id| {
         let data = Data::new();
@@ -47,20 +47,20 @@ fn three(more: &[&str]) -> Vec<TestBroker> {
 }
 
 /// What `topic` looks like to the client of one broker: leader and replicas of each partition.
-fn seen(client: &mut Client, topic: &str) -> Vec<(i32, Vec<i32>)> {
+pub(crate) fn seen(client: &mut Client, topic: &str) -> Vec<(i32, Vec<i32>)> {
     let MetadataResponse { mut topics, .. } = client.metadata(Some(&[topic]));
     let partitions = topics.remove(0).partitions;
     let ids = |ids: &[plimsoll_wire::messages::BrokerId]| ids.iter().map(|id| id.0).collect();
     partitions.iter().map(|p| (p.leader_id.0, ids(&p.replica_nodes))).collect()
 }
 
-fn create(client: &mut Client, topic: CreatableTopic) -> ErrorCode {
+pub(crate) fn create(client: &mut Client, topic: CreatableTopic) -> ErrorCode {
     let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000);
     let Response::CreateTopics(answer) = client.ask(7, &Request::CreateTopics(request)) else { panic!() };
     ErrorCode::from_code(answer.topics[0].error_code)
 }
 
-fn topic(name: &str, partitions: i32, replicas: i16) -> CreatableTopic {
+pub(crate) fn topic(name: &str, partitions: i32, replicas: i16) -> CreatableTopic {
     CreatableTopic::default()
         .with_name(topic_name(name))
         .with_num_partitions(partitions)

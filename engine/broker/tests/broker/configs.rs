@@ -8,10 +8,10 @@ use plimsoll_wire::{ErrorCode, Request, Response};
 
 use super::common::{Client, TestBroker, each_backend, text};
 
-const TOPIC: i8 = 2;
+pub(crate) const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
-fn describe(
+pub(crate) fn describe(
     client: &mut Client,
     version: i16,
     kind: i8,

@@ -1,5 +1,6 @@
 //! A whole broker in a temporary directory, asked over its socket. Tests of a rule of Kafka's bear its number.
 
+mod admin;
 mod checkpoints;
 mod cleanup;
 mod cluster;

@@ -2,16 +2,25 @@
 
 use plimsoll_records::Codec;
 use plimsoll_wire::fetch::FetchRequest;
+use plimsoll_wire::messages::alter_partition_reassignments_request::{
+    ReassignablePartition, ReassignableTopic,
+};
+use plimsoll_wire::messages::create_partitions_request::CreatePartitionsTopic;
 use plimsoll_wire::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use plimsoll_wire::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use plimsoll_wire::messages::delete_topics_request::DeleteTopicState;
 use plimsoll_wire::messages::describe_configs_request::DescribeConfigsResource;
+use plimsoll_wire::messages::describe_quorum_request::{PartitionData, TopicData};
+use plimsoll_wire::messages::elect_leaders_request::TopicPartitions;
+use plimsoll_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use plimsoll_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use plimsoll_wire::messages::metadata_request::MetadataRequestTopic;
 use plimsoll_wire::messages::{
-    ApiVersionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, FindCoordinatorRequest, InitProducerIdRequest,
-    ListOffsetsRequest, MetadataRequest,
+    AlterPartitionReassignmentsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+    DescribeQuorumRequest, ElectLeadersRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+    UnregisterBrokerRequest,
 };
 use plimsoll_wire::{APIS, Api, ApiKey, ErrorCode, NoSlice, Request, Response, Uuid};
 
@@ -86,6 +95,50 @@ fn request(key: ApiKey, version: i16, id: Uuid) -> Request {
             Request::DescribeConfigs(DescribeConfigsRequest::default().with_resources(vec![resource]))
         }
         ApiKey::DescribeCluster => Request::DescribeCluster(DescribeClusterRequest::default()),
+        ApiKey::CreatePartitions => {
+            let topic = CreatePartitionsTopic::default()
+                .with_name(topic_name("t"))
+                .with_count(2 + i32::from(version))
+                .with_assignments(None);
+            Request::CreatePartitions(CreatePartitionsRequest::default().with_topics(vec![topic]))
+        }
+        ApiKey::ElectLeaders => {
+            let topic = TopicPartitions::default().with_topic(topic_name("t")).with_partitions(vec![0]);
+            Request::ElectLeaders(ElectLeadersRequest::default().with_topic_partitions(Some(vec![topic])))
+        }
+        ApiKey::IncrementalAlterConfigs => {
+            let config = AlterableConfig::default()
+                .with_name(text("retention.ms"))
+                .with_value(Some(text(&(1000 + version).to_string())));
+            let resource = AlterConfigsResource::default()
+                .with_resource_type(2)
+                .with_resource_name(text("t"))
+                .with_configs(vec![config]);
+            Request::IncrementalAlterConfigs(
+                IncrementalAlterConfigsRequest::default().with_resources(vec![resource]),
+            )
+        }
+        ApiKey::AlterPartitionReassignments => {
+            let partition = ReassignablePartition::default().with_replicas(None);
+            let topic =
+                ReassignableTopic::default().with_name(topic_name("t")).with_partitions(vec![partition]);
+            Request::AlterPartitionReassignments(
+                AlterPartitionReassignmentsRequest::default().with_topics(vec![topic]),
+            )
+        }
+        ApiKey::ListPartitionReassignments => {
+            let request = ListPartitionReassignmentsRequest::default().with_topics(None);
+            Request::ListPartitionReassignments(request)
+        }
+        ApiKey::DescribeQuorum => {
+            let topic = TopicData::default()
+                .with_topic_name(topic_name("__cluster_metadata"))
+                .with_partitions(vec![PartitionData::default()]);
+            Request::DescribeQuorum(DescribeQuorumRequest::default().with_topics(vec![topic]))
+        }
+        ApiKey::UnregisterBroker => {
+            Request::UnregisterBroker(UnregisterBrokerRequest::default().with_broker_id(9.into()))
+        }
         other => panic!("{other} is advertised but not asked for here"),
     }
 }
@@ -145,6 +198,30 @@ fn check(version: i16, response: &Response<NoSlice>) {
         }
         Response::DescribeCluster(answer) => {
             assert_eq!((answer.error_code, answer.brokers.len()), (0, 1));
+        }
+        Response::CreatePartitions(answer) => {
+            assert_eq!(answer.results[0].error_code, 0, "{:?}", answer.results[0].error_message);
+        }
+        Response::ElectLeaders(answer) => {
+            let code = answer.replica_election_results[0].partition_result[0].error_code;
+            assert_eq!((answer.error_code, code), (0, ErrorCode::ElectionNotNeeded.code()));
+        }
+        Response::IncrementalAlterConfigs(answer) => assert_eq!(answer.responses[0].error_code, 0),
+        Response::AlterPartitionReassignments(answer) => {
+            let code = answer.responses[0].partitions[0].error_code;
+            assert_eq!((answer.error_code, code), (0, ErrorCode::NoReassignmentInProgress.code()));
+        }
+        Response::ListPartitionReassignments(answer) => {
+            assert_eq!((answer.error_code, answer.topics.len()), (0, 0));
+        }
+        Response::DescribeQuorum(answer) => {
+            let partition = &answer.topics[0].partitions[0];
+            assert_eq!((answer.error_code, partition.error_code, partition.leader_id.0), (0, 0, 1));
+            assert!(partition.high_watermark > 0 && partition.current_voters[0].log_end_offset > 0);
+            assert!(version < 2 || answer.nodes[0].listeners[0].port > 0);
+        }
+        Response::UnregisterBroker(answer) => {
+            assert_eq!(answer.error_code, ErrorCode::BrokerIdNotRegistered.code());
         }
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::hello::{Hello, Stranger};
 use crate::command::{Command, Outcome, Refusal};
 use crate::image::NodeId;
+use crate::quorum::QuorumStatus;
 use crate::raft::types::{Member, RaftId, TypeConfig};
 
 /// A question.
@@ -26,6 +27,8 @@ pub(crate) enum Request {
     Vote(VoteRequest<RaftId>),
     /// Raft: a piece of a snapshot. Its bytes travel as the frame's attachment.
     InstallSnapshot(InstallSnapshotRequest<TypeConfig>),
+    /// What the active controller knows of the quorum.
+    Describe,
     /// A change of the metadata.
     Propose(Command),
     /// A broker is alive.
@@ -71,6 +74,8 @@ pub(crate) enum Response {
         index: u64,
         result: Result<Outcome, Refusal>,
     },
+    /// What the answering node, which is the active controller, knows.
+    Described(QuorumStatus),
     /// The broker's sign of life was heard.
     Heartbeat(Result<HeartbeatAnswer, Refusal>),
     /// The change of the quorum is committed, or on its way where that takes catching up.

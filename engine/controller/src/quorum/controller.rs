@@ -1,12 +1,12 @@
 //! The handle to the quorum.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
-use openraft::ServerState;
 use plimsoll_io::AnyStore;
 use plimsoll_log::RecoveryReport;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, watch};
@@ -23,7 +23,7 @@ use crate::net::hello::Identity;
 use crate::net::message::{Heartbeat, HeartbeatAnswer, Request, Response};
 use crate::net::peer::Peers;
 use crate::net::server;
-use crate::raft::types::{Raft, node_id, raft_id};
+use crate::raft::types::{Member, Raft, raft_id};
 use crate::raft::{LogStore, Opened};
 use crate::{ControlError, Controller, raft};
 
@@ -40,7 +40,8 @@ pub struct RaftController {
 }
 
 /// What a node knows of the quorum.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct QuorumStatus {
     /// The leader, if one is known.
     pub leader: Option<NodeId>,
@@ -56,6 +57,10 @@ pub struct QuorumStatus {
     pub applied_index: Option<u64>,
     /// This node is the active controller, confirmed by a majority.
     pub active: bool,
+    /// Where voters and learners are.
+    pub members: BTreeMap<NodeId, Member>,
+    /// Index of the last entry that each is known to have; only the leader knows others'.
+    pub reached: BTreeMap<NodeId, u64>,
 }
 
 impl RaftController {
@@ -101,18 +106,18 @@ impl RaftController {
 
     /// What this node knows of the quorum now. Never blocks.
     pub fn status(&self) -> QuorumStatus {
-        let metrics = self.node.raft.metrics();
-        let metrics = metrics.borrow();
-        let membership = metrics.membership_config.membership();
-        QuorumStatus {
-            leader: metrics.current_leader.map(node_id),
-            term: metrics.current_term,
-            voters: membership.voter_ids().map(node_id).collect(),
-            learners: membership.learner_ids().map(node_id).collect(),
-            last_index: metrics.last_log_index,
-            applied_index: metrics.last_applied.map(|applied| applied.index),
-            active: metrics.state == ServerState::Leader && self.node.sessions().leads(),
-        }
+        self.node.status()
+    }
+
+    /// What the active controller knows of the quorum.
+    pub async fn describe(&self) -> Result<QuorumStatus, ControlError> {
+        self.here(|node| async move {
+            match node.ask_controller(|| Request::Describe).await? {
+                Response::Described(status) => Ok(status),
+                other => Err(ControlError::Quorum(format!("{other:?}"))),
+            }
+        })
+        .await
     }
 
     /// Becomes ready, with the reason, when this node cannot go on because its metadata log failed or cannot be right. The

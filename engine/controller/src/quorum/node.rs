@@ -1,16 +1,17 @@
 //! What the parts of a node share, and its answers to other nodes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use openraft::ChangeMembers;
 use openraft::error::{ClientWriteError, RaftError};
 use openraft::raft::ClientWriteResponse;
+use openraft::{ChangeMembers, ServerState};
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
 use super::ask::Links;
 use super::config::QuorumConfig;
+use super::controller::QuorumStatus;
 use crate::command::{Command, Refusal};
 use crate::image::{BrokerState, Image, NodeId};
 use crate::lead::{Sessions, check_voters};
@@ -76,6 +77,29 @@ impl Node {
         Some((leader, self.member(leader)?))
     }
 
+    /// What this node knows of the quorum now.
+    pub(super) fn status(&self) -> QuorumStatus {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let membership = metrics.membership_config.membership();
+        let mut reached: BTreeMap<_, _> =
+            metrics.last_log_index.map(|last| (self.config.node_id, last)).into_iter().collect();
+        for (id, matched) in metrics.replication.iter().flatten() {
+            reached.extend(matched.map(|matched| (node_id(*id), matched.index)));
+        }
+        QuorumStatus {
+            leader: metrics.current_leader.map(node_id),
+            term: metrics.current_term,
+            voters: membership.voter_ids().map(node_id).collect(),
+            learners: membership.learner_ids().map(node_id).collect(),
+            last_index: metrics.last_log_index,
+            applied_index: metrics.last_applied.map(|applied| applied.index),
+            active: metrics.state == ServerState::Leader && self.sessions().leads(),
+            members: membership.nodes().map(|(id, member)| (node_id(*id), member.clone())).collect(),
+            reached,
+        }
+    }
+
     /// The answer to a question, which came over `connection`, or from this process itself.
     pub(crate) async fn answer(&self, request: Request, connection: Option<u64>) -> Response {
         match request {
@@ -84,6 +108,7 @@ impl Node {
             Request::InstallSnapshot(rpc) => Response::InstallSnapshot(self.raft.install_snapshot(rpc).await),
             Request::Hello(_) => Response::Failed("the caller is known already".into()),
             _ if !self.sessions().leads() => Response::NotController { leader: self.leader() },
+            Request::Describe => Response::Described(self.status()),
             Request::Propose(command) => self.propose(command).await,
             Request::Heartbeat(heartbeat) => Response::Heartbeat(self.hear(heartbeat, connection)),
             Request::Join { node_id, member, voter } => self.admit(node_id, member, voter).await,

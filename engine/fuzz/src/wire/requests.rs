@@ -12,6 +12,8 @@ use plimsoll_wire::messages::{
 use plimsoll_wire::produce::{PartitionProduce, ProduceRecords, ProduceRequest, TopicProduce};
 use plimsoll_wire::{ApiKey, Request, RequestHeader, StrBytes, Uuid, encode_request};
 
+mod admin;
+
 use super::{CORRELATION_ID, all_versions, request_header, row, unframed};
 use crate::seeds::{Seeds, golden_batches};
 
@@ -184,6 +186,13 @@ fn candidates(key: ApiKey) -> Vec<Request> {
         ],
         ApiKey::DescribeConfigs => vec![describe_configs(false), describe_configs(true)],
         ApiKey::DescribeCluster => vec![Request::DescribeCluster(DescribeClusterRequest::default())],
+        ApiKey::CreatePartitions
+        | ApiKey::ElectLeaders
+        | ApiKey::IncrementalAlterConfigs
+        | ApiKey::AlterPartitionReassignments
+        | ApiKey::ListPartitionReassignments
+        | ApiKey::DescribeQuorum
+        | ApiKey::UnregisterBroker => admin::candidates(key),
         other => panic!("{other} is served and needs a seed"),
     }
 }

@@ -19,6 +19,8 @@ use plimsoll_wire::{
     ApiKey, ErrorCode, LeaderIdAndEpoch, NoSlice, NodeEndpoint, Part, StrBytes, Uuid, encode_response,
 };
 
+mod admin;
+
 use super::{CORRELATION_ID, all_versions, joined, response_header, row, unframed};
 use crate::seeds::{Seeds, golden_batches};
 
@@ -187,6 +189,13 @@ fn candidates(key: ApiKey) -> Vec<Response> {
         ApiKey::InitProducerId => vec![Response::InitProducerId(InitProducerIdResponse::default())],
         ApiKey::DescribeConfigs => vec![describe_configs(false), describe_configs(true)],
         ApiKey::DescribeCluster => vec![describe_cluster()],
+        ApiKey::CreatePartitions
+        | ApiKey::ElectLeaders
+        | ApiKey::IncrementalAlterConfigs
+        | ApiKey::AlterPartitionReassignments
+        | ApiKey::ListPartitionReassignments
+        | ApiKey::DescribeQuorum
+        | ApiKey::UnregisterBroker => admin::candidates(key),
         other => panic!("{other} is served and needs a seed"),
     }
 }

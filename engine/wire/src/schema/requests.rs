@@ -75,3 +75,44 @@ pub(super) const DESCRIBE_CLUSTER: &[Field] = &[
     int8("endpoint_type").from(1),
     int8("include_fenced_brokers").from(2),
 ];
+
+pub(super) const CREATE_PARTITIONS: &[Field] = &[
+    structs("topics", &[string("name"), int32("count"), structs("assignments", &[int32s("broker_ids")])]),
+    int32("timeout_ms"),
+    int8("validate_only"),
+];
+
+pub(super) const ELECT_LEADERS: &[Field] = &[
+    int8("election_type").from(1),
+    structs("topic_partitions", &[string("topic"), int32s("partitions")]),
+    int32("timeout_ms"),
+];
+
+pub(super) const INCREMENTAL_ALTER_CONFIGS: &[Field] = &[
+    structs(
+        "resources",
+        &[
+            int8("resource_type"),
+            string("resource_name"),
+            structs("configs", &[string("name"), int8("config_operation"), string("value")]),
+        ],
+    ),
+    int8("validate_only"),
+];
+
+pub(super) const ALTER_PARTITION_REASSIGNMENTS: &[Field] = &[
+    int32("timeout_ms"),
+    int8("allow_replication_factor_change").from(1),
+    structs(
+        "topics",
+        &[string("name"), structs("partitions", &[int32("partition_index"), int32s("replicas")])],
+    ),
+];
+
+pub(super) const LIST_PARTITION_REASSIGNMENTS: &[Field] =
+    &[int32("timeout_ms"), structs("topics", &[string("name"), int32s("partition_indexes")])];
+
+pub(super) const DESCRIBE_QUORUM: &[Field] =
+    &[structs("topics", &[string("topic_name"), structs("partitions", &[int32("partition_index")])])];
+
+pub(super) const UNREGISTER_BROKER: &[Field] = &[int32("broker_id")];

@@ -176,3 +176,107 @@ pub(super) const DESCRIBE_CLUSTER: &[Field] = &[
     ),
     int32("cluster_authorized_operations"),
 ];
+
+pub(super) const CREATE_PARTITIONS: &[Field] = &[
+    int32("throttle_time_ms"),
+    structs("results", &[string("name"), int16("error_code"), string("error_message")]),
+];
+
+pub(super) const ELECT_LEADERS: &[Field] = &[
+    int32("throttle_time_ms"),
+    int16("error_code").from(1),
+    structs(
+        "replica_election_results",
+        &[
+            string("topic"),
+            structs(
+                "partition_result",
+                &[int32("partition_id"), int16("error_code"), string("error_message")],
+            ),
+        ],
+    ),
+];
+
+pub(super) const INCREMENTAL_ALTER_CONFIGS: &[Field] = &[
+    int32("throttle_time_ms"),
+    structs(
+        "responses",
+        &[int16("error_code"), string("error_message"), int8("resource_type"), string("resource_name")],
+    ),
+];
+
+pub(super) const ALTER_PARTITION_REASSIGNMENTS: &[Field] = &[
+    int32("throttle_time_ms"),
+    int8("allow_replication_factor_change").from(1),
+    int16("error_code"),
+    string("error_message"),
+    structs(
+        "responses",
+        &[
+            string("name"),
+            structs("partitions", &[int32("partition_index"), int16("error_code"), string("error_message")]),
+        ],
+    ),
+];
+
+pub(super) const LIST_PARTITION_REASSIGNMENTS: &[Field] = &[
+    int32("throttle_time_ms"),
+    int16("error_code"),
+    string("error_message"),
+    structs(
+        "topics",
+        &[
+            string("name"),
+            structs(
+                "partitions",
+                &[
+                    int32("partition_index"),
+                    int32s("replicas"),
+                    int32s("adding_replicas"),
+                    int32s("removing_replicas"),
+                ],
+            ),
+        ],
+    ),
+];
+
+/// How far one node of the quorum is.
+const QUORUM_REPLICA: &[Field] = &[
+    int32("replica_id"),
+    uuid("replica_directory_id").from(2),
+    int64("log_end_offset"),
+    int64("last_fetch_timestamp").from(1),
+    int64("last_caught_up_timestamp").from(1),
+];
+
+pub(super) const DESCRIBE_QUORUM: &[Field] = &[
+    int16("error_code"),
+    string("error_message").from(2),
+    structs(
+        "topics",
+        &[
+            string("topic_name"),
+            structs(
+                "partitions",
+                &[
+                    int32("partition_index"),
+                    int16("error_code"),
+                    string("error_message").from(2),
+                    int32("leader_id"),
+                    int32("leader_epoch"),
+                    int64("high_watermark"),
+                    structs("current_voters", QUORUM_REPLICA),
+                    structs("observers", QUORUM_REPLICA),
+                ],
+            ),
+        ],
+    ),
+    structs(
+        "nodes",
+        &[int32("node_id"), structs("listeners", &[string("name"), string("host"), int16("port")])],
+    )
+    .from(2),
+];
+
+pub(super) const UNREGISTER_BROKER: &[Field] =
+    &[int32("throttle_time_ms"), int16("error_code"), string("error_message")];
