@@ -67,6 +67,36 @@ fn a_leader_that_is_killed_costs_time_and_no_record() {
 }
 
 #[test]
+fn a_node_of_ours_stands_still_and_another_joins_at_their_times() {
+    let runs = tempfile::tempdir().expect("a directory");
+    let out = runs.path().to_str().expect("utf-8");
+    let faults =
+        "faults=[{kind=\"pause\",target=\"broker:2\",at=\"1s\",for=\"1s\"},{kind=\"add-broker\",at=\"5s\"}]";
+    let sets = [faults, "systems.ours.brokers=3", "acks=all", "load.rate=200/s"];
+    let phases = ["phases.warmup=1s", "phases.warmup_max=1s", "phases.measure=8s"];
+    let sets: Vec<&str> = sets.iter().chain(&phases).flat_map(|set| ["--set", set]).collect();
+    let common = ["run", "hello", "--output", out, "--data-dir", out, "--no-ceiling", "--json"];
+    let output = output_of(&[&common[..], &sets].concat());
+    let run = document(&output);
+    assert_eq!((code(&output), &run["status"]), (0, &Value::from("ok")), "{run:#}");
+    assert_eq!(
+        (&run["faults"][0]["target"], &run["faults"][1]["target"]),
+        (&"broker:2".into(), &"broker:4".into())
+    );
+    let bundle = Path::new(run["bundle"].as_str().expect("a path"));
+    let events = std::fs::read_to_string(bundle.join("events.jsonl")).expect("events");
+    let at = |kind: &str| {
+        let events = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found = events.filter(|event| event["kind"] == kind && event["target"] == "broker:2");
+        found.filter_map(|event| event["at_ms"].as_f64()).next().expect(kind)
+    };
+    let lasted = at("ended") - at("fault");
+    // Nobody waits for what a broker that stands still would tell.
+    assert!((900.0..4_000.0).contains(&lasted), "{lasted} ms: {events}");
+    assert_eq!(left_behind(runs.path()), 0, "data was left behind");
+}
+
+#[test]
 fn more_replicas_than_brokers_are_refused_with_the_key_that_helps() {
     let output = output_of(&["run", "hello", "--set", "rf=3", "--dry-run", "--json"]);
     let failure = document(&output);

@@ -214,12 +214,12 @@ impl Target {
         }
     }
 
-    /// Where brokers of ours tell their stages, as far as their doors are open.
-    pub fn stage_doors(&self) -> Vec<StageDoor> {
+    /// Where brokers of ours tell their stages, with their ids, as far as their doors are open.
+    pub fn stage_doors(&self) -> Vec<(i32, StageDoor)> {
         let Target::Managed(cluster) = self else { return Vec::new() };
         let brokers = cluster.nodes().iter().filter(|node| node.is_broker());
-        let doors = brokers.filter_map(|node| node.process()?.http_address());
-        doors.map(|address| StageDoor { address }).collect()
+        let doors = brokers.filter_map(|node| Some((node.id(), node.process()?.http_address()?)));
+        doors.map(|(id, address)| (id, StageDoor { address })).collect()
     }
 
     /// Where its files are, if they are ours: one directory per node.

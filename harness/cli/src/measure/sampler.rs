@@ -61,7 +61,8 @@ impl<'a> Sampler<'a> {
             let now_ns = monotonic_ns();
             self.hiccups.push((from_ns, now_ns, self.meter.take()));
             self.second_from_ns = Some(now_ns);
-            self.stages.next();
+            let silent = self.injector.as_ref().map(Injector::silent).unwrap_or_default();
+            self.stages.next(&silent);
         }
     }
 }

@@ -16,6 +16,7 @@ pub(super) struct StageWatch {
 /// Looks at one broker's.
 #[derive(Debug)]
 struct DoorWatch {
+    node: i32,
     door: StageDoor,
     last: Option<(u64, StageSnapshot)>,
     /// Over the looks that could be compared.
@@ -26,8 +27,15 @@ struct DoorWatch {
 
 impl StageWatch {
     /// Without a door, as of a target that tells no stages, there is nothing to see.
-    pub(super) fn at(doors: Vec<StageDoor>) -> Self {
-        let watch = |door| DoorWatch { door, last: None, syncs: None, seconds: Vec::new(), failed: None };
+    pub(super) fn at(doors: Vec<(i32, StageDoor)>) -> Self {
+        let watch = |(node, door)| DoorWatch {
+            node,
+            door,
+            last: None,
+            syncs: None,
+            seconds: Vec::new(),
+            failed: None,
+        };
         Self { doors: doors.into_iter().map(watch).collect() }
     }
 
@@ -36,9 +44,10 @@ impl StageWatch {
         self.doors.iter_mut().for_each(|door| door.last = door.look());
     }
 
-    /// Another second of it has passed, or its last part.
-    pub(super) fn next(&mut self) {
-        self.doors.iter_mut().for_each(DoorWatch::next);
+    /// Another second of it has passed, or its last part. Nodes that are `silent` are not asked: they would answer as late
+    /// as they go on, and everything else would wait for them.
+    pub(super) fn next(&mut self, silent: &[i32]) {
+        self.doors.iter_mut().filter(|door| !silent.contains(&door.node)).for_each(DoorWatch::next);
     }
 
     /// Puts what was seen beside the client's own, on the run's clock. Returns the syncs of the measured phase.

@@ -232,6 +232,15 @@ impl<'a> Injector<'a> {
         changed.then(|| self.cluster.pids().into_iter().map(|(_, pid)| pid).collect())
     }
 
+    /// Nodes that stand still or cannot be reached now.
+    pub(crate) fn silent(&self) -> Vec<i32> {
+        let lasting = self.planned.iter().filter(|planned| {
+            let silences = matches!(planned.fault.kind, FaultKind::Pause | FaultKind::Isolate);
+            silences && matches!(planned.state, State::Lasting(_))
+        });
+        lasting.map(|planned| planned.node).collect()
+    }
+
     /// The load is over: what still lasts is ended, so that everything can be read back.
     pub(crate) fn load_ended(&mut self, borders: &mut Borders) {
         for number in 0..self.planned.len() {
