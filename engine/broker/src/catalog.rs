@@ -49,12 +49,12 @@ impl Replica {
 }
 
 impl Topic {
-    /// The partition of this index, which this broker leads, or why it cannot be used here.
+    /// This broker's replica of the partition of this index, whatever it is to it, or why there is none to use.
     pub(crate) fn partition(&self, index: i32) -> Result<&Arc<Partition>, ErrorCode> {
         let slot = usize::try_from(index).ok().and_then(|index| self.partitions.get(index));
         match &slot.ok_or(ErrorCode::UnknownTopicOrPartition)?.replica {
             replica if replica.is_offline() => Err(ErrorCode::KafkaStorageError),
-            Replica::Open(partition) if partition.leads() => Ok(partition),
+            Replica::Open(partition) => Ok(partition),
             _ => Err(ErrorCode::NotLeaderOrFollower),
         }
     }

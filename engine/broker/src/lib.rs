@@ -20,6 +20,7 @@ mod log_dirs;
 mod net;
 mod partition;
 mod producer_ids;
+mod replica;
 mod retention;
 mod server;
 mod storage;

@@ -19,6 +19,7 @@ use crate::error::BrokerError;
 use crate::housekeeping::{expire_producers, keep_house};
 use crate::log_dirs::{LogDirs, supervise};
 use crate::net::ConnectionLimits;
+use crate::replica::{ThroughController, isr};
 use crate::telemetry::http::{self, Serving, View};
 use crate::workers::{Arrival, Workers, runtime};
 
@@ -178,12 +179,14 @@ async fn serve_clients(
         }
         ending.send_replace(true);
     };
-    let ((), (), (), (), (), (), supervised) = tokio::join!(
+    let proposer = ThroughController { controller: broker.quorum.controller(), around: &broker.around };
+    let ((), (), (), (), (), (), (), supervised) = tokio::join!(
         accept(listener, workers.doors(), &broker.settings, stopped.clone()),
         follower.run(stopped.clone()),
         keep_house(&broker, &stopped),
         expire_producers(&broker, stopped.clone()),
         cleaner::run(&broker, stopped.clone()),
+        isr::run(&broker, &proposer, stopped.clone()),
         told_to_stop,
         supervised
     );

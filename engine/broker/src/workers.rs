@@ -13,6 +13,7 @@ use tracing::{error, warn};
 use crate::broker::Broker;
 use crate::error::BrokerError;
 use crate::net::{self, Place};
+use crate::replica::run_fetchers;
 use crate::telemetry::Recorder;
 
 /// How long open connections may take to finish their requests once the broker stops.
@@ -48,10 +49,12 @@ impl Workers {
         let (busy, idle) = mpsc::channel(1);
         let (release, released) = watch::channel(false);
         let mut workers = Self { doors: Vec::new(), threads: Vec::new(), idle, release };
-        for index in 0..count.unwrap_or(cores) {
+        let count = count.unwrap_or(cores);
+        for index in 0..count {
             let (door, arrivals) = mpsc::channel(HANDOVER_MAX);
             let worker = Worker {
                 broker: broker.clone(),
+                place: (index, count),
                 recorder: broker.telemetry.recorder(),
                 stopped: stopped.clone(),
                 busy: busy.clone(),
@@ -105,6 +108,8 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, BrokerError> {
 /// One network thread: its connections stay with it.
 struct Worker {
     broker: Arc<Broker>,
+    /// Which of how many it is.
+    place: (usize, usize),
     recorder: Arc<Recorder>,
     stopped: watch::Receiver<bool>,
     /// Dropped when there is no connection left and none will come.
@@ -121,6 +126,7 @@ impl Worker {
 
     async fn serve(mut self, mut arrivals: mpsc::Receiver<Arrival>) {
         let mut open = JoinSet::new();
+        open.spawn_local(run_fetchers(self.broker.clone(), self.place, self.stopped.clone()));
         while let Some((stream, peer, place)) = arrivals.recv().await {
             match TcpStream::from_std(stream) {
                 Ok(stream) => self.connected(&mut open, stream, peer, place),

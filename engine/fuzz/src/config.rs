@@ -75,8 +75,9 @@ fn check_settings(settings: &Settings) {
 
 fn check_error(error: &ConfigError, place: &str) {
     let message = error.to_string();
-    let somewhere = [place, "configuration", "plimsoll.durability"].iter().any(|word| message.contains(word));
-    assert!(somewhere, "{message}");
+    // Where it is, or between which keys the contradiction is.
+    let named = KEYS.iter().any(|key| message.contains(&format!("`{}", key.name)));
+    assert!(named || message.contains(place) || message.contains("configuration"), "{message}");
 }
 
 /// Files that people write.

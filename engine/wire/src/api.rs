@@ -34,6 +34,7 @@ pub const APIS: &[Api] = &[
     api(ApiKey::DeleteTopics, 1, 6, 4),
     api(ApiKey::DeleteRecords, 0, 2, 2),
     api(ApiKey::InitProducerId, 0, 5, 2),
+    api(ApiKey::OffsetForLeaderEpoch, 2, 4, 4),
     api(ApiKey::DescribeConfigs, 1, 4, 4),
     api(ApiKey::CreatePartitions, 0, 3, 2),
     api(ApiKey::ElectLeaders, 0, 2, 2),

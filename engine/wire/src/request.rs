@@ -14,7 +14,7 @@ use crate::messages::{
     DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
     DescribeQuorumRequest, ElectLeadersRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest,
     InitProducerIdRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-    UnregisterBrokerRequest,
+    OffsetForLeaderEpochRequest, UnregisterBrokerRequest,
 };
 use crate::part::{NoSlice, only_bytes};
 use crate::produce::{
@@ -38,6 +38,7 @@ pub enum Request {
     DeleteTopics(DeleteTopicsRequest),
     DeleteRecords(DeleteRecordsRequest),
     InitProducerId(InitProducerIdRequest),
+    OffsetForLeaderEpoch(OffsetForLeaderEpochRequest),
     DescribeConfigs(DescribeConfigsRequest),
     CreatePartitions(CreatePartitionsRequest),
     ElectLeaders(ElectLeadersRequest),
@@ -63,6 +64,7 @@ impl Request {
             Self::DeleteTopics(_) => ApiKey::DeleteTopics,
             Self::DeleteRecords(_) => ApiKey::DeleteRecords,
             Self::InitProducerId(_) => ApiKey::InitProducerId,
+            Self::OffsetForLeaderEpoch(_) => ApiKey::OffsetForLeaderEpoch,
             Self::DescribeConfigs(_) => ApiKey::DescribeConfigs,
             Self::CreatePartitions(_) => ApiKey::CreatePartitions,
             Self::ElectLeaders(_) => ApiKey::ElectLeaders,
@@ -112,6 +114,9 @@ fn decode_body(reader: &mut Reader, api: &Api, version: i16) -> Result<Request, 
         ApiKey::DeleteTopics => Request::DeleteTopics(control::decode_request(reader, api, version)?),
         ApiKey::DeleteRecords => Request::DeleteRecords(control::decode_request(reader, api, version)?),
         ApiKey::InitProducerId => Request::InitProducerId(control::decode_request(reader, api, version)?),
+        ApiKey::OffsetForLeaderEpoch => {
+            Request::OffsetForLeaderEpoch(control::decode_request(reader, api, version)?)
+        }
         ApiKey::DescribeConfigs => Request::DescribeConfigs(control::decode_request(reader, api, version)?),
         ApiKey::CreatePartitions => Request::CreatePartitions(control::decode_request(reader, api, version)?),
         ApiKey::ElectLeaders => Request::ElectLeaders(control::decode_request(reader, api, version)?),
@@ -190,6 +195,7 @@ fn encode_body(request: &Request, writer: &mut Writer<NoSlice>, version: i16) ->
         Request::DeleteTopics(request) => control::encode(request, writer, version),
         Request::DeleteRecords(request) => control::encode(request, writer, version),
         Request::InitProducerId(request) => control::encode(request, writer, version),
+        Request::OffsetForLeaderEpoch(request) => control::encode(request, writer, version),
         Request::DescribeConfigs(request) => control::encode(request, writer, version),
         Request::CreatePartitions(request) => control::encode(request, writer, version),
         Request::ElectLeaders(request) => control::encode(request, writer, version),

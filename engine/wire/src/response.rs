@@ -13,7 +13,7 @@ use crate::messages::{
     DeleteRecordsResponse, DeleteTopicsResponse, DescribeClusterResponse, DescribeConfigsResponse,
     DescribeQuorumResponse, ElectLeadersResponse, FindCoordinatorResponse, IncrementalAlterConfigsResponse,
     InitProducerIdResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse, MetadataResponse,
-    UnregisterBrokerResponse,
+    OffsetForLeaderEpochResponse, UnregisterBrokerResponse,
 };
 use crate::part::{NoSlice, Parts, Slice};
 use crate::produce::ProduceResponse;
@@ -34,6 +34,7 @@ pub enum Response<S> {
     DeleteTopics(DeleteTopicsResponse),
     DeleteRecords(DeleteRecordsResponse),
     InitProducerId(InitProducerIdResponse),
+    OffsetForLeaderEpoch(OffsetForLeaderEpochResponse),
     DescribeConfigs(DescribeConfigsResponse),
     CreatePartitions(CreatePartitionsResponse),
     ElectLeaders(ElectLeadersResponse),
@@ -59,6 +60,7 @@ impl<S> Response<S> {
             Self::DeleteTopics(_) => ApiKey::DeleteTopics,
             Self::DeleteRecords(_) => ApiKey::DeleteRecords,
             Self::InitProducerId(_) => ApiKey::InitProducerId,
+            Self::OffsetForLeaderEpoch(_) => ApiKey::OffsetForLeaderEpoch,
             Self::DescribeConfigs(_) => ApiKey::DescribeConfigs,
             Self::CreatePartitions(_) => ApiKey::CreatePartitions,
             Self::ElectLeaders(_) => ApiKey::ElectLeaders,
@@ -110,6 +112,7 @@ fn encode_body<S: Slice>(
         Response::DeleteTopics(response) => control::encode(&response, writer, version),
         Response::DeleteRecords(response) => control::encode(&response, writer, version),
         Response::InitProducerId(response) => control::encode(&response, writer, version),
+        Response::OffsetForLeaderEpoch(response) => control::encode(&response, writer, version),
         Response::DescribeConfigs(response) => control::encode(&response, writer, version),
         Response::CreatePartitions(response) => control::encode(&response, writer, version),
         Response::ElectLeaders(response) => control::encode(&response, writer, version),
@@ -174,6 +177,9 @@ fn decode_body(mut reader: Reader, api: &Api, version: i16) -> Result<Response<N
         ApiKey::DeleteTopics => Response::DeleteTopics(control::decode_response(&reader, api, version)?),
         ApiKey::DeleteRecords => Response::DeleteRecords(control::decode_response(&reader, api, version)?),
         ApiKey::InitProducerId => Response::InitProducerId(control::decode_response(&reader, api, version)?),
+        ApiKey::OffsetForLeaderEpoch => {
+            Response::OffsetForLeaderEpoch(control::decode_response(&reader, api, version)?)
+        }
         ApiKey::DescribeConfigs => {
             Response::DescribeConfigs(control::decode_response(&reader, api, version)?)
         }

@@ -9,7 +9,6 @@ use plimsoll_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use tracing::error;
 
 use crate::broker::Broker;
-use crate::partition::replication::serve::fence;
 use crate::partition::{Isolation, Partition};
 
 /// Timestamps with a meaning of their own.
@@ -35,6 +34,7 @@ pub(super) async fn handle(
         for asked in &topic.partitions {
             let found = match broker.catalog.by_name(&topic.name.0) {
                 Some(topic) => match topic.partition(asked.partition_index) {
+                    Ok(partition) if request.replica_id.0 >= 0 => of_log(partition, asked),
                     Ok(partition) => look_up(partition, version, isolation, asked).await,
                     Err(code) => Err(code),
                 },
@@ -60,6 +60,17 @@ fn answer(version: i16, index: i32, found: Result<Found, ErrorCode>) -> ListOffs
     if version >= 4 { response.with_leader_epoch(leader_epoch) } else { response }
 }
 
+/// What a follower is told, whose log the leader's does not reach (rule E28): the ends of all that it may read.
+fn of_log(partition: &Partition, asked: &ListOffsetsPartition) -> Result<Found, ErrorCode> {
+    partition.check_leads(asked.current_leader_epoch)?;
+    let marks = partition.log().marks();
+    match asked.timestamp {
+        LATEST => Ok((-1, marks.written, partition.leader_epoch())),
+        EARLIEST => Ok((-1, marks.start_offset, partition.epoch_at(marks.start_offset))),
+        _ => Err(ErrorCode::UnsupportedVersion),
+    }
+}
+
 async fn look_up(
     partition: &Partition,
     version: i16,
@@ -67,23 +78,28 @@ async fn look_up(
     asked: &ListOffsetsPartition,
 ) -> Result<Found, ErrorCode> {
     let isolation = isolation?;
-    fence(asked.current_leader_epoch, partition.leader_epoch())?;
+    partition.check_leads(asked.current_leader_epoch)?;
     let bounds = partition.bounds();
     // A consumer is shown no end, and no record by its time, that it may not read (rule E20).
     let visible = bounds.visible(isolation);
     let epoch = partition.leader_epoch();
     match asked.timestamp {
-        LATEST => Ok((-1, visible, epoch)),
+        LATEST => {
+            partition.offset_available(None, version)?;
+            Ok((-1, visible, epoch))
+        }
         EARLIEST => Ok((-1, bounds.log_start, partition.epoch_at(bounds.log_start))),
         EARLIEST_LOCAL if version >= 8 => Ok((-1, bounds.log_start, partition.epoch_at(bounds.log_start))),
         LATEST_TIERED if version >= 9 => Ok(NOTHING),
         MAX_TIMESTAMP if version >= 7 => {
-            let found = partition.log().max_timestamp(visible).await;
-            Ok(stored(found)?.map_or(NOTHING, |at| (at.timestamp, at.offset, at.leader_epoch)))
+            let found = stored(partition.log().max_timestamp(visible).await)?;
+            partition.offset_available(found.as_ref().map(|at| at.offset), version)?;
+            Ok(found.map_or(NOTHING, |at| (at.timestamp, at.offset, at.leader_epoch)))
         }
         time if time >= 0 => {
-            let found = partition.log().offset_for_timestamp(time, visible).await;
-            Ok(stored(found)?.map_or(NOTHING, |at| (at.timestamp, at.offset, at.leader_epoch)))
+            let found = stored(partition.log().offset_for_timestamp(time, visible).await)?;
+            partition.offset_available(found.as_ref().map(|at| at.offset), version)?;
+            Ok(found.map_or(NOTHING, |at| (at.timestamp, at.offset, at.leader_epoch)))
         }
         _ => Err(ErrorCode::UnsupportedVersion),
     }

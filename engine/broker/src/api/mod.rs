@@ -11,6 +11,7 @@ mod elect_leaders;
 mod fetch;
 mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
 mod partitions;
 mod produce;
 mod producer_id;
@@ -77,6 +78,9 @@ pub(crate) async fn answer(
         }
         Request::InitProducerId(request) => {
             Response::InitProducerId(producer_id::handle(broker, request).await)
+        }
+        Request::OffsetForLeaderEpoch(request) => {
+            Response::OffsetForLeaderEpoch(offset_for_leader_epoch::handle(broker, request).await)
         }
         Request::DescribeConfigs(request) => {
             Response::DescribeConfigs(configs::describe(broker, version, &request))

@@ -16,10 +16,13 @@ use plimsoll_wire::produce::{
     TopicProduce, TopicProduceResponse,
 };
 
+use tokio::time::Instant;
+
 use super::{Answer, Response, now_ms, take_turns, text};
 use crate::broker::Broker;
 use crate::catalog::Topic;
-use crate::partition::{AppendTicket, Partition};
+use crate::partition::replication::acks::Acks;
+use crate::partition::{AppendTicket, Partition, Unacknowledged, Unappended};
 use crate::telemetry::{Stage, Trace};
 
 /// A batch is never inflated beyond this, whatever it claims.
@@ -62,8 +65,8 @@ pub(super) async fn handle(
     if acks == 0 {
         return quiet(topics.flat_map(|(_, partitions)| partitions), trace);
     }
-    let timeout =
-        (acks == -1).then(|| Duration::from_millis(u64::from(request.timeout_ms.max(0).unsigned_abs())));
+    let timeout = Duration::from_millis(u64::from(request.timeout_ms.max(0).unsigned_abs()));
+    let deadline = (acks == -1).then(|| Instant::now() + timeout);
     let topics: Vec<_> = topics.collect();
     let waits = topics.iter().flat_map(|(_, partitions)| partitions).any(Pending::must_wait);
     let response = async move {
@@ -71,7 +74,7 @@ pub(super) async fn handle(
         for ((name, topic_id), partitions) in topics {
             let mut done = Vec::with_capacity(partitions.len());
             for partition in partitions {
-                done.push(partition.acknowledged(timeout, &mut trace).await);
+                done.push(partition.acknowledged(deadline, &mut trace).await);
             }
             answers.push(TopicProduceResponse { name, topic_id, partitions: done });
         }
@@ -134,11 +137,12 @@ async fn append_topic(
     };
     let mut pending = Vec::with_capacity(produce.partitions.len());
     for partition in &produce.partitions {
-        let outcome = match (&found, request.acks) {
-            (_, acks) if !(-1..=1).contains(&acks) => Err(refused(ErrorCode::InvalidRequiredAcks)),
+        let outcome = match (&found, Acks::try_from(request.acks)) {
+            (_, Err(code)) => Err(refused(code)),
             (Err(code), _) => Err(refused(*code)),
-            (Ok(topic), _) => {
-                append(topic, version, request.transactional_id.is_some(), partition, trace).await
+            (Ok(topic), Ok(acks)) => {
+                let transactional = request.transactional_id.is_some();
+                append(topic, version, (acks, transactional), partition, trace).await
             }
         };
         take_turns(pending.len()).await;
@@ -157,7 +161,7 @@ async fn append_topic(
 async fn append(
     topic: &Topic,
     version: i16,
-    transactional: bool,
+    (acks, transactional): (Acks, bool),
     produce: &PartitionProduce,
     trace: &mut Trace,
 ) -> Result<(Arc<Partition>, AppendTicket), PartitionProduceResponse> {
@@ -174,9 +178,12 @@ async fn append(
     trace.lap(Stage::Validate);
     validated?;
     trace.carries(u64::from(batch.header().record_count.unsigned_abs()));
-    let appended = partition.append(batch).await;
+    let appended = partition.append(batch, acks).await;
     trace.lap(Stage::Append);
-    let ticket = appended.map_err(|error| append_failed(&error))?;
+    let ticket = appended.map_err(|error| match error {
+        Unappended::Refused(code) => said(code, why_refused(code)),
+        Unappended::Log(error) => append_failed(&error),
+    })?;
     Ok((partition.clone(), ticket))
 }
 
@@ -263,6 +270,13 @@ fn rejected(rejection: &Rejection) -> PartitionProduceResponse {
     answer
 }
 
+fn why_refused(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::NotEnoughReplicas => "fewer replicas are in sync than min.insync.replicas asks for",
+        _ => "this broker does not lead the partition",
+    }
+}
+
 fn append_failed(error: &AppendError) -> PartitionProduceResponse {
     let code = match error {
         AppendError::Producer(ProducerError::OutOfOrderSequence { .. }) => {
@@ -298,20 +312,23 @@ impl Pending {
     }
 
     /// The final answer, once the records have reached what `acks` promises or cannot any more.
-    async fn acknowledged(self, timeout: Option<Duration>, trace: &mut Trace) -> PartitionProduceResponse {
+    async fn acknowledged(self, deadline: Option<Instant>, trace: &mut Trace) -> PartitionProduceResponse {
         let Some((partition, ticket)) = self.append else { return self.answer };
         if partition.is_reached(&ticket) {
             return self.answer;
         }
-        let reached = partition.wait_acked(&ticket, timeout).await;
+        let reached = partition.wait_acked(&ticket, deadline).await;
         trace.lap(if partition.acks_after_sync() { Stage::Flush } else { Stage::AckWait });
         let failed = match reached {
             Some(Ok(())) => return self.answer,
             None => said(ErrorCode::RequestTimedOut, "the records are in the log but not acknowledged yet"),
-            Some(Err(error @ WaitError::GenerationChanged { .. })) => {
+            Some(Err(Unacknowledged::Replication(code))) => {
+                said(code, "not all replicas in sync have the records")
+            }
+            Some(Err(Unacknowledged::Log(error @ WaitError::GenerationChanged { .. }))) => {
                 said(ErrorCode::NotLeaderOrFollower, &error.to_string())
             }
-            Some(Err(error)) => said(ErrorCode::KafkaStorageError, &error.to_string()),
+            Some(Err(Unacknowledged::Log(error))) => said(ErrorCode::KafkaStorageError, &error.to_string()),
         };
         PartitionProduceResponse { index: self.answer.index, ..failed }
     }

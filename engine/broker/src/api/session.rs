@@ -27,6 +27,8 @@ const PARTITIONS_MAX: usize = 1_000_000;
 struct Session {
     epoch: i32,
     by_id: bool,
+    /// A follower's: it never gives way to a consumer's, and one of those gives way to it.
+    of_follower: bool,
     partitions: Remembered,
     used_at: Instant,
 }
@@ -56,7 +58,7 @@ enum Kind {
     /// Everything asked for is answered, and nothing remembered.
     Sessionless,
     /// Everything is answered, and remembered if there is room.
-    New { by_id: bool },
+    New { by_id: bool, of_follower: bool },
     /// Only changes are answered.
     Incremental { id: i32 },
 }
@@ -78,16 +80,17 @@ impl FetchSessions {
 
     /// Finds out what `request` asks for.
     pub(super) fn begin(&self, request: &FetchRequest, by_id: bool) -> Result<Context, ErrorCode> {
+        let of_follower = request.is_from_follower();
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         match (request.session_id, request.session_epoch) {
-            (0, INITIAL_EPOCH) => Ok(full(request, Kind::New { by_id })),
+            (0, INITIAL_EPOCH) => Ok(full(request, Kind::New { by_id, of_follower })),
             (id, FINAL_EPOCH) => {
                 sessions.by_id.remove(&id);
                 Ok(full(request, Kind::Sessionless))
             }
             (id, INITIAL_EPOCH) => {
                 sessions.by_id.remove(&id);
-                Ok(full(request, Kind::New { by_id }))
+                Ok(full(request, Kind::New { by_id, of_follower }))
             }
             (0, _) => Err(ErrorCode::InvalidFetchSessionEpoch),
             (id, epoch) => sessions.resume(id, epoch, request, by_id),
@@ -99,8 +102,8 @@ impl FetchSessions {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         match context.kind {
             Kind::Sessionless => (0, rows),
-            Kind::New { by_id } => {
-                let id = sessions.open(self.slots, by_id, &context.partitions, &rows);
+            Kind::New { by_id, of_follower } => {
+                let id = sessions.open(self.slots, (by_id, of_follower), &context.partitions, &rows);
                 (id, rows)
             }
             Kind::Incremental { id } => {
@@ -147,10 +150,16 @@ impl Sessions {
     }
 
     /// Opens a session and returns its id, or 0 if there is no room for one.
-    fn open(&mut self, slots: usize, by_id: bool, partitions: &[(Key, FetchPartition)], rows: &[Row]) -> i32 {
+    fn open(
+        &mut self,
+        slots: usize,
+        (by_id, of_follower): (bool, bool),
+        partitions: &[(Key, FetchPartition)],
+        rows: &[Row],
+    ) -> i32 {
         let fits = self.partition_count() + partitions.len() <= PARTITIONS_MAX
             && partitions.iter().all(|(key, _)| key.can_exist());
-        if partitions.is_empty() || !fits || !self.make_room(slots) {
+        if partitions.is_empty() || !fits || !self.make_room(slots, of_follower) {
             return 0;
         }
         loop {
@@ -163,20 +172,25 @@ impl Sessions {
         for ((key, wanted), row) in partitions.iter().zip(rows) {
             remembered.put(Cached::new(names.own(key), wanted.clone()).after(&row.answer));
         }
-        let session = Session { epoch: 1, by_id, partitions: remembered, used_at: Instant::now() };
+        let session =
+            Session { epoch: 1, by_id, of_follower, partitions: remembered, used_at: Instant::now() };
         self.by_id.insert(self.last_id, session);
         self.last_id
     }
 
-    fn make_room(&mut self, slots: usize) -> bool {
+    /// The session that was used least recently gives way: to anybody once it is old, to a follower's at once if it is a
+    /// consumer's.
+    fn make_room(&mut self, slots: usize, for_follower: bool) -> bool {
         if self.by_id.len() < slots {
             return true;
         }
-        let oldest = self.by_id.iter().min_by_key(|(_, session)| session.used_at);
-        let Some((id, _)) = oldest.filter(|(_, session)| session.used_at.elapsed() > EVICT_AFTER) else {
-            return false;
+        let gives_way = |session: &Session| match (session.of_follower, for_follower) {
+            (false, true) => true,
+            (true, false) => false,
+            _ => session.used_at.elapsed() > EVICT_AFTER,
         };
-        let id = *id;
+        let yielding = self.by_id.iter().filter(|(_, session)| gives_way(session));
+        let Some((&id, _)) = yielding.min_by_key(|(_, session)| session.used_at) else { return false };
         self.by_id.remove(&id);
         true
     }

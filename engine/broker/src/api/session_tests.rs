@@ -170,3 +170,21 @@ fn the_final_epoch_closes_a_session() {
     let gone = sessions.begin(&request(id, 1, &[]), false).expect_err("gone");
     assert_eq!(gone, ErrorCode::FetchSessionIdNotFound);
 }
+
+#[test]
+fn e22_a_followers_session_takes_a_consumers_place_and_never_gives_it_back() {
+    let sessions = FetchSessions::new(1);
+    let consumer = open(&sessions, &[0]);
+    assert!(consumer > 0);
+    let mut request = request(0, 0, &[1]);
+    request.replica.replica_id = 2;
+    let context = sessions.begin(&request, false).expect("new");
+    let follower = sessions.end(context, vec![row(1, 0, 0)]).0;
+    assert!(follower > 0);
+    let gone = sessions.begin(&self::request(consumer, 1, &[]), false).expect_err("it gave way");
+    assert_eq!(gone, ErrorCode::FetchSessionIdNotFound);
+    assert_eq!(open(&sessions, &[0]), 0, "a consumer is served without one");
+    let context = sessions.begin(&request, false).expect("new");
+    assert_eq!(sessions.end(context, vec![row(1, 0, 0)]).0, 0, "nor does one follower push out another");
+    assert!(sessions.begin(&self::request(follower, 1, &[]), false).is_ok());
+}

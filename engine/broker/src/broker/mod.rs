@@ -16,11 +16,13 @@ use tokio::task::JoinError;
 
 use crate::api::FetchSessions;
 use crate::catalog::Catalog;
-use crate::config::{Endpoint, Settings};
+use crate::config::{Endpoint, ReplicationSettings, Settings};
 use crate::control::{Door, Follower, Quorum, register, tell_recovery};
 use crate::error::BrokerError;
 use crate::log_dirs::LogDirs;
+use crate::partition::Surroundings;
 use crate::producer_ids::ProducerIds;
+use crate::replica::Followed;
 use crate::storage;
 use crate::telemetry::Telemetry;
 
@@ -43,6 +45,9 @@ pub(crate) struct Broker {
     pub(crate) producer_ids: ProducerIds,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) telemetry: Telemetry,
+    pub(crate) replication: ReplicationSettings,
+    pub(crate) around: Arc<Surroundings>,
+    pub(crate) followed: Arc<Followed>,
     log_dirs: LogDirs,
     /// Sealed segments kept open, over all partitions.
     open_files: OpenFiles,
@@ -64,6 +69,7 @@ impl Broker {
         let quorum = Arc::new(Quorum::open(&settings, log_dirs.first(), door).await?);
         tell_recovery(METADATA_LOG, quorum.controller().recovery());
         let registry = register(&quorum, &settings, &log_dirs, &advertised).await?;
+        let replication = ReplicationSettings::of(&settings);
         let slots = settings.count("max.incremental.fetch.session.cache.slots");
         let broker = Self {
             cluster_id,
@@ -76,6 +82,9 @@ impl Broker {
             producer_ids: ProducerIds::default(),
             fetch_sessions: FetchSessions::new(slots),
             telemetry: Telemetry::default(),
+            around: Arc::new(Surroundings::new(settings.node_id(), replication.lag_max)),
+            followed: Arc::new(Followed::new(replication.fetchers)),
+            replication,
             log_dirs,
             open_files: storage::open_files(),
             settings,

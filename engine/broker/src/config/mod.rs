@@ -8,6 +8,7 @@
 mod cluster;
 mod keys;
 pub mod properties;
+mod replication;
 mod settings;
 mod topic;
 mod values;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 pub use cluster::{ClusterSettings, Roles};
 pub use keys::{KEYS, Key, Kind, unenforced};
+pub use replication::ReplicationSettings;
 pub use settings::Settings;
 pub use topic::{TOPIC_KEYS, TopicKey, TopicSettings};
 pub use values::Endpoint;

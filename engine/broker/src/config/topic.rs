@@ -72,6 +72,8 @@ pub struct TopicSettings {
     pub compaction: Option<CompactionPolicy>,
     /// Whether `cleanup.policy` names `delete`: only then may clients delete records.
     pub deletes: bool,
+    /// `min.insync.replicas`.
+    pub min_isr: usize,
     /// Largest batch, as sent and as stored.
     pub message_bytes_max: usize,
     /// The codec of stored batches; `None` keeps the producer's.
@@ -138,6 +140,7 @@ impl TopicSettings {
             retention,
             compaction,
             deletes,
+            min_isr: usize::try_from(number("min.insync.replicas")).unwrap_or(1),
             message_bytes_max: usize::try_from(number("max.message.bytes")).unwrap_or_default(),
             codec: codec(text("compression.type")),
             timestamp_type: match text("message.timestamp.type") {

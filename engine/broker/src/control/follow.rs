@@ -16,6 +16,7 @@ use crate::error::BrokerError;
 use crate::log_dirs::Found;
 use crate::partition::Partition;
 use crate::partition::replication::metadata::PartitionState;
+use crate::replica::known_peers;
 
 /// Applies image after image. One a broker: nobody else changes the catalog.
 pub(crate) struct Follower {
@@ -89,6 +90,8 @@ impl Follower {
     async fn apply(&self, next: &Arc<Image>, found: Option<&Found>) -> Failures {
         let broker = &*self.broker;
         let changes = Changes::between(&broker.applied(), next);
+        // Leaders go by who is there, whichever record comes first.
+        broker.around.know_peers(known_peers(next, &broker.settings.cluster.listener_name));
         for (topic_id, name) in &changes.deleted {
             broker.remove_topic(*topic_id, name).await;
         }

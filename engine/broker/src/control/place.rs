@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::broker::Broker;
 use crate::partition::replication::metadata::PartitionState;
-use crate::partition::replication::role::{Change, Local, Role, decide};
+use crate::partition::replication::role::Change;
 use crate::partition::{Partition, PartitionError};
 
 /// Gives `partition` the role that `state` says. Called for each partition that is open here, with each record that is newer
@@ -18,24 +18,15 @@ pub(crate) async fn place(
     registered: bool,
     state: &PartitionState,
 ) -> Result<(), PartitionError> {
-    let log_epoch = partition.log().latest_epoch().map(|latest| latest.epoch);
-    let local = Local { id: broker.settings.node_id(), registered, log_epoch, role: partition.role() };
-    let role = Role {
-        leader: state.leader,
-        leader_epoch: state.leader_epoch,
-        partition_epoch: state.partition_epoch,
-    };
-    match decide(&local, state) {
-        Change::Ignore => {}
+    match partition.take_role(registered, state).await? {
         // Whoever is registered and elected leads in an epoch that no log has seen.
         Change::Await if registered => {
-            let latest_epoch = log_epoch.unwrap_or_default();
+            let latest_epoch = partition.log().latest_epoch().map_or(-1, |latest| latest.epoch);
             return Err(PartitionError::OldMetadata { leader_epoch: state.leader_epoch, latest_epoch });
         }
-        Change::Await => {}
-        Change::Lead { .. } => partition.lead(role).await?,
-        Change::LeadOn | Change::FollowOn => partition.go_on(role),
-        Change::Follow { .. } | Change::Leaderless | Change::Leave => partition.give_up(role),
+        Change::Follow { leader, .. } => broker.followed.follow(leader, partition),
+        Change::Lead { .. } | Change::Leaderless | Change::Leave => broker.followed.forget(partition.key()),
+        Change::Ignore | Change::Await | Change::LeadOn | Change::FollowOn => {}
     }
     Ok(())
 }

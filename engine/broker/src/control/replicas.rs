@@ -13,7 +13,7 @@ use crate::catalog::{Replica, Slot, Topic};
 use crate::config::TopicSettings;
 use crate::error::BrokerError;
 use crate::log_dirs::{Found, LogDir, remove_partition};
-use crate::partition::{Partition, Recovery};
+use crate::partition::{Partition, PartitionKey, Recovery};
 
 /// A partition's index, and where its log is to be opened and how; nowhere if it may lie in a directory that is offline.
 type Place = (usize, Option<(Arc<LogDir>, Recovery)>);
@@ -37,7 +37,12 @@ impl Broker {
             let held = before.and_then(|before| before.partitions.get(index)).map(|slot| &slot.replica);
             let replica = match held {
                 _ if !partition.replicas.contains(&node_id) => Replica::Elsewhere,
-                Some(held @ (Replica::Open(_) | Replica::Offline)) => held.clone(),
+                Some(held @ (Replica::Open(_) | Replica::Offline)) => {
+                    if let Replica::Open(partition) = held {
+                        partition.set_min_isr(settings.min_isr);
+                    }
+                    held.clone()
+                }
                 Some(Replica::Elsewhere) | None => {
                     missing.push(index);
                     Replica::Offline
@@ -93,11 +98,12 @@ impl Broker {
                 && let Some((index, place)) = waiting.next()
             {
                 let Some((dir, recovery)) = place.filter(|(dir, _)| !dir.is_offline()) else { continue };
-                let (id, name, settings) =
-                    (record.topic_id, format!("{}-{index}", record.name), settings.clone());
+                let (name, settings) = (format!("{}-{index}", record.name), settings.clone());
+                let index_on_wire = i32::try_from(index).unwrap_or(i32::MAX);
+                let key = PartitionKey { topic_id: record.topic_id, index: index_on_wire };
+                let around = self.around.clone();
                 opening.spawn_local(async move {
-                    let at = i32::try_from(index).unwrap_or(i32::MAX);
-                    let opened = Partition::open(dir.clone(), &name, id, at, &settings, recovery).await;
+                    let opened = Partition::open(dir.clone(), &name, key, &settings, recovery, around).await;
                     let opened = opened.map_err(|source| BrokerError::Partition { partition: name, source });
                     (index, dir, opened)
                 });
@@ -153,6 +159,7 @@ impl Broker {
                 }
             }
             Replica::Open(partition) => {
+                self.followed.forget(partition.key());
                 if let Err(error) = partition.log().delete().await {
                     warn!("{name} could not be deleted in order: {error}");
                     remove_partition(partition.directory(), &name).await;

@@ -43,6 +43,7 @@ pub(crate) struct LogDir {
 pub(crate) struct Notes {
     points: OffsetCheckpoint,
     starts: OffsetCheckpoint,
+    high_watermarks: OffsetCheckpoint,
     clean: bool,
 }
 
@@ -51,7 +52,8 @@ impl Notes {
     pub(crate) fn recovery(&self, topic: &str, index: i32) -> Recovery {
         let key = TopicPartition::new(topic, index);
         let of = |checkpoint: &OffsetCheckpoint| checkpoint.offsets.get(&key).copied();
-        Recovery { point: of(&self.points), log_start: of(&self.starts), clean: self.clean }
+        let (point, log_start) = (of(&self.points), of(&self.starts));
+        Recovery { point, log_start, high_watermark: of(&self.high_watermarks), clean: self.clean }
     }
 }
 
@@ -150,6 +152,7 @@ impl LogDir {
         Ok(Notes {
             points: self.recovery_points.read_at_start()?,
             starts: self.log_starts.read_at_start()?,
+            high_watermarks: self.high_watermarks.read_at_start()?,
             clean,
         })
     }
@@ -170,8 +173,8 @@ impl LogDir {
         self.heed(self.log_starts.write(gather).await)
     }
 
-    /// Writes down up to where each partition may be consumed. Nothing of ours reads it while a partition has one replica;
-    /// Kafka and its tools do.
+    /// Writes down up to where each partition may be consumed: its high watermark, from which a replica goes on after a
+    /// restart.
     pub(crate) async fn note_high_watermarks(
         &self,
         gather: impl FnOnce() -> OffsetCheckpoint,

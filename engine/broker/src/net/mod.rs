@@ -6,5 +6,6 @@ mod limits;
 mod outgoing;
 
 pub(crate) use connection::serve;
+pub(crate) use frames::FrameReader;
 pub(crate) use limits::{ConnectionLimits, Place};
 pub(crate) use outgoing::StoredSlice;

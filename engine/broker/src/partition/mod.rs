@@ -1,49 +1,62 @@
-//! One partition as its leader sees it: a log, a role, and those who wait for it to grow.
+//! One replica of a partition: a log, what this broker is to it, and those who wait for it.
+//!
+//! [`Partition`] opens the log and reads for consumers. What the metadata makes of the replica is carried out in `change`;
+//! what a leader does is in `leading` (for producers), `serving` (for followers and consumers) and `in_sync` (with the
+//! controller), what a follower does in `following`; `standing` holds what both know, behind one short lock, and tells those
+//! who wait (`watchers`). Every decision is made by [`replication`], which does no I/O.
 
+mod change;
+mod following;
+mod in_sync;
 mod isolation;
+mod leading;
 pub mod replication;
 mod residence;
+mod serving;
+mod standing;
+mod surroundings;
+#[cfg(test)]
+pub(crate) mod tests;
 mod watchers;
 
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use plimsoll_io::Records;
 use plimsoll_log::{
-    AbortedTxn, AnyLog, AppendError, AppendRequest, Appended, CommittedRead, Durability, Level, Log,
-    LogError, Marks, OpenHints, Origin, ReadError, RecoveryReport, WaitError,
+    AbortedTxn, AnyLog, CommittedRead, Durability, Level, Log, LogError, Marks, OpenHints, ReadError,
+    RecoveryReport,
 };
-use plimsoll_records::Batch;
-use plimsoll_wire::Uuid;
+use plimsoll_wire::ErrorCode;
 
 use crate::config::TopicSettings;
 use crate::log_dirs::LogDir;
+pub(crate) use following::{Position, Taken};
+pub(crate) use in_sync::Health;
 pub(crate) use isolation::Isolation;
-use replication::role::Role;
+pub(crate) use leading::{AppendTicket, Unacknowledged, Unappended};
+use replication::leader::Rules;
+use replication::serve::{Asked, Range, Verdict, judge};
 use residence::Residence;
+use standing::{NO_EPOCH, Standing};
+pub(crate) use surroundings::{PartitionKey, Peer, Peers, Surroundings};
 pub(crate) use watchers::Watcher;
-use watchers::Watchers;
 
-/// A partition that is assigned to this broker. It serves clients while this broker leads it.
+/// One replica of a partition, on this broker. It leads or follows as the metadata says; until that is known it does
+/// neither.
 ///
-/// One replica holds it, so the high watermark is derived: what is written (in sync with the kernel) or,
-/// under `durability=fsync`, what is durable. Nothing above it is shown to anybody.
+/// Nothing above the high watermark is shown to consumers: what all replicas in sync hold, written (in sync with the
+/// kernel) or, under `durability=fsync`, durable. Where this is the only replica that is its log's own mark, and takes
+/// no lock of replication's.
 #[derive(Debug)]
 pub struct Partition {
-    index: i32,
-    /// The epoch it leads in, or [`NOT_LEADING`].
-    led_epoch: AtomicI32,
-    role: Mutex<Option<Role>>,
-    level: Level,
     log: AnyLog,
     directory: Arc<LogDir>,
-    watchers: Arc<Watchers>,
-    residence: Arc<Mutex<Residence>>,
+    standing: Arc<Standing>,
+    /// One change of role, or one answer of a leader, at a time. Held over I/O; nobody who serves requests waits for it.
+    turn: tokio::sync::Mutex<()>,
 }
-
-/// Stands in the place of a leader epoch while another broker, or none, leads.
-const NOT_LEADING: i32 = -1;
 
 /// Why a partition cannot be opened or closed.
 #[derive(Debug, thiserror::Error)]
@@ -61,13 +74,6 @@ pub enum PartitionError {
         /// The log's latest.
         latest_epoch: i32,
     },
-}
-
-/// Where an append stands: what the answer says and what it waits for.
-#[derive(Clone, Debug)]
-pub(crate) struct AppendTicket {
-    pub(crate) appended: Appended,
-    upto_offset: i64,
 }
 
 /// What a partition looks like at one moment.
@@ -90,15 +96,15 @@ pub(crate) struct Fetched {
 }
 
 impl Partition {
-    /// Opens the log `name` in `directory` and recovers it as needed; nobody leads it here yet. A fault of the log takes
-    /// the whole directory out of service.
+    /// Opens the log `name` in `directory` and recovers it as needed. A fault of the log takes the whole directory out
+    /// of service. The replica neither leads nor follows before [`Partition::take_role`].
     pub(crate) async fn open(
         directory: Arc<LogDir>,
         name: &str,
-        topic_id: Uuid,
-        index: i32,
+        key: PartitionKey,
         settings: &TopicSettings,
         recovery: Recovery,
+        around: Arc<Surroundings>,
     ) -> Result<(Self, RecoveryReport), PartitionError> {
         let config = settings.log.clone();
         let level = match config.durability {
@@ -110,67 +116,58 @@ impl Partition {
             log_start_offset: recovery.log_start,
             clean: recovery.clean,
         };
-        let (log, report) =
-            Log::open(directory.store().clone(), &directory.path().join(name), topic_id, config, hints)
-                .await?;
-        let watchers = Arc::new(Watchers::default());
+        let path = directory.path().join(name);
+        let (log, report) = Log::open(directory.store().clone(), &path, key.topic_id, config, hints).await?;
         let marks = log.marks();
-        let residence = Arc::new(Mutex::new(Residence::from(marks.at(level), marks.durable)));
-        let (observed, holder, resident) = (watchers.clone(), directory.clone(), residence.clone());
+        let rules = Rules { min_isr: settings.min_isr, lag_max: around.lag_max() };
+        let high_watermark = recovery.high_watermark.unwrap_or(marks.start_offset);
+        let high_watermark = high_watermark.clamp(marks.start_offset, marks.accepted);
+        let residence = Residence::from(marks.at(level), marks.durable);
+        let standing = Arc::new(Standing::new(key, around, level, rules, high_watermark, residence));
+        let (observed, holder) = (standing.clone(), directory.clone());
         log.set_observer(Arc::new(move |marks: &Marks| {
             marks.fault.iter().for_each(|fault| holder.fail(fault.clone()));
-            let mut residence = lock(&resident);
-            residence.readable_to(marks.at(level), Instant::now);
-            if residence.synced_to(marks.durable) {
+            if observed.observed(marks) {
                 holder.synced();
             }
-            drop(residence);
-            observed.wake();
         }));
-        let (led_epoch, role) = (AtomicI32::new(NOT_LEADING), Mutex::default());
-        Ok((Self { index, led_epoch, role, level, log, directory, watchers, residence }, report))
+        Ok((Self { log, directory, standing, turn: tokio::sync::Mutex::new(()) }, report))
     }
 
     /// Index inside its topic.
     pub fn index(&self) -> i32 {
-        self.index
+        self.standing.key.index
     }
 
-    /// The epoch it leads in; -1 while it does not.
+    /// Topic and index.
+    pub(crate) fn key(&self) -> PartitionKey {
+        self.standing.key
+    }
+
+    /// The leader epoch that this replica knows, -1 while it knows none.
     pub fn leader_epoch(&self) -> i32 {
-        self.led_epoch.load(Ordering::Acquire)
+        self.standing.known_epoch()
     }
 
-    /// Whether this broker leads it.
+    /// Whether this replica leads.
     pub(crate) fn leads(&self) -> bool {
-        self.leader_epoch() != NOT_LEADING
+        self.standing.leads_in() != NO_EPOCH
     }
 
-    /// What the metadata made of it last; `None` since the start.
-    pub(crate) fn role(&self) -> Option<Role> {
-        *lock(&self.role)
+    /// Refuses whoever knows another leader epoch (rule E26), and everybody if this replica does not lead.
+    pub(crate) fn check_leads(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
+        replication::serve::fence(current_leader_epoch, self.leader_epoch())?;
+        if self.leads() { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
     }
 
-    /// Goes on as before, by a newer record.
-    pub(crate) fn go_on(&self, role: Role) {
-        *lock(&self.role) = Some(role);
+    /// Whether this replica follows another.
+    pub(crate) fn follows(&self) -> bool {
+        !self.leads() && self.standing.lock().role.is_some_and(|role| role.leader.is_some())
     }
 
-    /// Leads in the epoch of `role`, which begins at the log end even before its first batch (rule E27).
-    pub(crate) async fn lead(&self, role: Role) -> Result<(), PartitionError> {
-        self.log.new_generation();
-        self.log.assign_leader_epoch(role.leader_epoch).await?;
-        *lock(&self.role) = Some(role);
-        self.led_epoch.store(role.leader_epoch, Ordering::Release);
-        Ok(())
-    }
-
-    /// Leads no more: whoever waits for records of this broker's is told so.
-    pub(crate) fn give_up(&self, role: Role) {
-        self.led_epoch.store(NOT_LEADING, Ordering::Release);
-        *lock(&self.role) = Some(role);
-        self.log.new_generation();
-        self.watchers.wake();
+    /// How many records its leader has committed that this follower lacks, as of the last answer.
+    pub(crate) fn follower_lag(&self) -> i64 {
+        self.standing.lag.load(Ordering::Relaxed)
     }
 
     /// Whether its disk failed.
@@ -204,7 +201,7 @@ impl Partition {
     /// Log start, high watermark and log end, taken together.
     pub(crate) fn bounds(&self) -> Bounds {
         let marks = self.log.marks();
-        let high_watermark = marks.at(self.level);
+        let high_watermark = self.standing.high_watermark(&marks);
         Bounds {
             log_start: marks.start_offset,
             high_watermark,
@@ -213,46 +210,41 @@ impl Partition {
         }
     }
 
-    /// Appends a client's validated batch; the order of calls is the order in the log.
-    pub(crate) async fn append(&self, batch: Batch) -> Result<AppendTicket, AppendError> {
-        let leader_epoch = self.leader_epoch();
-        if leader_epoch == NOT_LEADING {
-            return Err(AppendError::Closed);
+    /// Judges what a consumer asks before anything is read (rules E18, E26, E27). A replica that does not lead serves those
+    /// that may read from any (KIP-392), up to its own high watermark.
+    pub(crate) fn judge(&self, bounds: &Bounds, asked: &Asked, from_any: bool) -> Verdict {
+        let leads = self.leads();
+        let may_serve = leads || (from_any && self.follows());
+        if !may_serve {
+            let fenced = replication::serve::fence(asked.current_leader_epoch, self.leader_epoch());
+            return Verdict::Refuse(fenced.err().unwrap_or(ErrorCode::NotLeaderOrFollower));
         }
-        let request = AppendRequest { batch, leader_epoch, origin: Origin::Client };
-        let appended = self.log.append(request).await?;
-        let upto_offset = appended.last_offset + 1;
-        Ok(AppendTicket { appended, upto_offset })
-    }
-
-    /// Whether the records of `ticket` have reached what an acknowledgement promises.
-    pub(crate) fn is_reached(&self, ticket: &AppendTicket) -> bool {
-        let marks = self.log.marks();
-        marks.generation == ticket.appended.generation && marks.at(self.level) >= ticket.upto_offset
-    }
-
-    /// Waits until an acknowledgement of `ticket` is true; `None` after `timeout`, the records stay.
-    pub(crate) async fn wait_acked(
-        &self,
-        ticket: &AppendTicket,
-        timeout: Option<Duration>,
-    ) -> Option<Result<(), WaitError>> {
-        let reached = self.log.wait(ticket.appended.generation, self.level, ticket.upto_offset);
-        match timeout {
-            None => Some(reached.await),
-            Some(limit) => tokio::time::timeout(limit, reached).await.ok(),
+        let epoch_end = match asked.last_fetched_epoch {
+            -1 => plimsoll_log::UNKNOWN_EPOCH_END,
+            epoch => self.log.epoch_end_offset(epoch),
+        };
+        let range = Range { start: bounds.log_start, end: bounds.log_end, epoch_end };
+        match judge(asked, self.leader_epoch(), &range) {
+            // The leader may have it already.
+            Verdict::Read if !leads && asked.fetch_offset > bounds.high_watermark => {
+                Verdict::Refuse(ErrorCode::OffsetNotAvailable)
+            }
+            Verdict::Refuse(ErrorCode::OffsetOutOfRange) if !leads && asked.fetch_offset > bounds.log_end => {
+                Verdict::Refuse(ErrorCode::OffsetNotAvailable)
+            }
+            verdict => verdict,
         }
     }
 
-    /// Reads whole batches from `offset` as far as `isolation` lets a consumer see (rules E17–E20).
+    /// Reads whole batches from `offset` as far as `isolation` lets a consumer see within `bounds` (rules E17–E20).
     pub(crate) async fn read(
         &self,
+        bounds: Bounds,
         offset: i64,
         isolation: Isolation,
         max_bytes: usize,
         at_least_one: bool,
     ) -> Result<Fetched, ReadError> {
-        let bounds = self.bounds();
         let upto_offset = bounds.visible(isolation);
         let out_of_range = offset < bounds.log_start || offset > bounds.log_end;
         let read = match isolation {
@@ -272,32 +264,35 @@ impl Partition {
     /// A reader asks for `offset` and so has what lies before. Tells `count` how long that lay here readable: the
     /// nanoseconds and the number of records, stretch by stretch.
     pub(crate) fn asked(&self, offset: i64, count: impl FnMut(u64, u64)) {
-        lock(&self.residence).asked(offset, count);
+        self.standing.residence().asked(offset, count);
     }
 
     /// A reader that asked for `offset` is given records.
     pub(crate) fn gave(&self, offset: i64) {
-        lock(&self.residence).answered(offset, Instant::now);
+        self.standing.residence().answered(offset, Instant::now);
     }
 
     /// Whether its acknowledgements wait for a sync.
     pub(crate) fn acks_after_sync(&self) -> bool {
-        self.level == Level::Durable
+        self.standing.level == Level::Durable
     }
 
     /// Wakes everybody who waits for progress, since there will be none.
     pub(crate) fn wake_watchers(&self) {
-        self.watchers.wake();
+        self.standing.fail_waiting(ErrorCode::NotLeaderOrFollower);
+        self.standing.consumers.wake();
+        self.standing.followers.wake();
     }
 
-    /// Wakes `watcher` at the next progress of this partition.
+    /// Wakes `watcher` once consumers may see more.
     pub(crate) fn watch(&self, watcher: &Watcher) {
-        self.watchers.add(watcher);
+        self.standing.consumers.add(watcher);
     }
-}
 
-fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Wakes `watcher` once followers may read more.
+    pub(crate) fn watch_as_follower(&self, watcher: &Watcher) {
+        self.standing.followers.add(watcher);
+    }
 }
 
 /// How to recover a log.
@@ -307,6 +302,8 @@ pub(crate) struct Recovery {
     pub(crate) point: Option<i64>,
     /// Where the log starts, if its start was moved.
     pub(crate) log_start: Option<i64>,
+    /// Up to where its replica could be consumed.
+    pub(crate) high_watermark: Option<i64>,
     /// The last stop was clean.
     pub(crate) clean: bool,
 }

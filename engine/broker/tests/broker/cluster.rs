@@ -13,7 +13,7 @@ use plimsoll_wire::{ErrorCode, Request, Response};
 use super::common::{Client, Data, TestBroker, batch, topic_name, until};
 
 /// How a node of a test cluster is told apart: its id and what else it is told.
-fn settings(data: &Data, node_id: i32, ports: &[u16], more: &[&str]) -> Settings {
+pub(crate) fn settings(data: &Data, node_id: i32, ports: &[u16], more: &[&str]) -> Settings {
     let voters = (1..).zip(ports).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect::<Vec<_>>();
     let voters = format!("controller.quorum.voters={}", voters.join(","));
     let id = format!("node.id={node_id}");
@@ -22,7 +22,7 @@ fn settings(data: &Data, node_id: i32, ports: &[u16], more: &[&str]) -> Settings
 }
 
 /// Ports that the system gives to nobody by itself, so that they are free again after a stop.
-fn ports(count: usize) -> Vec<u16> {
+pub(crate) fn ports(count: usize) -> Vec<u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let candidates = std::iter::repeat_with(|| {
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -68,7 +68,7 @@ pub(crate) fn topic(name: &str, partitions: i32, replicas: i16) -> CreatableTopi
 }
 
 /// Waits until all see the topic alike and every partition is led.
-fn agreed(brokers: &[&TestBroker], topic: &str) -> Vec<(i32, Vec<i32>)> {
+pub(crate) fn agreed(brokers: &[&TestBroker], topic: &str) -> Vec<(i32, Vec<i32>)> {
     let mut views = Vec::new();
     until("all see the topic alike", || {
         views = brokers.iter().map(|broker| seen(&mut broker.client(), topic)).collect();

@@ -16,6 +16,7 @@ mod list_offsets;
 mod log_dirs;
 mod produce;
 mod producer_ids;
+mod replicated;
 mod restart;
 mod sessions;
 mod startup;

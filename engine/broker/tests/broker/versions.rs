@@ -15,12 +15,15 @@ use plimsoll_wire::messages::elect_leaders_request::TopicPartitions;
 use plimsoll_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use plimsoll_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use plimsoll_wire::messages::metadata_request::MetadataRequestTopic;
+use plimsoll_wire::messages::offset_for_leader_epoch_request::{
+    OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
 use plimsoll_wire::messages::{
     AlterPartitionReassignmentsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
     DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
     DescribeQuorumRequest, ElectLeadersRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest,
     InitProducerIdRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-    UnregisterBrokerRequest,
+    OffsetForLeaderEpochRequest, UnregisterBrokerRequest,
 };
 use plimsoll_wire::{APIS, Api, ApiKey, ErrorCode, NoSlice, Request, Response, Uuid};
 
@@ -86,6 +89,13 @@ fn request(key: ApiKey, version: i16, id: Uuid) -> Request {
         }
         ApiKey::InitProducerId => {
             Request::InitProducerId(InitProducerIdRequest::default().with_transactional_id(None))
+        }
+        ApiKey::OffsetForLeaderEpoch => {
+            let partition =
+                OffsetForLeaderPartition::default().with_current_leader_epoch(-1).with_leader_epoch(0);
+            let topic =
+                OffsetForLeaderTopic::default().with_topic(topic_name("t")).with_partitions(vec![partition]);
+            Request::OffsetForLeaderEpoch(OffsetForLeaderEpochRequest::default().with_topics(vec![topic]))
         }
         ApiKey::DescribeConfigs => {
             let resource = DescribeConfigsResource::default()
@@ -192,6 +202,11 @@ fn check(version: i16, response: &Response<NoSlice>) {
             assert_eq!(answer.responses[0].error_code, ErrorCode::UnknownTopicOrPartition.code());
         }
         Response::InitProducerId(answer) => assert!(answer.error_code == 0 && answer.producer_id.0 >= 0),
+        Response::OffsetForLeaderEpoch(answer) => {
+            let end = &answer.topics[0].partitions[0];
+            assert_eq!((end.error_code, end.leader_epoch), (0, 0));
+            assert!(end.end_offset > 0);
+        }
         Response::DescribeConfigs(answer) => {
             assert_eq!(answer.results[0].error_code, 0);
             assert!(answer.results[0].configs.len() > 5);

@@ -5,9 +5,9 @@ use plimsoll_wire::fetch::{FetchPartition, FetchRequest, FetchTopic, ForgottenTo
 use plimsoll_wire::messages::{
     ApiVersionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
     DescribeClusterRequest, DescribeConfigsRequest, FindCoordinatorRequest, InitProducerIdRequest,
-    ListOffsetsRequest, MetadataRequest, create_topics_request as create, delete_records_request as records,
-    delete_topics_request as delete, describe_configs_request as configs, list_offsets_request as offsets,
-    metadata_request as metadata,
+    ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, create_topics_request as create,
+    delete_records_request as records, delete_topics_request as delete, describe_configs_request as configs,
+    list_offsets_request as offsets, metadata_request as metadata, offset_for_leader_epoch_request as epochs,
 };
 use plimsoll_wire::produce::{PartitionProduce, ProduceRecords, ProduceRequest, TopicProduce};
 use plimsoll_wire::{ApiKey, Request, RequestHeader, StrBytes, Uuid, encode_request};
@@ -67,6 +67,7 @@ fn follower_fetch(name: &'static str, topic_id: Uuid) -> Request {
         (partition.current_leader_epoch, partition.last_fetched_epoch) = (4, 3);
         (partition.log_start_offset, partition.high_watermark) = (10, 90);
         partition.replica_directory_id = TOPIC_ID;
+        partition.durable_offset = 70;
     }
     Request::Fetch(request)
 }
@@ -131,6 +132,19 @@ fn delete_records() -> Request {
     Request::DeleteRecords(DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(5_000))
 }
 
+fn offset_for_leader_epoch() -> Request {
+    let partition = |index| {
+        epochs::OffsetForLeaderPartition::default()
+            .with_partition(index)
+            .with_current_leader_epoch(4)
+            .with_leader_epoch(3)
+    };
+    let topic = epochs::OffsetForLeaderTopic::default()
+        .with_topic(text("topic").into())
+        .with_partitions(vec![partition(0), partition(1)]);
+    Request::OffsetForLeaderEpoch(OffsetForLeaderEpochRequest::default().with_topics(vec![topic]))
+}
+
 fn describe_configs(documentation: bool) -> Request {
     let keys = vec![text("segment.bytes"), text("retention.ms")];
     let resource = configs::DescribeConfigsResource::default()
@@ -184,6 +198,7 @@ fn candidates(key: ApiKey) -> Vec<Request> {
                 init.with_transactional_id(Some(text("tx").into())).with_producer_epoch(2),
             ),
         ],
+        ApiKey::OffsetForLeaderEpoch => vec![offset_for_leader_epoch()],
         ApiKey::DescribeConfigs => vec![describe_configs(false), describe_configs(true)],
         ApiKey::DescribeCluster => vec![Request::DescribeCluster(DescribeClusterRequest::default())],
         ApiKey::CreatePartitions

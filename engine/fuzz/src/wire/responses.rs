@@ -8,11 +8,11 @@ use plimsoll_wire::fetch::{
 use plimsoll_wire::messages::{
     CreateTopicsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeClusterResponse,
     DescribeConfigsResponse, FindCoordinatorResponse, InitProducerIdResponse, ListOffsetsResponse,
-    MetadataResponse, api_versions_response as versions, create_topics_response as create,
+    MetadataResponse, OffsetForLeaderEpochResponse, api_versions_response as versions, create_topics_response as create,
     delete_records_response as records, delete_topics_response as delete,
     describe_cluster_response as cluster, describe_configs_response as configs,
     find_coordinator_response as coordinator, list_offsets_response as offsets,
-    metadata_response as metadata,
+    metadata_response as metadata, offset_for_leader_epoch_response as epochs,
 };
 use plimsoll_wire::produce::{PartitionProduceResponse, ProduceResponse, RecordError, TopicProduceResponse};
 use plimsoll_wire::{
@@ -146,6 +146,14 @@ fn delete_records() -> Response {
     Response::DeleteRecords(DeleteRecordsResponse::default().with_topics(vec![topic]))
 }
 
+fn offset_for_leader_epoch() -> Response {
+    let partition = epochs::EpochEndOffset::default().with_leader_epoch(3).with_end_offset(77);
+    let topic = epochs::OffsetForLeaderTopicResult::default()
+        .with_topic(text("topic").into())
+        .with_partitions(vec![partition]);
+    Response::OffsetForLeaderEpoch(OffsetForLeaderEpochResponse::default().with_topics(vec![topic]))
+}
+
 fn describe_configs(full: bool) -> Response {
     let mut config = configs::DescribeConfigsResourceResult::default()
         .with_name(text("segment.bytes"))
@@ -187,6 +195,7 @@ fn candidates(key: ApiKey) -> Vec<Response> {
         ApiKey::DeleteTopics => vec![delete_topics(Uuid::nil()), delete_topics(TOPIC_ID)],
         ApiKey::DeleteRecords => vec![delete_records()],
         ApiKey::InitProducerId => vec![Response::InitProducerId(InitProducerIdResponse::default())],
+        ApiKey::OffsetForLeaderEpoch => vec![offset_for_leader_epoch()],
         ApiKey::DescribeConfigs => vec![describe_configs(false), describe_configs(true)],
         ApiKey::DescribeCluster => vec![describe_cluster()],
         ApiKey::CreatePartitions

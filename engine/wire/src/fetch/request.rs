@@ -8,6 +8,9 @@ use crate::part::NoSlice;
 use crate::reader::Reader;
 use crate::writer::{Tags, Writer};
 
+/// The tag of a follower's durable offset, far above Kafka's own.
+const DURABLE_OFFSET_TAG: u32 = 10_000;
+
 /// A Fetch request of a consumer or a follower.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FetchRequest {
@@ -98,6 +101,8 @@ pub struct FetchPartition {
     /// The high watermark the fetcher knows, -1 for none, `i64::MAX` if it does not say. From version 18
     /// (KIP-1166).
     pub high_watermark: i64,
+    /// How far the follower's log is durable, -1 if it does not say. A field of our own, from version 12.
+    pub durable_offset: i64,
 }
 
 impl Default for FetchPartition {
@@ -111,6 +116,7 @@ impl Default for FetchPartition {
             partition_max_bytes: i32::MAX,
             replica_directory_id: Uuid::nil(),
             high_watermark: i64::MAX,
+            durable_offset: -1,
         }
     }
 }
@@ -254,11 +260,12 @@ impl FetchPartition {
         Ok(partition)
     }
 
-    /// Kafka's tags are 0 and 1; a private one for followers would stand here with a number far above.
+    /// Kafka's tags are 0 and 1.
     fn decode_tag(&mut self, tag: u32, value: &mut Reader, version: i16) -> Result<bool, WireError> {
         match tag {
             0 if version >= 17 => self.replica_directory_id = value.uuid("replica_directory_id")?,
             1 if version >= 18 => self.high_watermark = value.int64("high_watermark")?,
+            DURABLE_OFFSET_TAG => self.durable_offset = value.int64("durable_offset")?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -291,6 +298,12 @@ impl FetchPartition {
         if version >= 18 && self.high_watermark != i64::MAX {
             tags.add(1, |tag| {
                 tag.int64(self.high_watermark);
+                Ok(())
+            })?;
+        }
+        if self.durable_offset != -1 {
+            tags.add(DURABLE_OFFSET_TAG, |tag| {
+                tag.int64(self.durable_offset);
                 Ok(())
             })?;
         }

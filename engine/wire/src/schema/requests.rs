@@ -64,6 +64,20 @@ pub(super) const INIT_PRODUCER_ID: &[Field] = &[
     int16("producer_epoch").from(3),
 ];
 
+pub(super) const OFFSET_FOR_LEADER_EPOCH: &[Field] = &[
+    int32("replica_id").from(3),
+    structs(
+        "topics",
+        &[
+            string("topic"),
+            structs(
+                "partitions",
+                &[int32("partition"), int32("current_leader_epoch").from(2), int32("leader_epoch")],
+            ),
+        ],
+    ),
+];
+
 pub(super) const DESCRIBE_CONFIGS: &[Field] = &[
     structs("resources", &[int8("resource_type"), string("resource_name"), strings("configuration_keys")]),
     int8("include_synonyms"),

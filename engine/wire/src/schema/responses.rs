@@ -137,6 +137,25 @@ pub(super) const DELETE_RECORDS: &[Field] = &[
 pub(super) const INIT_PRODUCER_ID: &[Field] =
     &[int32("throttle_time_ms"), int16("error_code"), int64("producer_id"), int16("producer_epoch")];
 
+pub(super) const OFFSET_FOR_LEADER_EPOCH: &[Field] = &[
+    int32("throttle_time_ms").from(2),
+    structs(
+        "topics",
+        &[
+            string("topic"),
+            structs(
+                "partitions",
+                &[
+                    int16("error_code"),
+                    int32("partition"),
+                    int32("leader_epoch").from(1),
+                    int64("end_offset"),
+                ],
+            ),
+        ],
+    ),
+];
+
 pub(super) const DESCRIBE_CONFIGS: &[Field] = &[
     int32("throttle_time_ms"),
     structs(

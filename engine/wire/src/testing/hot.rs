@@ -133,6 +133,7 @@ fn fetch_partition(random: &mut Random, version: i16) -> FetchPartition {
             .maybe(version >= 17, |random| Uuid::from_u128(random.next().into()))
             .unwrap_or_default(),
         high_watermark: random.maybe(version >= 18, Random::int64).unwrap_or(i64::MAX),
+        durable_offset: -1,
     }
 }
 
@@ -592,6 +593,22 @@ fn no_records_is_an_empty_field_and_never_null() {
         // Behind the records stand only the tag sections of partition, topic and response.
         let tags = if version >= 12 { 3 } else { 0 };
         assert!(frame.slice(..frame.len() - tags).ends_with(empty), "v{version} {frame:?}");
+    }
+}
+
+/// A field of our own: Kafka skips it, and it is where no tag of Kafka's will be.
+#[test]
+fn a_followers_durable_offset_is_a_tag_that_others_skip() {
+    let partition = FetchPartition { durable_offset: 41, fetch_offset: 50, ..FetchPartition::default() };
+    let topics = vec![FetchTopic { partitions: vec![partition], ..FetchTopic::default() }];
+    let request = FetchRequest { topics, ..FetchRequest::default() };
+    for version in 12..=18 {
+        let (frame, head) = request_round_trip(ApiKey::Fetch, version, Request::Fetch(request.clone()));
+        let theirs = kp::FetchRequest::decode(&mut frame.slice(head..), version).unwrap();
+        let partition = &theirs.topics[0].partitions[0];
+        let tags: Vec<_> =
+            partition.unknown_tagged_fields.iter().map(|(tag, value)| (*tag, value.len())).collect();
+        assert_eq!((partition.fetch_offset, tags), (50, vec![(10_000, 8)]), "v{version}");
     }
 }
 

@@ -119,6 +119,11 @@ impl<W> Purgatory<W> {
         self.waiting.remove(&key).map(|(_, who)| who)
     }
 
+    /// Takes out everybody: nobody will be told by the high watermark any more.
+    pub fn drain(&mut self) -> Vec<W> {
+        std::mem::take(&mut self.waiting).into_values().map(|(_, who)| who).collect()
+    }
+
     /// Takes out all who have an answer now, in the order of their offsets. To be called whenever `reach` changed, and
     /// before anybody of a new generation is let in.
     pub fn settle(&mut self, reach: &Reach) -> Vec<(W, Result<(), ErrorCode>)> {

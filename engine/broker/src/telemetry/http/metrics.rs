@@ -1,5 +1,7 @@
 //! `GET /metrics`: Prometheus text. Names and meanings are in `docs/metrics.md`.
 
+mod replication;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -68,7 +70,9 @@ impl Collector for Metrics {
         self.requests(&mut encoder)?;
         self.network(&mut encoder)?;
         self.directories(&mut encoder)?;
-        self.logs(&mut encoder)
+        self.logs(&mut encoder)?;
+        self.replication(&mut encoder)?;
+        self.lag(&mut encoder)
     }
 }
 
