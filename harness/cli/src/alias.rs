@@ -6,7 +6,7 @@ use std::path::Path;
 /// Kafka's tool, and the verb that stands for it.
 const ALIASES: &[(&str, &[&str])] = &[("kafka-dump-log", &["storage", "dump"]), ("kafka-topics", &["topic"])];
 /// A tool that says by a flag what to do; here the word comes first.
-const DEEDS: &[(&str, &[&str])] = &[("kafka-topics", &["create", "list", "describe", "delete"])];
+const DEEDS: &[(&str, &[&str])] = &[("kafka-topics", &["create", "list", "describe", "alter", "delete"])];
 
 /// The command line with the verb that `argv[0]` stands for, if it is a tool's name, with or without `.sh`.
 pub(crate) fn expand(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {

@@ -20,6 +20,7 @@ mod interrupt;
 mod measure;
 mod options;
 mod pages;
+mod reassign;
 mod storage;
 mod stored;
 mod sweep;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         }
         Verb::Cluster { verb } => cluster::run(&verb),
         Verb::Topic { verb } => topic::run(&verb),
+        Verb::Reassign { verb } => reassign::run(&verb),
         Verb::Corpus(options) => corpus::run(&options),
         Verb::Codecs(options) => codecs::run(&options),
         Verb::Doctor(options) => doctor::run(&options),

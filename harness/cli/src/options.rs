@@ -62,11 +62,17 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: crate::cluster::ClusterVerb,
     },
-    /// Topics of any cluster: made, listed, described, deleted.
+    /// Topics of any cluster: made, listed, described, altered, deleted.
     Topic {
         /// What to do.
         #[command(subcommand)]
         verb: crate::topic::TopicVerb,
+    },
+    /// Partitions of any cluster moved to other brokers.
+    Reassign {
+        /// What to do.
+        #[command(subcommand)]
+        verb: crate::reassign::ReassignVerb,
     },
     /// The storage engine alone: measured against the device, its directories read, checked and repaired.
     Storage {
@@ -105,6 +111,7 @@ impl Verb {
             Verb::Storage { verb } => verb.wants_json(),
             Verb::Cluster { verb } => verb.wants_json(),
             Verb::Topic { verb } => verb.wants_json(),
+            Verb::Reassign { verb } => verb.wants_json(),
             Verb::Quick(options) => options.measure.common.json,
             Verb::Run(options) => options.measure.common.json,
             Verb::Sweep(options) => options.common.json,

@@ -184,10 +184,38 @@ fn check_topics(dir: &str, bootstrap: &str) {
         (&"2".into(), Some(3))
     );
     assert_eq!(code(&ask(&["topic", "describe", "nowhere"])), 1);
+    assert_eq!(code(&ask(&["topic", "add-partitions", "orders", "--partitions", "5"])), 0);
+    let fewer = ask(&["topic", "add-partitions", "orders", "--partitions", "2"]);
+    assert_eq!((code(&fewer), &document(&fewer)["topics"][0]["error"]), (1, &"INVALID_PARTITIONS".into()));
+    let altered = ask(&[
+        "topic",
+        "alter",
+        "orders",
+        "--config",
+        "retention.ms=60000",
+        "--delete-config",
+        "min.insync.replicas",
+    ]);
+    assert_eq!(code(&altered), 0, "{}", text(&altered.stdout));
+    let described = document(&ask(&["topic", "describe", "orders"]));
+    let topic = &described["topics"][0];
+    assert_eq!(
+        (&topic["config"]["retention.ms"], topic["partitions"].as_array().map(Vec::len)),
+        (&"60000".into(), Some(5))
+    );
+    assert_eq!(topic["config"]["min.insync.replicas"], Value::Null);
+    assert_eq!(code(&ask(&["reassign", "start", "--topic", "orders", "--to", "2,1"])), 0);
+    assert_eq!(
+        code(&ask(&["reassign", "start", "--topic", "orders", "--to", "2"])),
+        64,
+        "it has two replicas"
+    );
+    assert_eq!(code(&ask(&["reassign", "status"])), 0);
     let listed = document(&ask(&["topic", "list", "--exclude-internal"]));
     assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
     let info = document(&ask(&["cluster", "info"]));
     assert_eq!(info["brokers"].as_array().map(Vec::len), Some(2), "{info}");
+    assert_eq!(info["quorum"]["leader"], 1, "{info}");
     let status = output_of(&["cluster", "status", "--dir", dir, "--json"]);
     assert_eq!((code(&status), &document(&status)["status"]), (0, &"ok".into()), "{}", text(&status.stdout));
     assert_eq!(code(&ask(&["topic", "delete", "orders"])), 0);

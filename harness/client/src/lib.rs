@@ -17,6 +17,7 @@
 //! Everything here is `Send` and runs on any tokio runtime, one thread or many.
 
 mod admin;
+mod alter;
 mod connection;
 mod error;
 mod fetch;
@@ -34,6 +35,7 @@ pub use plimsoll_records as records;
 pub use plimsoll_wire as wire;
 
 pub use admin::{BrokerInfo, ClusterDescription, ConfigEntry, ConfigResource, NewTopic, TopicOutcome};
+pub use alter::{Quorum, Reassignment};
 pub use connection::Connection;
 pub use error::{ClientError, Loss};
 pub use fetch::{FetchFrom, FetchReply, FetchSpec, FetchedPartition};

@@ -12,11 +12,21 @@ struct Info {
     cluster_id: Option<String>,
     /// The broker to which requests for the controller go; with Apache Kafka in KRaft any broker.
     controller_id: i32,
+    /// Who keeps the metadata; `null` where the cluster does not tell.
+    quorum: Option<Quorum>,
     brokers: Vec<Broker>,
     topics: usize,
     partitions: usize,
     under_replicated: usize,
     offline: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Quorum {
+    leader: i32,
+    epoch: i32,
+    voters: Vec<i32>,
+    observers: Vec<i32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,7 +65,16 @@ async fn ask(options: &InfoOptions) -> anyhow::Result<Info> {
         })
         .collect();
     brokers.sort_by_key(|broker| broker.id);
+    // Older clusters have none, and not everybody may ask.
+    let quorum = connection.describe_quorum().await.ok();
+    let quorum = quorum.map(|found| Quorum {
+        leader: found.leader,
+        epoch: found.epoch,
+        voters: found.voters,
+        observers: found.observers,
+    });
     Ok(Info {
+        quorum,
         schema: "cluster-info/1.0",
         cluster_id: cluster.cluster_id.clone(),
         controller_id: cluster.controller_id,
@@ -90,6 +109,13 @@ fn table(info: &Info) -> String {
         info.under_replicated,
         info.offline
     );
+    if let Some(quorum) = &info.quorum {
+        let ids = |ids: &[i32]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let (voters, observers) = (ids(&quorum.voters), ids(&quorum.observers));
+        text += &format!("quorum: leader {} in epoch {}, voters {voters}", quorum.leader, quorum.epoch);
+        text +=
+            &if observers.is_empty() { "\n\n".to_owned() } else { format!(", observers {observers}\n\n") };
+    }
     text += &text_table(&["broker", "address", "rack", "leaders", "replicas"], &rows, 3..);
     text
 }

@@ -1,11 +1,12 @@
 //! `topic`: topics of any cluster, through the wire.
 
+mod alter;
 mod create;
 mod delete;
 mod describe;
 mod list;
 mod options;
-mod refused;
+pub(crate) mod refused;
 
 use plimsoll_results::Exit;
 
@@ -19,6 +20,8 @@ pub(crate) fn run(verb: &TopicVerb) -> anyhow::Result<Exit> {
             TopicVerb::Create(options) => create::run(options).await,
             TopicVerb::List(options) => list::run(options).await,
             TopicVerb::Describe(options) => describe::run(options).await,
+            TopicVerb::Alter(options) => alter::run(options).await,
+            TopicVerb::AddPartitions(options) => alter::add(options).await,
             TopicVerb::Delete(options) => delete::run(options).await,
         }
     })

@@ -12,6 +12,10 @@ pub(crate) enum TopicVerb {
     List(ListOptions),
     /// Says of each partition who leads it, who has it and who is in sync; and the topic's own settings.
     Describe(DescribeOptions),
+    /// Sets and removes settings of a topic.
+    Alter(AlterOptions),
+    /// Gives a topic more partitions.
+    AddPartitions(AddOptions),
     /// Deletes topics with all their records.
     Delete(DeleteOptions),
 }
@@ -22,6 +26,8 @@ impl TopicVerb {
             TopicVerb::Create(options) => options.at.json,
             TopicVerb::List(options) => options.at.json,
             TopicVerb::Describe(options) => options.at.json,
+            TopicVerb::Alter(options) => options.at.json,
+            TopicVerb::AddPartitions(options) => options.at.json,
             TopicVerb::Delete(options) => options.at.json,
         }
     }
@@ -105,4 +111,32 @@ pub(crate) struct DeleteOptions {
     /// One that is not there is no failure.
     #[arg(long)]
     pub(crate) if_exists: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AlterOptions {
+    #[command(flatten)]
+    pub(crate) named: Named,
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// A setting of the topic, such as retention.ms=60000; may be repeated.
+    #[arg(long = "config", value_name = "KEY=VALUE")]
+    pub(crate) configs: Vec<String>,
+    /// A setting that goes back to the cluster's; may be repeated.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) delete_config: Vec<String>,
+    /// How many partitions there are to be in all, as Kafka's tool has it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) partitions: Option<i32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddOptions {
+    #[command(flatten)]
+    pub(crate) named: Named,
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// How many partitions there are to be in all. It never gets fewer.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) partitions: i32,
 }
