@@ -1,7 +1,6 @@
 //! The processes: each votes, serves, and keeps its ports over a restart.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use plimsoll_client::records::{Batch, Decompressor, RecordLimits};
 use plimsoll_client::{
     ConnectOptions, Connection, FetchFrom, FetchSpec, NewTopic, PartitionMetadata, TopicRef,
 };
-use plimsoll_target::{Crashed, Launch, Managed};
+use plimsoll_target::{Cluster, Launch, Layout};
 use tempfile::TempDir;
 
 pub(crate) const TOPIC: &str = "t";
@@ -18,7 +17,7 @@ pub(crate) const TOPIC: &str = "t";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Nodes {
-    running: BTreeMap<i32, Managed>,
+    cluster: Cluster,
     _root: TempDir,
 }
 
@@ -30,40 +29,30 @@ fn launch() -> Launch {
         log: std::path::PathBuf::new(),
         start_timeout: Duration::from_secs(60),
         stop_timeout: Duration::from_secs(30),
+        detached: false,
     }
 }
 
 impl Nodes {
-    /// Nodes 1 to 3. The first begins the cluster, the others join it.
+    /// Nodes 1 to 3, which vote and serve.
     pub(crate) fn start(backend: &str, durability: &str) -> Self {
         let root = tempfile::tempdir().expect("a directory");
-        let ports: Vec<u16> = free_ports(3);
-        let voters: Vec<_> = (1..).zip(&ports).map(|(id, port)| format!("{id}@127.0.0.1:{port}")).collect();
-        let config = |id: i32, port: &u16| {
-            let lines = [
-                ("node.id", id.to_string()),
-                ("plimsoll.cluster.id", "killed".to_owned()),
-                ("controller.quorum.voters", voters.join(",")),
-                ("listeners", format!("PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:{port}")),
-                ("plimsoll.storage.backend", backend.to_owned()),
-                ("plimsoll.durability", durability.to_owned()),
-                ("min.insync.replicas", "2".to_owned()),
-                // Small segments, so that kills also hit rolls.
-                ("log.segment.bytes", "65536".to_owned()),
-            ];
-            lines.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<BTreeMap<_, _>>()
-        };
-        let start = |(id, port)| {
-            let started = Managed::start(launch(), &config(id, port), root.path(), false);
-            (id, started.unwrap_or_else(|error| panic!("node {id}: {error}")))
-        };
-        let running = (1..).zip(&ports).map(start).collect();
-        Self { running, _root: root }
+        let lines = [
+            ("plimsoll.storage.backend", backend),
+            ("plimsoll.durability", durability),
+            ("min.insync.replicas", "2"),
+            // Small segments, so that kills also hit rolls.
+            ("log.segment.bytes", "65536"),
+        ];
+        let config = lines.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let cluster = Cluster::ours(launch(), Layout::of(3), &config, root.path(), false).expect("starts");
+        Self { cluster, _root: root }
     }
 
     /// Addresses of the nodes that run.
-    pub(crate) fn addresses(&self) -> Vec<String> {
-        self.running.values().map(|node| node.process().address().to_string()).collect()
+    fn addresses(&self) -> Vec<String> {
+        let running = self.cluster.nodes().iter().filter(|node| node.process().is_some());
+        running.map(|node| node.address().to_string()).collect()
     }
 
     /// Connects to any that runs.
@@ -108,7 +97,9 @@ impl Nodes {
     /// The address of the leader, if one is known that runs.
     pub(crate) async fn leader_address(&self) -> Option<String> {
         let leader = self.partition().await?.leader_id;
-        self.running.get(&leader).map(|node| node.process().address().to_string())
+        let running =
+            self.cluster.nodes().iter().find(|node| node.id() == leader && node.process().is_some());
+        running.map(|node| node.address().to_string())
     }
 
     pub(crate) async fn leader(&self) -> i32 {
@@ -135,12 +126,12 @@ impl Nodes {
     }
 
     /// `kill -9`.
-    pub(crate) fn kill(&mut self, id: i32) -> Crashed {
-        self.running.remove(&id).expect("it runs").kill().expect("killed")
+    pub(crate) fn kill(&mut self, id: i32) {
+        self.cluster.node_mut(id).expect("a node").kill().expect("killed");
     }
 
-    pub(crate) fn restart(&mut self, id: i32, crashed: Crashed) {
-        self.running.insert(id, crashed.restart().expect("restarts"));
+    pub(crate) fn restart(&mut self, id: i32) {
+        self.cluster.restart(id).expect("restarts");
     }
 
     /// Offset and value of every record that a consumer sees.
@@ -169,24 +160,18 @@ impl Nodes {
         }
     }
 
-    /// Stops all and compares what lies on their disks.
-    pub(crate) fn assert_identical_after_stop(mut self) {
-        let stored = |node: &Managed| bytes(&node.data_dir().join(format!("{TOPIC}-0")));
-        // While they run: what a clean stop leaves goes with the directory. Nothing is produced any more.
-        let logs: BTreeMap<_, _> = self.running.iter().map(|(id, node)| (*id, stored(node))).collect();
-        for (id, node) in std::mem::take(&mut self.running) {
-            let stopped = node.stop().expect("stops");
-            assert_eq!((stopped.code, stopped.killed), (Some(0), false), "broker {id}");
-        }
-        let (first, expected) = logs.first_key_value().expect("three");
+    /// Compares what lies on the disks, then stops all. Nothing is produced any more; a stop takes the directories away.
+    pub(crate) fn assert_identical(self) {
+        let stored = self.cluster.nodes().iter();
+        let logs: Vec<_> =
+            stored.map(|node| (node.id(), bytes(&node.data_dir().join(format!("{TOPIC}-0"))))).collect();
+        let stopped = self.cluster.stop().expect("stops");
+        assert_eq!((stopped.code, stopped.killed), (Some(0), false));
+        let (first, expected) = logs.first().expect("three");
         assert!(!expected.is_empty());
         for (id, log) in &logs {
-            assert!(
-                log == expected,
-                "brokers {first} and {id} hold different bytes: {} and {}",
-                expected.len(),
-                log.len()
-            );
+            let sizes = (expected.len(), log.len());
+            assert!(log == expected, "brokers {first} and {id} hold different bytes: {sizes:?}");
         }
     }
 }
@@ -205,10 +190,4 @@ fn bytes(directory: &Path) -> Vec<u8> {
         }
     }
     all
-}
-
-/// Ports that nobody has now.
-fn free_ports(count: usize) -> Vec<u16> {
-    let taken: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-    taken.iter().map(|listener| listener.local_addr().expect("its address").port()).collect()
 }
