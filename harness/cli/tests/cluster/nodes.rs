@@ -77,7 +77,8 @@ impl Nodes {
             configs: BTreeMap::new(),
         };
         loop {
-            let outcomes = self.any().await.create_topics(&[topic.clone()], Duration::from_secs(10)).await;
+            let outcomes =
+                self.any().await.create_topics(std::slice::from_ref(&topic), Duration::from_secs(10)).await;
             match outcomes.expect("answered").first() {
                 Some(outcome) if outcome.error.is_none() => break,
                 // Not all three are in service yet.
