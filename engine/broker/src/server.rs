@@ -14,7 +14,7 @@ use tracing::{debug, error, info, warn};
 use crate::broker::Broker;
 use crate::cleaner;
 use crate::config::{Endpoint, Settings};
-use crate::control::{Door, Quorum, attend, hand_over};
+use crate::control::{Door, Quorum, attend, hand_over, report_offline};
 use crate::error::BrokerError;
 use crate::housekeeping::{expire_producers, keep_house};
 use crate::log_dirs::{LogDirs, supervise};
@@ -180,9 +180,10 @@ async fn serve_clients(
         ending.send_replace(true);
     };
     let proposer = ThroughController { controller: broker.quorum.controller(), around: &broker.around };
-    let ((), (), (), (), (), (), (), supervised) = tokio::join!(
+    let ((), (), (), (), (), (), (), (), supervised) = tokio::join!(
         accept(listener, workers.doors(), &broker.settings, stopped.clone()),
         follower.run(stopped.clone()),
+        report_offline(&broker, stopped.clone()),
         keep_house(&broker, &stopped),
         expire_producers(&broker, stopped.clone()),
         cleaner::run(&broker, stopped.clone()),

@@ -2,8 +2,8 @@
 //!
 //! In the order of a start: [`quorum`] opens this process's node of the controller quorum; [`register`] has the broker
 //! registered there and waits until it sees that; [`follow`] makes true here what each image of the metadata says, for which
-//! [`replicas`] opens and removes logs and [`place`] gives each open partition its role; [`attend`] looks whether the broker
-//! may go on; [`hand_over`] gives leaderships away before a stop.
+//! [`replicas`] opens and removes logs and [`place`] gives each open partition its role; [`report_offline`] tells whose disk
+//! failed; [`attend`] looks whether the broker may go on; [`hand_over`] gives leaderships away before a stop.
 
 mod attend;
 mod follow;
@@ -12,6 +12,7 @@ mod place;
 mod quorum;
 mod register;
 mod replicas;
+mod report_offline;
 
 pub(crate) use attend::attend;
 pub(crate) use follow::Follower;
@@ -20,3 +21,4 @@ pub(crate) use place::place;
 pub(crate) use quorum::{Door, Quorum};
 pub(crate) use register::register;
 pub(crate) use replicas::tell_recovery;
+pub(crate) use report_offline::report_offline;

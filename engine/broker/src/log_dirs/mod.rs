@@ -37,6 +37,8 @@ pub(crate) struct LogDirs {
     /// Those that could not be opened.
     missing: Vec<PathBuf>,
     failed: Arc<Notify>,
+    /// Tells whoever reports it that a directory was taken out of service.
+    lost: Notify,
 }
 
 /// Partitions found on disk, by the name of their directory.
@@ -71,7 +73,12 @@ impl LogDirs {
                 Err(refused) => return Err(refused),
             }
         }
-        Ok(Self { first, others, missing, failed })
+        Ok(Self { first, others, missing, failed, lost: Notify::new() })
+    }
+
+    /// Becomes ready once another directory was taken out of service. Cancel-safe.
+    pub(crate) async fn lost(&self) {
+        self.lost.notified().await;
     }
 
     /// The one with the metadata log.

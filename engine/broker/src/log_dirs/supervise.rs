@@ -46,6 +46,7 @@ fn take_offline(broker: &Broker, dir: &Arc<LogDir>) -> Result<(), BrokerError> {
         let (path, fault) = (dir.path().to_path_buf(), fault.clone());
         return Err(BrokerError::FirstDirectoryFailed { path, fault });
     }
+    broker.log_dirs().lost.notify_one();
     error!(
         "{} is offline with its {offline} partitions until its disk is mended and the broker started again: {fault}",
         dir.path().display()

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use plimsoll_broker::config::Settings;
 use plimsoll_records::Codec;
 use plimsoll_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
-use plimsoll_wire::messages::{CreateTopicsRequest, DescribeClusterRequest, MetadataResponse};
+use plimsoll_wire::messages::{BrokerId, CreateTopicsRequest, DescribeClusterRequest, MetadataResponse};
 use plimsoll_wire::{ErrorCode, Request, Response};
 
-use super::common::{Client, Data, TestBroker, batch, topic_name, until};
+use super::common::{Client, Data, TestBroker, batch, failing_disk, topic_name, until};
+use super::log_dirs::{dirs, held, produced};
 
 /// How a node of a test cluster is told apart: its id and what else it is told.
 pub(crate) fn settings(data: &Data, node_id: i32, ports: &[u16], more: &[&str]) -> Settings {
@@ -106,6 +107,43 @@ fn a_topic_made_through_any_broker_is_known_to_all_and_served_by_its_leaders_alo
                 && broker.client().fetch("t", 0, 0).error == ErrorCode::UnknownTopicOrPartition
         });
     }
+}
+
+#[test]
+fn what_lies_on_a_disk_that_failed_is_led_by_others() {
+    let Some(disk) = failing_disk() else { return };
+    let ports = ports(2);
+    let start = |node_id, more: &[&str]| {
+        let data = Data::new();
+        let settings = settings(&data, node_id, &ports[..1], more);
+        TestBroker::start_with(data, settings).unwrap_or_else(|error| panic!("node {node_id}: {error}"))
+    };
+    let data = Data::new();
+    let both = dirs(&data.path(), &[&disk.dir()]);
+    let with_disk = settings(&data, 1, &ports[..1], &[&both, "plimsoll.durability=fsync"]);
+    let first = TestBroker::start_with(data, with_disk).expect("node 1");
+    let second = start(2, &["process.roles=broker", "plimsoll.durability=fsync"]);
+    let brokers = [&first, &second];
+    until("both know each other", || {
+        brokers.iter().all(|broker| broker.client().metadata(None).brokers.len() == 2)
+    });
+    let on_first = |index| {
+        let replicas = vec![BrokerId(1), BrokerId(2)];
+        CreatableReplicaAssignment::default().with_partition_index(index).with_broker_ids(replicas)
+    };
+    let wanted = topic("t", -1, -1).with_assignments((0..2).map(on_first).collect());
+    assert_eq!(create(&mut first.client(), wanted), ErrorCode::None);
+    assert!(agreed(&brokers, "t").iter().all(|(leader, _)| *leader == 1));
+    let there = held(&disk.dir());
+    assert_eq!(there.len(), 1, "one of two lies on the disk that fails");
+    disk.fail();
+    until("the failure is noticed", || produced(&mut first.client(), there[0]) != ErrorCode::None);
+    until("the other broker leads it", || {
+        let views = brokers.map(|broker| seen(&mut broker.client(), "t"));
+        views
+            .iter()
+            .all(|view| (0..2).zip(view).all(|(index, (leader, _))| (*leader == 2) == (index == there[0])))
+    });
 }
 
 #[test]

@@ -102,6 +102,16 @@ pub enum Command {
         /// One a partition.
         changes: Vec<IsrChange>,
     },
+    /// A broker's disk failed under these replicas: they lead nothing and leave every ISR that has another member, until the
+    /// broker registers again.
+    TakeReplicasOffline {
+        /// The broker.
+        node_id: NodeId,
+        /// Its broker epoch.
+        broker_epoch: i64,
+        /// Whose replicas.
+        partitions: Vec<PartitionId>,
+    },
     /// The preferred leaders of these partitions take over where they can.
     ElectPreferredLeaders {
         /// Which.

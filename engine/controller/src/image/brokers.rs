@@ -41,7 +41,7 @@ impl Image {
             stopped_cleanly,
         };
         self.brokers.insert(node_id, record);
-        self.leave(node_id);
+        self.begin_anew(node_id);
         Ok(Outcome::Registered { broker_epoch: self.broker_epoch_last })
     }
 
@@ -68,7 +68,7 @@ impl Image {
 
     pub(super) fn unregister(&mut self, node_id: NodeId) -> Result<Outcome, Refusal> {
         self.brokers.remove(&node_id).ok_or(Refusal::UnknownBroker(node_id))?;
-        self.leave(node_id);
+        self.begin_anew(node_id);
         Ok(Outcome::BrokerChanged)
     }
 
@@ -77,6 +77,15 @@ impl Image {
         self.revise(|partition| {
             let isr = isr_without(&partition.isr, node_id);
             PartitionRecord { isr, ..partition.clone() }
+        });
+    }
+
+    /// The same for one whose process is another from now on, or none: what was said of its disks is void.
+    fn begin_anew(&mut self, node_id: NodeId) {
+        self.revise(|partition| {
+            let isr = isr_without(&partition.isr, node_id);
+            let offline = partition.offline.iter().copied().filter(|id| *id != node_id).collect();
+            PartitionRecord { isr, offline, ..partition.clone() }
         });
     }
 }

@@ -21,6 +21,11 @@ impl Electorate<'_> {
         self.brokers.get(&node_id).is_some_and(|broker| broker.state == BrokerState::Active)
     }
 
+    /// Whether this broker may lead this partition and join its ISR.
+    pub(super) fn is_fit(&self, partition: &PartitionRecord, node_id: NodeId) -> bool {
+        self.is_active(node_id) && !partition.offline.contains(&node_id)
+    }
+
     /// Makes `wanted` the successor of `before`: ends a reassignment that is complete, elects a leader if there is none
     /// that may stay, and counts the epochs. `None` if nothing changes.
     pub(super) fn settle(
@@ -29,6 +34,7 @@ impl Electorate<'_> {
         wanted: PartitionRecord,
     ) -> Option<PartitionRecord> {
         let mut next = reassignment::completed(wanted);
+        next.offline.retain(|id| next.replicas.contains(id));
         self.elect(&mut next);
         if next == *before {
             return None;
@@ -56,7 +62,7 @@ impl Electorate<'_> {
         if before.leader == leader {
             return Err(Refusal::ElectionNotNeeded);
         }
-        if !before.isr.contains(&leader) || !self.is_active(leader) {
+        if !before.isr.contains(&leader) || !self.is_fit(before, leader) {
             return Err(Refusal::PreferredLeaderNotAvailable(leader));
         }
         Ok(self.settle(before, PartitionRecord { leader, ..before.clone() }))
@@ -65,12 +71,12 @@ impl Electorate<'_> {
     /// The present leader stays if it may; else the first replica in sync that may; else, only where unclean elections
     /// are configured, any replica that may, with what it has.
     fn elect(&self, next: &mut PartitionRecord) {
-        let fit = |id: &NodeId| next.isr.contains(id) && self.is_active(*id);
+        let fit = |id: &NodeId| next.isr.contains(id) && self.is_fit(next, *id);
         if fit(&next.leader) {
             return;
         }
         let clean = next.replicas.iter().copied().find(fit);
-        let unclean = || next.replicas.iter().copied().find(|id| self.unclean && self.is_active(*id));
+        let unclean = || next.replicas.iter().copied().find(|id| self.unclean && self.is_fit(next, *id));
         match clean.or_else(unclean) {
             Some(leader) => {
                 next.leader = leader;
@@ -113,6 +119,7 @@ mod tests {
             adding: Vec::new(),
             removing: Vec::new(),
             isr: isr.to_vec(),
+            offline: Vec::new(),
             leader,
             leader_epoch: 5,
             partition_epoch: 9,

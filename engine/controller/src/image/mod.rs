@@ -112,6 +112,9 @@ impl Image {
             Command::AlterPartition { node_id, broker_epoch, changes } => {
                 self.alter_partitions(*node_id, *broker_epoch, changes)
             }
+            Command::TakeReplicasOffline { node_id, broker_epoch, partitions } => {
+                self.take_offline(*node_id, *broker_epoch, partitions)
+            }
             Command::ElectPreferredLeaders { partitions } => Ok(self.elect_preferred(partitions)),
             Command::AlterReassignments { changes } => Ok(self.reassign(changes)),
             Command::AlterConfigs { resource, changes } => self.alter_configs(*resource, changes),

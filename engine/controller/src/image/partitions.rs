@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Image;
 use super::configs::unclean_elections;
-use super::election::Electorate;
+use super::election::{Electorate, isr_without};
 use super::reassignment;
 use super::records::{NodeId, PartitionRecord};
 use crate::command::{IsrChange, Outcome, PartitionId, PartitionState, Reassignment, Refusal};
@@ -35,11 +35,42 @@ impl Image {
         broker_epoch: i64,
         changes: &[IsrChange],
     ) -> Result<Outcome, Refusal> {
-        let current = self.brokers.get(&node_id).ok_or(Refusal::UnknownBroker(node_id))?.broker_epoch;
-        if current != broker_epoch {
-            return Err(Refusal::StaleBrokerEpoch { node_id, given: broker_epoch, current });
-        }
+        self.check_epoch(node_id, broker_epoch)?;
         Ok(self.each(changes, |change| change.partition, |image, change| image.alter_isr(node_id, change)))
+    }
+
+    /// The disk under these replicas failed (KIP-112, KIP-858): they leave every ISR that has another member, and lead
+    /// nothing, until their broker registers again.
+    pub(super) fn take_offline(
+        &mut self,
+        node_id: NodeId,
+        broker_epoch: i64,
+        partitions: &[PartitionId],
+    ) -> Result<Outcome, Refusal> {
+        self.check_epoch(node_id, broker_epoch)?;
+        Ok(self.each(
+            partitions,
+            |id| *id,
+            |image, id| {
+                image.change(*id, |electorate, partition| {
+                    if !partition.replicas.contains(&node_id) || partition.offline.contains(&node_id) {
+                        return Ok(None);
+                    }
+                    let isr = isr_without(&partition.isr, node_id);
+                    let offline = partition.offline.iter().copied().chain([node_id]).collect();
+                    let wanted = PartitionRecord { isr, offline, ..partition.clone() };
+                    Ok(electorate.settle(partition, wanted))
+                })
+            },
+        ))
+    }
+
+    /// Whether a broker speaks for its present registration.
+    fn check_epoch(&self, node_id: NodeId, given: i64) -> Result<(), Refusal> {
+        match self.brokers.get(&node_id).ok_or(Refusal::UnknownBroker(node_id))?.broker_epoch {
+            current if current == given => Ok(()),
+            current => Err(Refusal::StaleBrokerEpoch { node_id, given, current }),
+        }
     }
 
     pub(super) fn elect_preferred(&mut self, partitions: &[PartitionId]) -> Outcome {
@@ -90,17 +121,18 @@ impl Image {
             () if partition.leader != node_id => Err(Refusal::InvalidIsr(isr)),
             () if given < current => Err(Refusal::InvalidPartitionEpoch { given, current }),
             () if !by_leader || !of_replicas || distinct.len() != isr.len() => Err(Refusal::InvalidIsr(isr)),
-            () => self.eligible(&change.new_isr).map(|()| isr),
+            () => self.eligible(partition, &change.new_isr).map(|()| isr),
         }
     }
 
-    /// A member of an ISR is active and has not restarted since it fetched what makes it one (rule E25).
-    fn eligible(&self, isr: &[(NodeId, i64)]) -> Result<(), Refusal> {
+    /// A member of an ISR is active, its disk works, and it has not restarted since it fetched what makes it one (rule E25).
+    fn eligible(&self, partition: &PartitionRecord, isr: &[(NodeId, i64)]) -> Result<(), Refusal> {
         let electorate = Electorate { brokers: &self.brokers, unclean: false };
         let restarted = |id: &NodeId, epoch: i64| {
             epoch != -1 && self.brokers.get(id).is_none_or(|broker| broker.broker_epoch != epoch)
         };
-        let bad = isr.iter().filter(|(id, epoch)| !electorate.is_active(*id) || restarted(id, *epoch));
+        let bad =
+            isr.iter().filter(|(id, epoch)| !electorate.is_fit(partition, *id) || restarted(id, *epoch));
         let bad: Vec<NodeId> = bad.map(|(id, _)| *id).collect();
         if bad.is_empty() { Ok(()) } else { Err(Refusal::IneligibleReplicas(bad)) }
     }

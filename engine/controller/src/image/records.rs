@@ -60,7 +60,8 @@ pub struct BrokerRecord {
 /// One partition.
 ///
 /// Invariants: replicas are distinct and never none; the ISR is a part of them and never none; the leader is in the ISR
-/// and active, or [`NO_LEADER`]; `adding` and `removing` are disjoint parts of the replicas; epochs never fall.
+/// and active and not offline, or [`NO_LEADER`]; `adding` and `removing` are disjoint parts of the replicas, `offline` is
+/// another; epochs never fall.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartitionRecord {
@@ -72,6 +73,9 @@ pub struct PartitionRecord {
     pub removing: Vec<NodeId>,
     /// Replicas in sync.
     pub isr: Vec<NodeId>,
+    /// Replicas whose disk failed: they neither lead nor join the ISR before their broker registers again.
+    #[serde(default)]
+    pub offline: Vec<NodeId>,
     /// The leader, or [`NO_LEADER`].
     pub leader: NodeId,
     /// Rises at every election, also when nobody could be elected, and when replicas are taken away.

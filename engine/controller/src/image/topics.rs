@@ -129,6 +129,7 @@ fn new_partition(electorate: &Electorate<'_>, replicas: &[NodeId]) -> Option<Par
         adding: Vec::new(),
         removing: Vec::new(),
         isr,
+        offline: Vec::new(),
         leader,
         leader_epoch: 0,
         partition_epoch: 0,

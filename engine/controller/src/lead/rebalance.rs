@@ -16,7 +16,10 @@ pub(super) fn imbalanced(image: &Image) -> Vec<PartitionId> {
     });
     let movable = partitions.filter(|(_, p)| {
         let preferred = p.preferred_leader();
-        p.leader != preferred && p.isr.contains(&preferred) && active(preferred)
+        p.leader != preferred
+            && p.isr.contains(&preferred)
+            && !p.offline.contains(&preferred)
+            && active(preferred)
     });
     movable.map(|(id, _)| id).take(MOVES_MAX).collect()
 }

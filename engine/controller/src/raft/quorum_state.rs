@@ -1,9 +1,11 @@
 //! The small files beside the log: what must be durable before an answer, and what is good to know.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use plimsoll_io::{IoFault, IoOp, write_atomically};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::types::{LogId, Vote};
 use crate::ControlError;
@@ -34,7 +36,7 @@ impl QuorumState {
         let path = dir.join(QUORUM_STATE);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(ControlError::Side(IoFault::new(IoOp::Read, path, 0, error))),
         };
         let damaged = |reason: String| ControlError::Damaged { path: path.clone(), reason };
@@ -48,26 +50,36 @@ impl QuorumState {
     /// Replaces the file in `dir`; it is durable on return. Blocks.
     pub(super) fn write(&mut self, dir: &Path) -> Result<(), IoFault> {
         self.version = VERSION;
-        write_atomically(&dir.join(QUORUM_STATE), &json(self))
+        let path = dir.join(QUORUM_STATE);
+        write_atomically(&path, &json(self, &path)?)
     }
 }
 
 /// Reads the commit mark in `dir`. It may be old and is never synced: one that is missing or torn only means that a
 /// restarted node waits for its leader before it applies the last entries.
 pub(super) fn read_committed(dir: &Path) -> Option<LogId> {
-    let bytes = std::fs::read(dir.join(COMMITTED)).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    let path = dir.join(COMMITTED);
+    let unread = |error: &dyn std::fmt::Display| warn!("{} is not used: {error}", path.display());
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            unread(&error);
+            return None;
+        }
+    };
+    serde_json::from_slice(&bytes).map_err(|error| unread(&error)).ok()
 }
 
 /// Replaces the commit mark in `dir`. Blocks.
 pub(super) fn write_committed(dir: &Path, committed: LogId) -> Result<(), IoFault> {
     let temporary: PathBuf = dir.join(format!("{COMMITTED}.tmp"));
     let fault = |error| IoFault::new(IoOp::Write, &*temporary, 0, error);
-    std::fs::write(&temporary, json(&committed)).map_err(fault)?;
+    std::fs::write(&temporary, json(&committed, &temporary)?).map_err(fault)?;
     std::fs::rename(&temporary, dir.join(COMMITTED)).map_err(fault)
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
-    // Plain structs of numbers: there is nothing in them that JSON cannot say.
-    serde_json::to_vec(value).unwrap_or_default()
+/// What is written to `path`.
+fn json(value: &impl Serialize, path: &Path) -> Result<Vec<u8>, IoFault> {
+    serde_json::to_vec(value).map_err(|error| IoFault::new(IoOp::Write, path, 0, io::Error::other(error)))
 }

@@ -15,6 +15,7 @@ enum Step {
     Delete(u128),
     Extend { topic: u128, assignment: Vec<Vec<i32>> },
     Isr { topic: u128, partition: i32, isr: Vec<i32>, off: i32 },
+    Offline { node: i32, topic: u128, partition: i32 },
     Elect { topic: u128, partition: i32 },
     Move { topic: u128, partition: i32, to: Option<Vec<i32>> },
     Unclean { topic: u128, on: bool },
@@ -35,6 +36,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (topic(), assignment()).prop_map(|(topic, assignment)| Step::Extend { topic, assignment }),
         8 => (topic(), partition(), replicas(), -1..2i32)
             .prop_map(|(topic, partition, isr, off)| Step::Isr { topic, partition, isr, off }),
+        2 => (node(), topic(), partition())
+            .prop_map(|(node, topic, partition)| Step::Offline { node, topic, partition }),
         2 => (topic(), partition()).prop_map(|(topic, partition)| Step::Elect { topic, partition }),
         4 => (topic(), partition(), prop::option::weighted(0.7, replicas()))
             .prop_map(|(topic, partition, to)| Step::Move { topic, partition, to }),
@@ -69,6 +72,11 @@ impl Step {
                 Command::AddPartitions { topic_id, existing, assignment: assignment.clone() }
             }
             Step::Isr { topic, partition, isr, off } => isr_command(image, id(topic, partition), isr, *off),
+            Step::Offline { node, topic, partition } => Command::TakeReplicasOffline {
+                node_id: *node,
+                broker_epoch: image.epoch(*node),
+                partitions: vec![id(topic, partition)],
+            },
             Step::Elect { topic, partition } => {
                 Command::ElectPreferredLeaders { partitions: vec![id(topic, partition)] }
             }
@@ -110,11 +118,16 @@ fn check(image: &Image) {
             assert!(!p.isr.is_empty() && p.isr.iter().all(|id| p.replicas.contains(id)), "{p:?}");
             assert!(p.leader == NO_LEADER || p.isr.contains(&p.leader), "the leader is in sync: {p:?}");
             let active = |id| image.broker(id).is_some_and(|b| b.state == BrokerState::Active);
-            assert!(p.leader == NO_LEADER || active(p.leader), "no fenced broker leads: {p:?}");
-            let led = p.leader != NO_LEADER || !p.isr.iter().any(|id| active(*id));
+            let fit = |id| active(id) && !p.offline.contains(&id);
+            assert!(
+                p.leader == NO_LEADER || fit(p.leader),
+                "nobody leads who is fenced or lost the disk: {p:?}"
+            );
+            let led = p.leader != NO_LEADER || !p.isr.iter().any(|id| fit(*id));
             assert!(led, "nobody leads though one in sync could: {p:?}");
-            let fenced = p.isr.iter().filter(|id| !active(**id)).count();
-            assert!(fenced == 0 || p.isr.len() == 1, "one that is not active is in an ISR only alone: {p:?}");
+            let unfit = p.isr.iter().filter(|id| !fit(**id)).count();
+            assert!(unfit == 0 || p.isr.len() == 1, "one that may not lead is in an ISR only alone: {p:?}");
+            assert!(p.offline.iter().all(|id| p.replicas.contains(id)), "{p:?}");
             assert!(p.adding.iter().chain(&p.removing).all(|id| p.replicas.contains(id)), "{p:?}");
             assert!(p.adding.iter().all(|id| !p.removing.contains(id)), "{p:?}");
         }

@@ -140,6 +140,39 @@ fn a_controlled_shutdown_moves_leaders_first_and_keeps_the_broker_out_of_isrs() 
 }
 
 #[test]
+fn a_broker_whose_disk_failed_leads_there_no_more_until_it_registers_again() {
+    let offline = |image: &mut Image, node_id, partition| {
+        let broker_epoch = image.epoch(node_id);
+        let partitions = vec![at(partition)];
+        one(image.apply(&Command::TakeReplicasOffline { node_id, broker_epoch, partitions }))
+    };
+    let mut image = cluster(2, &[&[1, 2], &[1, 2]]);
+    offline(&mut image, 1, 0).expect("leaves");
+    assert_eq!(image.at(0), (2, 1, 1, vec![2]), "another leads");
+    assert_eq!(image.at(1), (1, 0, 0, vec![1, 2]), "on another disk all is well");
+    assert_eq!(
+        offline(&mut image, 1, 0).map(|state| state.partition_epoch),
+        Ok(1),
+        "said twice is said once"
+    );
+    assert_eq!(image.ask_isr(0, &[2, 1]), Err(Refusal::IneligibleReplicas(vec![1])));
+    image.fence(2);
+    assert_eq!(image.at(0).0, NO_LEADER, "the disk is no better for that");
+    image.unfence(2);
+    image.start(1, 100);
+    image.unfence(1);
+    image.ask_isr(0, &[2, 1]).expect("it found its log again, and catches up");
+    let stale = Command::TakeReplicasOffline { node_id: 1, broker_epoch: 1, partitions: vec![at(0)] };
+    assert!(matches!(image.apply(&stale), Err(Refusal::StaleBrokerEpoch { .. })), "of the process before");
+    let mut alone = cluster(1, &[&[1]]);
+    offline(&mut alone, 1, 0).expect("leaves");
+    assert_eq!(alone.at(0), (NO_LEADER, 1, 1, vec![1]), "nobody else has what it had");
+    alone.start(1, 100);
+    alone.unfence(1);
+    assert_eq!((alone.at(0).0, alone.at(0).3), (1, vec![1]));
+}
+
+#[test]
 fn an_unregistered_broker_leads_nothing_and_may_be_reassigned_away() {
     let mut image = cluster(3, &[&[1, 2]]);
     image.apply(&Command::UnregisterBroker { node_id: 1 }).expect("leaves");
