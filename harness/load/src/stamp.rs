@@ -1,19 +1,19 @@
 //! The stamp in front of every value: who sent it, which one it is, when it was due, and a checksum.
 //!
-//! Layout, big-endian: magic `PLM1` (4), producer (4), sequence (8), intended time (8), checksum (4). The
-//! checksum is the CRC-32C of the payload followed by the first 24 bytes of the stamp: in this order a payload
-//! that is sent many times is summed once, and each stamp costs 24 bytes of summing whatever the payload's size.
+//! Layout, big-endian: magic `PLM2` (4), producer (4), sequence (8), intended time (8), checksum (4). The
+//! checksum is the low half of the XXH3-64 of the first 24 bytes of the stamp, seeded with that of the payload: so a
+//! payload that is sent many times is summed once, and each stamp costs 24 bytes of summing whatever the payload's size.
+//! The batch around it has a CRC-32C of its own, against which readers hold it too; here what counts is that a record of a
+//! hundred bytes is summed in a few nanoseconds, a third of what a CRC takes.
 
-use crc_fast::{CrcAlgorithm, Digest};
+use twox_hash::XxHash3_64;
 
 /// Size of a stamp.
 pub const STAMP_BYTES: usize = 28;
 /// First bytes of a stamp.
-pub const MAGIC: [u8; 4] = *b"PLM1";
+pub const MAGIC: [u8; 4] = *b"PLM2";
 /// The part of the stamp that the checksum covers.
 const COVERED_BYTES: usize = 24;
-/// CRC-32C starts from all ones and is inverted at its end.
-const CRC_INVERSION: u32 = u32::MAX;
 
 /// What a record says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,9 +50,10 @@ pub enum StampFault {
     },
 }
 
-/// CRC-32C of a payload, for [`Stamp::encode_summed`].
+/// Checksum of a payload, for [`Stamp::encode_summed`]: the low half of its XXH3-64.
+#[inline]
 pub fn payload_sum(payload: &[u8]) -> u32 {
-    crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, payload) as u32
+    XxHash3_64::oneshot(payload) as u32
 }
 
 impl Stamp {
@@ -68,7 +69,7 @@ impl Stamp {
         let mut bytes = [0; STAMP_BYTES];
         let (head, tail) = bytes.split_at_mut(COVERED_BYTES);
         head.copy_from_slice(&covered);
-        tail.copy_from_slice(&continued(payload_sum, &covered).to_be_bytes());
+        tail.copy_from_slice(&stamp_sum(payload_sum, &covered).to_be_bytes());
         bytes
     }
 
@@ -83,7 +84,7 @@ impl Stamp {
         let (covered, tail) = head.split_first_chunk::<COVERED_BYTES>().ok_or(short)?;
         let claimed = Stamp::of_covered(covered)?;
         let stored = tail.first_chunk().map_or(0, |sum| u32::from_be_bytes(*sum));
-        let computed = continued(payload_sum(payload), covered);
+        let computed = stamp_sum(payload_sum(payload), covered);
         if stored != computed {
             return Err(StampFault::Checksum { claimed, stored, computed });
         }
@@ -119,13 +120,10 @@ impl Stamp {
     }
 }
 
-/// The CRC-32C of some bytes with this CRC, followed by `more`.
+/// Checksum of a stamp in front of a payload with this sum.
 #[inline]
-fn continued(sum: u32, more: &[u8]) -> u32 {
-    let state = u64::from(sum ^ CRC_INVERSION);
-    let mut digest = Digest::new_with_init_state(CrcAlgorithm::Crc32Iscsi, state);
-    digest.update(more);
-    digest.finalize() as u32
+fn stamp_sum(payload_sum: u32, covered: &[u8; COVERED_BYTES]) -> u32 {
+    XxHash3_64::oneshot_with_seed(payload_sum.into(), covered) as u32
 }
 
 #[cfg(test)]
@@ -142,11 +140,12 @@ mod tests {
     #[test]
     fn layout_is_fixed() {
         let value = stamped(b"abc");
-        assert_eq!(&value[..4], b"PLM1");
+        assert_eq!(&value[..4], b"PLM2");
         assert_eq!(value[4..8], [0, 0, 0, 7]);
         assert_eq!(value[8..16], 41u64.to_be_bytes());
-        let sum = payload_sum(&[b"abc", &value[..24]].concat());
-        assert_eq!(value[24..28], sum.to_be_bytes());
+        // Another implementation of XXH3 gives the same: low halves of xxh3_64("abc") and, seeded with it, of the stamp.
+        assert_eq!(payload_sum(b"abc"), 0x892f_3950);
+        assert_eq!(value[24..28], 0xcf6a_8baf_u32.to_be_bytes());
     }
 
     #[test]

@@ -87,14 +87,14 @@ impl PartitionCase<'_> {
 
     fn producers(&self) -> impl Iterator<Item = u32> {
         let sent = self.sends.producers_of(self.id);
-        sent.chain(self.seen.streams().keys().copied())
+        sent.chain(self.seen.streams().producers())
     }
 
     /// Counts one producer's records; gives the acknowledged ones that were not seen.
     fn judge_stream(&mut self, producer: u32) -> Ranges {
         let sent = self.sends.stream((self.id, producer));
         let (acked, unknown) = (sent.with(Outcome::Acked), sent.with(Outcome::Unknown));
-        let seen = self.seen.streams().get(&producer).map(|stream| stream.seen()).unwrap_or_default();
+        let seen = self.seen.streams().get(producer).map(|stream| stream.seen()).unwrap_or_default();
         let expired = sent.acked_below(self.start).without(&seen);
         let phantom = seen.without(&acked).without(&unknown);
         self.report.acked += acked.len();
@@ -153,7 +153,7 @@ impl PartitionCase<'_> {
     /// The first missing record whose neighbours lie on both sides of this offset.
     fn missing_around(&self, offset: i64, missing: &BTreeMap<u32, Ranges>) -> Option<(u32, u64)> {
         missing.iter().find_map(|(producer, left)| {
-            let stream = self.seen.streams().get(producer)?;
+            let stream = self.seen.streams().get(*producer)?;
             let around = |sequence: &u64| {
                 let gap = stream.gap_of(*sequence);
                 gap.after_offset.is_none_or(|after| after < offset)
@@ -172,7 +172,7 @@ impl PartitionCase<'_> {
             (None, Some((first, last))) => format!("acknowledged between offsets {first} and {last}"),
             (None, None) => "acknowledged without an offset".to_owned(),
         };
-        let detail = match self.seen.streams().get(&producer).map(|stream| stream.gap_of(sequence)) {
+        let detail = match self.seen.streams().get(producer).map(|stream| stream.gap_of(sequence)) {
             None => format!("{told}; nothing of this producer was seen"),
             Some(gap) => match (gap.after_offset, gap.before_offset) {
                 (Some(after), Some(before)) => {

@@ -15,6 +15,7 @@ mod ranges;
 mod report;
 mod sends;
 mod sight;
+mod streams;
 
 #[cfg(test)]
 mod model;

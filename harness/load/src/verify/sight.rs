@@ -1,22 +1,14 @@
 //! What consumers saw: in order costs one compare, and only what is out of order is remembered.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 
-use super::ranges::Ranges;
+use super::streams::Streams;
 use super::{EXAMPLES_MAX, PartitionId};
 use crate::stamp::{Stamp, StampFault};
 
 /// Corrupted records remembered for naming; more are only counted.
 const CORRUPTED_KEPT: usize = 10_000;
-
-/// A run of sequences that was skipped, and the offsets of the records around it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Gap {
-    pub(super) last: u64,
-    pub(super) after_offset: Option<i64>,
-    pub(super) before_offset: Option<i64>,
-}
 
 /// A record that came again or late.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,61 +31,6 @@ pub(super) struct Damage {
 pub(super) struct BadBatch {
     pub(super) base_offset: i64,
     pub(super) records: u64,
-}
-
-/// One producer's records in one partition, as seen.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Stream {
-    /// One more than the highest sequence seen.
-    next: u64,
-    last_offset: Option<i64>,
-    /// First sequence of each gap.
-    gaps: BTreeMap<u64, Gap>,
-}
-
-impl Stream {
-    /// The sequences that were seen.
-    pub(super) fn seen(&self) -> Ranges {
-        let Some(last) = self.next.checked_sub(1) else { return Ranges::default() };
-        let gaps = Ranges::of(self.gaps.iter().map(|(first, gap)| (*first, gap.last)));
-        Ranges::of([(0, last)]).without(&gaps)
-    }
-
-    /// The gap that holds this sequence, or the open end behind the last one seen.
-    pub(super) fn gap_of(&self, sequence: u64) -> Gap {
-        let open_end = Gap { last: u64::MAX, after_offset: self.last_offset, before_offset: None };
-        self.gap_at(sequence).map_or(open_end, |(_, gap)| gap)
-    }
-
-    fn gap_at(&self, sequence: u64) -> Option<(u64, Gap)> {
-        let (first, gap) = self.gaps.range(..=sequence).next_back()?;
-        (sequence <= gap.last).then_some((*first, *gap))
-    }
-
-    /// Takes one sequence out of its gap; false when it is in none.
-    fn fill(&mut self, sequence: u64) -> bool {
-        let Some((first, gap)) = self.gap_at(sequence) else { return false };
-        self.gaps.remove(&first);
-        if first < sequence {
-            self.gaps.insert(first, Gap { last: sequence - 1, ..gap });
-        }
-        if sequence < gap.last {
-            self.gaps.insert(sequence + 1, gap);
-        }
-        true
-    }
-
-    /// Joins what another consumer saw of the same stream; gives what both saw.
-    fn join(&mut self, other: &Stream) -> Ranges {
-        let (mine, theirs) = (self.seen(), other.seen());
-        let seen = Ranges::of(mine.runs().iter().chain(theirs.runs()).copied());
-        self.next = self.next.max(other.next);
-        self.last_offset = self.last_offset.max(other.last_offset);
-        let whole = Ranges::of(self.next.checked_sub(1).map(|last| (0, last)));
-        let gap = |last| Gap { last, after_offset: None, before_offset: None };
-        self.gaps = whole.without(&seen).runs().iter().map(|(first, last)| (*first, gap(*last))).collect();
-        mine.and(&theirs)
-    }
 }
 
 /// Counts so far; for progress lines and live alarms.
@@ -124,7 +61,7 @@ impl Totals {
 /// One partition as one pass saw it.
 #[derive(Debug, Clone, Default)]
 pub struct PartitionSight {
-    streams: HashMap<u32, Stream>,
+    streams: Streams,
     last_offset: Option<i64>,
     totals: Totals,
     duplicates: Vec<Oddity>,
@@ -183,7 +120,7 @@ impl PartitionSight {
     fn place(&mut self, offset: i64, producer: u32, sequence: u64) {
         self.totals.records += 1;
         let before = self.last_offset.replace(offset);
-        let stream = self.streams.entry(producer).or_default();
+        let stream = self.streams.of(producer);
         if sequence == stream.next {
             stream.next = sequence.saturating_add(1);
             stream.last_offset = Some(offset);
@@ -197,14 +134,9 @@ impl PartitionSight {
 
     #[cold]
     fn place_out_of_order(&mut self, offset: i64, producer: u32, sequence: u64) {
-        let stream = self.streams.entry(producer).or_default();
+        let stream = self.streams.of(producer);
         if sequence > stream.next {
-            let gap =
-                Gap { last: sequence - 1, after_offset: stream.last_offset, before_offset: Some(offset) };
-            stream.gaps.insert(stream.next, gap);
-            self.totals.missing += sequence - stream.next;
-            stream.next = sequence.saturating_add(1);
-            stream.last_offset = Some(offset);
+            self.totals.missing += stream.skip_to(sequence, offset);
             return;
         }
         let highest = stream.next - 1;
@@ -232,7 +164,7 @@ impl PartitionSight {
         self.totals.add(other.totals);
         self.last_offset = self.last_offset.max(other.last_offset);
         for (producer, theirs) in other.streams {
-            let mine = self.streams.entry(producer).or_default();
+            let mine = self.streams.of(producer);
             let twice = mine.join(&theirs);
             self.totals.duplicated += twice.len();
             for sequence in twice.iter().take(EXAMPLES_MAX) {
@@ -246,14 +178,14 @@ impl PartitionSight {
         self.damaged.extend(other.damaged.into_iter().take(room));
         let room = EXAMPLES_MAX.saturating_sub(self.bad_batches.len());
         self.bad_batches.extend(other.bad_batches.into_iter().take(room));
-        self.totals.missing = self.streams.values().map(missing).sum();
+        self.totals.missing = self.streams.missing();
     }
 
     pub(super) fn bad_batches(&self) -> &[BadBatch] {
         &self.bad_batches
     }
 
-    pub(super) fn streams(&self) -> &HashMap<u32, Stream> {
+    pub(super) fn streams(&self) -> &Streams {
         &self.streams
     }
 
@@ -268,10 +200,6 @@ impl PartitionSight {
     pub(super) fn damaged(&self) -> &[Damage] {
         &self.damaged
     }
-}
-
-fn missing(stream: &Stream) -> u64 {
-    stream.gaps.iter().map(|(first, gap)| gap.last - first + 1).sum()
 }
 
 fn keep(kept: &mut Vec<Oddity>, oddity: Oddity) {
@@ -340,7 +268,7 @@ mod tests {
         let mut sight = Sight::new();
         see(&mut sight, &(0..1000).map(|n| (n as i64 * 3, n)).collect::<Vec<_>>());
         assert_eq!(sight.totals(), Totals { records: 1000, ..Totals::default() });
-        assert!(sight.partitions[&P0].streams[&1].gaps.is_empty());
+        assert!(sight.partitions[&P0].streams.get(1).unwrap().missing() == 0);
     }
 
     #[test]
@@ -349,7 +277,7 @@ mod tests {
         see(&mut sight, &[(0, 0), (1, 4), (2, 2), (3, 2)]);
         let totals = Totals { records: 4, duplicated: 1, reordered: 1, corrupted: 0, missing: 2 };
         assert_eq!(sight.totals(), totals);
-        assert_eq!(sight.partitions[&P0].streams[&1].seen().runs(), [(0, 0), (2, 2), (4, 4)]);
+        assert_eq!(sight.partitions[&P0].streams.get(1).unwrap().seen().runs(), [(0, 0), (2, 2), (4, 4)]);
     }
 
     #[test]
