@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod compare;
 mod dump;
 mod progress;
 mod repair;
@@ -18,6 +19,8 @@ pub(crate) enum StorageVerb {
     Check(check::CheckOptions),
     /// Mends what `check` found: cuts torn tails, rebuilds indexes, sets strays aside.
     Repair(repair::RepairOptions),
+    /// Holds the replicas in several brokers' log directories against each other, byte by byte.
+    Compare(compare::CompareOptions),
     /// Prints segments, indexes, snapshots and checkpoints, with kafka-dump-log's flags.
     Dump(dump::DumpOptions),
 }
@@ -29,6 +32,7 @@ impl StorageVerb {
             StorageVerb::Bench(options) => options.json,
             StorageVerb::Check(options) => options.json,
             StorageVerb::Repair(options) => options.json,
+            StorageVerb::Compare(options) => options.json,
             StorageVerb::Dump(options) => options.json,
         }
     }
@@ -40,6 +44,7 @@ pub(crate) fn run(verb: &StorageVerb) -> anyhow::Result<Exit> {
         StorageVerb::Bench(options) => bench::run(options),
         StorageVerb::Check(options) => check::run(options),
         StorageVerb::Repair(options) => repair::run(options),
+        StorageVerb::Compare(options) => compare::run(options),
         StorageVerb::Dump(options) => dump::run(options),
     }
 }

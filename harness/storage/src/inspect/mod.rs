@@ -1,7 +1,8 @@
 //! Segment files and the small files beside them, read as they are on disk.
 //!
 //! [`dump`] prints them as Kafka's DumpLogSegments does, [`check`] judges them by the rules that recovery follows, and
-//! [`repair`] does with them what recovery would do, keeping what it cuts. Files are read in large pieces and never
+//! [`repair`] does with them what recovery would do, keeping what it cuts, and [`replicas`] holds the directories of several
+//! brokers against each other. Files are read in large pieces and never
 //! whole, so that memory stays bounded for any bytes; nothing that a file declares is believed before it was read.
 
 mod batches;
@@ -12,6 +13,7 @@ mod entries;
 mod files;
 
 pub mod repair;
+pub mod replicas;
 mod side_text;
 mod snapshot;
 

@@ -16,6 +16,7 @@ use plimsoll_log::layout;
 use serde::Serialize;
 
 pub use finding::{Finding, Remedy, Severity};
+pub(crate) use owner::refuse_if_held;
 pub(crate) use transactions::aborted_in;
 
 use super::files;
@@ -84,7 +85,7 @@ impl CheckReport {
 pub fn check(dirs: &[PathBuf], progress: &mut dyn FnMut(u64)) -> Result<CheckReport, CheckError> {
     let mut report = CheckReport::default();
     for dir in dirs {
-        owner::refuse_if_held(&log_dir(dir)?)?;
+        refuse_if_held(&log_dir(dir)?)?;
         check_unlocked(dir, progress, &mut report)?;
     }
     directory::compare(dirs, &mut report);
