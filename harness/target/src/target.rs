@@ -400,7 +400,7 @@ fn check_address(address: &str) -> Result<(), TargetError> {
 pub enum HelperError {
     /// Arguments that no version of the harness gives.
     #[error(
-        "{HELPER_VERB} takes `null ADDRESS SPIN_NS`, `floor ADDRESS SPIN_NS pwrite|mmap|direct DIRECTORY`, `rdkafka-mock REPLICATION PARTITIONS TOPIC…`, `hold`, `exec PROGRAM …`, got {0:?}"
+        "{HELPER_VERB} takes `null ADDRESS SPIN_NS`, `floor ADDRESS SPIN_NS pwrite|mmap|direct DIRECTORY`, `floor-leader ADDRESS pwrite|mmap DIRECTORY FOLLOWERS`, `floor-follower LEADER pwrite|mmap DIRECTORY`, `rdkafka-mock REPLICATION PARTITIONS TOPIC…`, `hold`, `exec PROGRAM …`, got {0:?}"
     )]
     Usage(Vec<String>),
     /// The mock cluster cannot be made.
@@ -454,6 +454,15 @@ pub fn helper(arguments: &[String]) -> Result<(), HelperError> {
         ["floor", listen, spin, technique, dir] => {
             let technique = technique.parse().map_err(|_| usage())?;
             Ok(serve::floor(address(listen)?, technique, dir.as_ref(), per_record(spin)?)?)
+        }
+        ["floor-leader", listen, technique, dir, followers] => {
+            let (technique, followers) =
+                (technique.parse().map_err(|_| usage())?, followers.parse().map_err(|_| usage())?);
+            Ok(serve::floor_leader(address(listen)?, technique, dir.as_ref(), followers)?)
+        }
+        ["floor-follower", leader, technique, dir] => {
+            let technique = technique.parse().map_err(|_| usage())?;
+            Ok(serve::floor_follower(address(leader)?, technique, dir.as_ref())?)
         }
         _ => Err(usage()),
     }

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +12,7 @@ use plimsoll_client::records::{BATCH_HEADER_BYTES, crc32c};
 use plimsoll_client::wire::ErrorCode;
 
 use super::connection::Sink;
+use super::replicated::{Run, Stream};
 use super::segment::Segment;
 
 pub use super::segment::Technique;
@@ -23,6 +25,7 @@ const LENGTH_OVERHEAD_BYTES: usize = 12;
 
 /// One partition: a segment and the next offset.
 struct Partition {
+    number: u32,
     segment: Segment,
     next_offset: i64,
 }
@@ -39,6 +42,9 @@ pub(super) struct Floor {
     last: Option<(Vec<u8>, i32, Arc<Mutex<Partition>>)>,
     /// Partitions appended to since the last flush.
     touched: Vec<Arc<Mutex<Partition>>>,
+    /// What followers pull, and up to where this connection waits for them.
+    stream: Option<Arc<Stream>>,
+    upto: u64,
 }
 
 impl Floor {
@@ -49,7 +55,22 @@ impl Floor {
         probe.append(&[0; 64])?;
         probe.flush()?;
         std::fs::remove_file(dir.join("probe.0.log"))?;
-        Ok(Floor { technique, dir: dir.to_owned(), shared: Arc::default(), last: None, touched: Vec::new() })
+        let (dir, shared, touched) = (dir.to_owned(), Arc::default(), Vec::new());
+        Ok(Floor { technique, dir, shared, last: None, touched, stream: None, upto: 0 })
+    }
+
+    /// The same with followers, which are expected at `listener`: nothing is answered before all of them have it.
+    ///
+    /// # Errors
+    /// With [`Technique::Direct`]: what it writes is not in the page cache, from which followers are sent.
+    pub(super) fn with_followers(self, listener: TcpListener, followers: usize) -> io::Result<Floor> {
+        if self.technique == Technique::Direct {
+            let reason = "followers are sent from the page cache, which direct writes go around";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
+        }
+        let stream = Arc::new(Stream::new(followers));
+        stream.serve(listener)?;
+        Ok(Floor { stream: Some(stream), ..self })
     }
 
     fn partition(&mut self, topic: &[u8], index: i32) -> io::Result<Arc<Mutex<Partition>>> {
@@ -63,8 +84,9 @@ impl Floor {
         let partition = match shared.get(&(topic.to_vec(), index)) {
             Some(partition) => Arc::clone(partition),
             None => {
-                let segment = Segment::create(&self.dir.join(file_name(shared.len())), self.technique)?;
-                let partition = Arc::new(Mutex::new(Partition { segment, next_offset: 0 }));
+                let number = u32::try_from(shared.len()).map_err(io::Error::other)?;
+                let segment = Segment::create(&self.dir.join(file_name(number)), self.technique)?;
+                let partition = Arc::new(Mutex::new(Partition { number, segment, next_offset: 0 }));
                 shared.insert((topic.to_vec(), index), Arc::clone(&partition));
                 partition
             }
@@ -75,7 +97,7 @@ impl Floor {
 }
 
 /// Numbered, because a topic's name comes from outside and this is no place to check it.
-fn file_name(number: usize) -> String {
+pub(super) fn file_name(number: u32) -> String {
     format!("partition-{number}")
 }
 
@@ -88,7 +110,13 @@ impl Sink for Floor {
         if let Some(prefix) = batch.first_chunk_mut::<8>() {
             *prefix = base_offset.to_be_bytes();
         }
-        partition.segment.append(batch).map_err(storage)?;
+        let number = partition.number;
+        let (file, at_bytes) = partition.segment.append(batch).map_err(storage)?;
+        if let Some(stream) = &self.stream {
+            // Under the partition's lock, so that its runs are in order.
+            let len = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+            self.upto = stream.push(Run { partition: number, file: Arc::clone(file), at_bytes, len });
+        }
         partition.next_offset += records;
         drop(partition);
         if self.touched.last().is_none_or(|last| !Arc::ptr_eq(last, &shared)) {
@@ -101,12 +129,15 @@ impl Sink for Floor {
         for partition in self.touched.drain(..) {
             partition.lock().unwrap_or_else(PoisonError::into_inner).segment.flush()?;
         }
+        if let Some(stream) = &self.stream {
+            stream.wait_everywhere(self.upto);
+        }
         Ok(())
     }
 }
 
 /// The number of records of a batch whose length and CRC hold.
-fn checked(batch: &[u8]) -> Option<i64> {
+pub(super) fn checked(batch: &[u8]) -> Option<i64> {
     let length = i32::from_be_bytes(*batch.get(8..)?.first_chunk()?);
     let whole = usize::try_from(length).ok()?.checked_add(LENGTH_OVERHEAD_BYTES)?;
     let crc = u32::from_be_bytes(*batch.get(CRC_AT..)?.first_chunk()?);
@@ -122,12 +153,12 @@ fn storage(error: io::Error) -> ErrorCode {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use plimsoll_client::records::{Batch, BatchBuilder, Codec, Compressor};
 
     use super::*;
 
-    fn batch(records: i32) -> Vec<u8> {
+    pub(in crate::serve) fn batch(records: i32) -> Vec<u8> {
         let mut builder = BatchBuilder::new(Codec::None);
         for number in 0..records {
             builder.push(0, None, Some(format!("value {number}").as_bytes()), &[]).unwrap();

@@ -12,6 +12,7 @@ mod mock;
 mod null;
 mod produce;
 mod read;
+mod replicated;
 mod segment;
 mod spin;
 mod world;
@@ -21,7 +22,7 @@ pub use mock::{Mock, Script};
 use spin::Spin;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
@@ -43,4 +44,30 @@ pub fn null(listen: SocketAddr, spin: Duration) -> io::Result<()> {
 pub fn floor(listen: SocketAddr, technique: Technique, dir: &Path, spin: Duration) -> io::Result<()> {
     let floor = floor::Floor::new(technique, dir)?;
     listen::announce_and_serve(listen, move |_| Ok(Spin::new(floor.clone(), spin)))
+}
+
+/// Serves the floor program as [`floor`] does, and answers only once `followers` other processes have written it too;
+/// first prints `followers` and the address at which [`floor_follower`] finds it.
+///
+/// # Errors
+/// As [`floor`], and for [`Technique::Direct`].
+pub(crate) fn floor_leader(
+    listen: SocketAddr,
+    technique: Technique,
+    dir: &Path,
+    followers: usize,
+) -> io::Result<()> {
+    let listener = TcpListener::bind((listen.ip(), 0))?;
+    println!("followers {}", listener.local_addr()?);
+    let floor = floor::Floor::new(technique, dir)?.with_followers(listener, followers)?;
+    listen::announce_and_serve(listen, move |_| Ok(floor.clone()))
+}
+
+/// Follows the floor program at `leader`, with files in `dir`, until it hangs up; prints `ready` and that address.
+///
+/// # Errors
+/// What the system says about the address or the directory, or that the stream is damaged.
+pub(crate) fn floor_follower(leader: SocketAddr, technique: Technique, dir: &Path) -> io::Result<()> {
+    println!("ready {leader}");
+    replicated::follow(leader, technique, dir)
 }

@@ -12,6 +12,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use memmap2::{MmapMut, MmapOptions};
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
@@ -74,17 +75,19 @@ impl Segment {
         Ok(Segment { path: path.to_owned(), technique, number: 0, open })
     }
 
-    /// Appends `bytes`, in the next file if they do not fit this one. They are in the file after [`flush`],
-    /// not before. An error leaves everything as it was.
+    /// Appends `bytes`, in the next file if they do not fit this one; where they lie. They are in the file after
+    /// [`flush`], not before. An error leaves everything as it was.
     ///
     /// [`flush`]: Segment::flush
-    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<(&Arc<File>, u64)> {
         if self.open.at_bytes + bytes.len() as u64 > SEGMENT_BYTES {
             self.flush()?;
             self.open = Open::create(&file_path(&self.path, self.number + 1), self.technique)?;
             self.number += 1;
         }
-        self.open.append(bytes)
+        let at_bytes = self.open.at_bytes;
+        self.open.append(bytes)?;
+        Ok((&self.open.file, at_bytes))
     }
 
     /// Writes what the technique has gathered.
@@ -102,7 +105,7 @@ fn file_path(path: &Path, number: u32) -> PathBuf {
 
 /// The file being appended to.
 struct Open {
-    file: File,
+    file: Arc<File>,
     way: Way,
     /// Where the next batch goes.
     at_bytes: u64,
@@ -130,7 +133,7 @@ impl Open {
             Technique::Mmap => Way::Mmap(map(&file)?),
             Technique::Direct => Way::Direct(Group::default()),
         };
-        Ok(Open { file, way, at_bytes: 0, allocated_bytes: 0 })
+        Ok(Open { file: Arc::new(file), way, at_bytes: 0, allocated_bytes: 0 })
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -155,7 +158,7 @@ impl Open {
         if end > self.allocated_bytes {
             let upto = end.next_multiple_of(ALLOCATION_STEP_BYTES);
             let missing = upto - self.allocated_bytes;
-            fallocate(&self.file, FallocateFlags::empty(), self.allocated_bytes, missing)?;
+            fallocate(&*self.file, FallocateFlags::empty(), self.allocated_bytes, missing)?;
             self.allocated_bytes = upto;
         }
         Ok(())
