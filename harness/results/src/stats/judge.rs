@@ -126,16 +126,18 @@ pub fn judge_point(candidates: &[Candidate]) -> Vec<Judgement> {
     let gated = candidates.iter().filter(|one| one.rule.is_gated());
     let p_values: Vec<f64> = gated.map(|one| one.evidence.p_value).collect();
     let mut passed = holm(&p_values, ALPHA).into_iter();
-    let judged = candidates.iter().map(|one| {
-        let confirmed = if one.rule.is_gated() { passed.next() == Some(true) } else { true };
-        judge(one, confirmed)
+    let strictest = ALPHA / p_values.len().max(1) as f64;
+    let judged = candidates.iter().map(|one| match one.rule.is_gated() {
+        true => judge(one, passed.next() == Some(true), strictest),
+        false => judge(one, true, ALPHA),
     });
     judged.collect()
 }
 
-fn judge(one: &Candidate, confirmed: bool) -> Judgement {
+fn judge(one: &Candidate, confirmed: bool, level: f64) -> Judgement {
     let verdict = verdict(one, confirmed);
-    let needed = || one.evidence.precision(one.min_effect).pairs_needed(one.evidence.pairs);
+    let Evidence { pairs, effect, .. } = one.evidence;
+    let needed = || one.evidence.precision(one.min_effect).pairs_needed(pairs, effect, level);
     Judgement { verdict, pairs_needed: (verdict == ComparisonVerdict::Inconclusive).then(needed) }
 }
 

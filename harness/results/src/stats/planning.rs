@@ -53,10 +53,19 @@ impl Precision {
         self.half_width.is_some_and(|half| half <= self.min_effect.ln_1p() / 2.0)
     }
 
-    /// Pairs still missing after `pairs`, a guess from the width so far: at least two, always even.
-    pub fn pairs_needed(&self, pairs: usize) -> usize {
+    /// Pairs still missing after `pairs` until there is a verdict, a guess from the width so far: at least two, always
+    /// even. Either the interval becomes narrow enough to tell "no effect" from one that matters; or, when the `effect` found
+    /// so far (natural logarithm) does matter, only so narrow that it excludes none, with as many pairs as an exact test needs
+    /// to be below `level`.
+    pub fn pairs_needed(&self, pairs: usize, effect: f64, level: f64) -> usize {
+        let matters = self.min_effect.ln_1p();
         let wanted = match self.half_width {
-            Some(half) => (pairs as f64 * (2.0 * half / self.min_effect.ln_1p()).powi(2)).ceil() as usize,
+            Some(half) => {
+                let until = |narrow: f64| (pairs as f64 * (half / narrow).powi(2)).ceil() as usize;
+                let precise = until(matters / 2.0);
+                let certain = || until(effect.abs()).max(pairs_to_reach(level));
+                if effect.abs() < matters { precise } else { precise.min(certain()) }
+            }
             None => PrecisionRule::DEFAULT.min,
         };
         wanted.saturating_sub(pairs).max(PrecisionRule::DEFAULT.step).next_multiple_of(2)
@@ -75,6 +84,12 @@ impl PrecisionRule {
         }
         (pairs >= self.max).then_some(StopReason::Limit)
     }
+}
+
+/// Pairs of which all must point one way for the two-sided signed-rank test to be at most at `level`: its least p is
+/// 2 / 2^pairs.
+fn pairs_to_reach(level: f64) -> usize {
+    (1.0 - level.log2()).ceil() as usize
 }
 
 /// Pairs for a 95 % half-width `half_width` when single pairs spread with standard deviation `sd`, both on the
@@ -122,9 +137,24 @@ mod tests {
 
     #[test]
     fn b5_what_is_still_missing_grows_with_the_square_of_the_width() {
-        let at = |half_width| Precision { half_width, min_effect: 0.02 }.pairs_needed(8);
+        let at = |half_width| Precision { half_width, min_effect: 0.02 }.pairs_needed(8, 0.0, 0.05);
         let half = 0.02f64.ln_1p() / 2.0;
         assert_eq!((at(Some(2.0 * half)), at(Some(half)), at(None)), (24, 2, 2));
+    }
+
+    #[test]
+    fn b5_a_large_effect_needs_no_more_pairs_than_it_takes_to_be_certain_of_it() {
+        let after_six = |half, effect, level| {
+            Precision { half_width: Some(half), min_effect: 0.02 }.pairs_needed(6, effect, level)
+        };
+        // 2.2 times as much, known to a tenth: six pairs cannot pass Holm over two metrics, seven can.
+        assert_eq!(after_six(0.11, 0.8, 0.025), 2);
+        assert_eq!(after_six(0.11, -0.8, 0.025), 2);
+        // Half as wide again as it is large: 2.25 times six pairs.
+        assert_eq!(after_six(0.15, 0.1, 0.05), 8);
+        // Too small to matter: only precision can tell.
+        assert_eq!(after_six(0.11, 0.01, 0.05), after_six(0.11, 0.0, 0.05));
+        assert_eq!([0.05, 0.025, 0.01].map(pairs_to_reach), [6, 7, 8]);
     }
 
     #[test]
