@@ -8,8 +8,8 @@ use plimsoll_wire::fetch::{
 use plimsoll_wire::messages::{
     CreateTopicsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeClusterResponse,
     DescribeConfigsResponse, FindCoordinatorResponse, InitProducerIdResponse, ListOffsetsResponse,
-    MetadataResponse, OffsetForLeaderEpochResponse, api_versions_response as versions, create_topics_response as create,
-    delete_records_response as records, delete_topics_response as delete,
+    MetadataResponse, OffsetForLeaderEpochResponse, api_versions_response as versions,
+    create_topics_response as create, delete_records_response as records, delete_topics_response as delete,
     describe_cluster_response as cluster, describe_configs_response as configs,
     find_coordinator_response as coordinator, list_offsets_response as offsets,
     metadata_response as metadata, offset_for_leader_epoch_response as epochs,
