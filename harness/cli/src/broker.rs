@@ -1,5 +1,7 @@
 //! `broker`: one node, until it is told to stop.
 
+use std::sync::mpsc::{SyncSender, sync_channel};
+
 use anyhow::Context;
 use plimsoll_broker::config::{KEYS, Settings};
 use plimsoll_broker::{BrokerError, Server, ServerHandle};
@@ -18,13 +20,14 @@ pub(crate) fn run(options: &BrokerOptions) -> anyhow::Result<Exit> {
     let settings = Settings::load(options.config.as_deref(), &options.overrides)
         .map_err(|error| UsageError(error.to_string()))?;
     let server = Server::bind(settings)?;
-    let mut watcher = None;
+    let serving = stop_on_signal()?;
     let served = server.run(|handle| {
+        // Before anybody is told that it serves, and may therefore tell it to stop. There is room for one.
+        let _kept = serving.try_send(handle.clone());
         if let Some(address) = handle.http_address() {
             println!("http {address}");
         }
         println!("ready {}", handle.address());
-        watcher = Some(stop_on_signal(handle));
     });
     match served {
         Ok(()) => Ok(Exit::Pass),
@@ -33,29 +36,32 @@ pub(crate) fn run(options: &BrokerOptions) -> anyhow::Result<Exit> {
     }
 }
 
-/// A thread of its own: the signal must be heard whatever the broker is doing. A second one ends at once.
-fn stop_on_signal(handle: ServerHandle) -> anyhow::Result<std::thread::JoinHandle<()>> {
+/// A thread of its own: the signal must be heard whatever the broker is doing, from the return of this on. It waits to be
+/// told of a broker that serves; before that, and the second time, a signal ends the process at once.
+fn stop_on_signal() -> anyhow::Result<SyncSender<ServerHandle>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let thread = std::thread::Builder::new().name("signals".into()).spawn(move || {
+    let watched = async { Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)) };
+    let watched: std::io::Result<_> = runtime.block_on(watched);
+    let (mut term, mut interrupt) = watched.context("signals cannot be watched")?;
+    let (serving, served) = sync_channel::<ServerHandle>(1);
+    let heed = move || {
         runtime.block_on(async {
-            let (Ok(mut term), Ok(mut interrupt)) =
-                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-            else {
-                warn!("signals cannot be watched; the broker ends only by kill -9 or with its work undone");
-                return;
-            };
-            for asked_before in [false, true] {
+            loop {
                 tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
-                if asked_before {
+                let Ok(handle) = served.try_recv() else {
                     warn!("stopped at once, not cleanly: the next start recovers");
                     std::process::exit(1);
-                }
+                };
                 info!("stopping; once more to stop at once");
                 handle.stop();
             }
         });
-    });
-    thread.context("the signal thread cannot start")
+    };
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(heed)
+        .context("the signal thread cannot start")?;
+    Ok(serving)
 }
 
 fn help_config() {
