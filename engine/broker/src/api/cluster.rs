@@ -12,8 +12,15 @@ pub(super) fn in_service<'a>(
     broker: &'a Broker,
     image: &'a Image,
 ) -> impl Iterator<Item = (NodeId, &'a BrokerRecord, &'a Endpoint)> {
-    let serving = image.brokers().filter(|(_, record)| record.state != BrokerState::Fenced);
-    serving.filter_map(|(node_id, record)| {
+    registered(broker, image).filter(|(_, record, _)| record.state != BrokerState::Fenced)
+}
+
+/// The same with those that are not in service.
+pub(super) fn registered<'a>(
+    broker: &'a Broker,
+    image: &'a Image,
+) -> impl Iterator<Item = (NodeId, &'a BrokerRecord, &'a Endpoint)> {
+    image.brokers().filter_map(|(node_id, record)| {
         let name = &broker.settings.cluster.listener_name;
         let endpoint = record.endpoints.iter().find(|endpoint| endpoint.listener == *name)?;
         Some((node_id, record, endpoint))

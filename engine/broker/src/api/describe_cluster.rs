@@ -1,10 +1,11 @@
 //! DescribeCluster: who is here.
 
+use plimsoll_controller::{BrokerRecord, BrokerState};
 use plimsoll_wire::ErrorCode;
 use plimsoll_wire::messages::describe_cluster_response::DescribeClusterBroker;
 use plimsoll_wire::messages::{BrokerId, DescribeClusterRequest, DescribeClusterResponse};
 
-use super::cluster::{CLUSTER_OPERATIONS, controller_id, in_service};
+use super::cluster::{CLUSTER_OPERATIONS, controller_id, registered};
 use super::text;
 use crate::broker::Broker;
 
@@ -23,12 +24,16 @@ pub(super) fn handle(
             .with_endpoint_type(BROKERS);
     }
     let image = broker.applied();
-    let brokers = in_service(broker, &image).map(|(node_id, record, endpoint)| {
+    let wanted =
+        |record: &BrokerRecord| request.include_fenced_brokers || record.state != BrokerState::Fenced;
+    let wanted = registered(broker, &image).filter(|(_, record, _)| wanted(record));
+    let brokers = wanted.map(|(node_id, record, endpoint)| {
         DescribeClusterBroker::default()
             .with_broker_id(BrokerId(node_id))
             .with_host(text(endpoint.host.clone()))
             .with_port(i32::from(endpoint.port))
             .with_rack(record.rack.clone().map(text))
+            .with_is_fenced(record.state == BrokerState::Fenced)
     });
     let operations =
         if request.include_cluster_authorized_operations { CLUSTER_OPERATIONS } else { i32::MIN };

@@ -201,6 +201,23 @@ fn a_broker_that_is_told_to_stop_hands_its_leaderships_on_and_comes_back_fenced_
 }
 
 #[test]
+fn kip_1073_a_broker_out_of_service_is_described_to_those_who_ask_for_it() {
+    let mut brokers = three(&[]);
+    brokers.pop().expect("three").stop();
+    let described = |include_fenced: bool| {
+        let request = DescribeClusterRequest::default().with_include_fenced_brokers(include_fenced);
+        let Response::DescribeCluster(answer) =
+            brokers[0].client().ask(2, &Request::DescribeCluster(request))
+        else {
+            panic!()
+        };
+        answer.brokers.iter().map(|broker| (broker.broker_id.0, broker.is_fenced)).collect::<Vec<_>>()
+    };
+    until("it is out of service", || described(false) == [(1, false), (2, false)]);
+    assert_eq!(described(true), [(1, false), (2, false), (3, true)]);
+}
+
+#[test]
 fn every_broker_names_the_same_controller_and_hands_out_ids_of_its_own() {
     let brokers = three(&["broker.rack=r"]);
     let described = |broker: &TestBroker| {
